@@ -1,0 +1,90 @@
+"""What a person sees while a search runs: one compact live display, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search import journal
+from search.config import StudyConfig
+from search.tally import Tally
+
+WORDS: dict[journal.Ending, str] = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+}
+
+
+class Display:
+    """Shows a tally that somebody else keeps."""
+
+    def __init__(self, console: Console, config: StudyConfig, tally: Tally) -> None:
+        self._console, self._config, self._tally = console, config, tally
+        self._began = time.monotonic()
+        self._seen = 0
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Keep the live display on the terminal for as long as the search runs."""
+        self._began = time.monotonic()
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True):
+            yield
+
+    def look(self) -> None:
+        """Print what is new since the last look: every ended trial, or on a terminal only a failed one."""
+        tally = self._tally
+        if tally.done == self._seen:
+            return
+        self._seen = tally.done
+        if not self._console.is_terminal:
+            self._console.print(f"{tally.last}  [{tally.done}/{self._config.num_samples}{self._left()}]", markup=False)
+        elif tally.last_failed:
+            self._console.print(tally.last, markup=False)
+
+    def _render(self) -> Group:
+        tally, total = self._tally, self._config.num_samples
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=tally.done, width=30), f"{tally.done}/{total} trials")
+        counts = [f"{tally.running} running", *(f"{tally.endings[end]} {word}" for end, word in WORDS.items())]
+        best = "no value yet"
+        if tally.best is not None:
+            best = f"best {self._config.metric} {tally.best:.5g}, trial {tally.best_trial}: {values(tally.best_params)}"
+        clock = f"{span(time.monotonic() - self._began)} elapsed{self._left()}"
+        return Group(bar, Text(" · ".join(counts)), Text(best), Text(clock, style="dim"))
+
+    def _left(self) -> str:
+        done, total = self._tally.done, self._config.num_samples
+        if done < 2 or done >= total:
+            return ""
+        return f", about {span((time.monotonic() - self._began) / done * (total - done))} left"
+
+
+def values(params: Mapping[str, Any]) -> str:
+    """Return hyperparameters as a line of text."""
+    return ", ".join(f"{name} {number(value)}" for name, value in params.items())
+
+
+def number(value: Any) -> str:
+    """Return a value as a person writes it: four digits of a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def span(seconds: float) -> str:
+    """Return a time span as text: 42 s, 3 min 20 s, 1 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,94 @@
+"""What a retraining found: its candidates, the winner and the reference, read from the journal."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from search import journal
+from search.study import Study
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration with the runs of all its seeds."""
+
+    name: str
+    """'trial 17', or 'reference' for the workload's defaults."""
+    runs: tuple[journal.Trial, ...]
+    tests: dict[str, list[float]]
+    """Each test metric over the seeds; empty where it was not computed."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether every seed trained to its end: a configuration with a diverged seed cannot win."""
+        return all(run.ending == "complete" and run.value is not None for run in self.runs)
+
+    @property
+    def values(self) -> list[float]:
+        """Return the best value of each seed that has one."""
+        return [run.value for run in self.runs if run.value is not None]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Return the full workload config of its first seed."""
+        return dict(self.runs[0].attributes["config"])
+
+    def best_run(self, mode: str) -> journal.Trial:
+        """Return the run with the best value."""
+        chosen = min if mode == "min" else max
+        return chosen((run for run in self.runs if run.value is not None), key=lambda run: run.value or 0.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One retraining."""
+
+    candidates: tuple[Candidate, ...]
+    """The finalists in the order of the search, then the reference if there is one."""
+    winner: Candidate | None
+    """The sound finalist with the best mean; None where there is none."""
+    reference: Candidate | None
+
+
+def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:
+    """Return what a retraining in the journal found."""
+    runs: dict[str, list[journal.Trial]] = {}
+    for run in journal.read(retraining, metric):
+        runs.setdefault(run.attributes["candidate"], []).append(run)
+    scores = retraining.user_attrs
+    found = [Candidate(name, tuple(its), _tests(its, scores)) for name, its in runs.items()]
+    able = [candidate for candidate in found if candidate.is_sound and candidate.name != REFERENCE]
+    chosen = min if mode == "min" else max
+    winner = chosen(able, key=lambda candidate: statistics.fmean(candidate.values)) if able else None
+    reference = next((candidate for candidate in found if candidate.name == REFERENCE), None)
+    return Outcome(tuple(found), winner, reference)
+
+
+def newest(study: Study) -> Outcome | None:
+    """Return what the newest retraining of a study that was not cut short found; None where there is none."""
+    for name in reversed(study.retrainings()):
+        retraining = optuna.load_study(study_name=name, storage=study.storage)
+        if retraining.user_attrs.get("finished"):
+            return of(retraining, study.config.metric, study.config.mode)
+    return None
+
+
+def spread(values: list[float]) -> str:
+    """Return 'mean ± standard deviation' over seeds, as text for a person."""
+    if not values:
+        return "-"
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return f"{mean:.5g}"
+    deviation = statistics.stdev(values)
+    return f"{mean:.5f} ± {deviation:.5f}" if 1e-4 <= abs(mean) < 1e4 else f"{mean:.4g} ± {deviation:.2g}"
+
+
+def _tests(runs: list[journal.Trial], scores: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the test metrics of these runs, which stand at the study: a closed trial takes no more attributes."""
+    rows = [scores[f"test {run.number}"] for run in runs if f"test {run.number}" in scores]
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}

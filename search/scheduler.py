@@ -1,0 +1,53 @@
+"""ASHA, the stopping variant of asynchronous successive halving, which stops a diverged trial at once.
+
+Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, https://arxiv.org/abs/1810.05934.
+
+Rungs lie at grace_period * reduction_factor**k epochs, below the epochs of a full trial. A trial that reaches a rung
+goes on where it is among the best 1/reduction_factor of all that reached it so far, itself included (at least one
+is): the rule of Optuna's SuccessiveHalvingPruner. Ray's own AsyncHyperBandScheduler compares with an interpolated
+percentile of the others, which decides differently now and then, and lets a NaN train on. A trial is judged by its
+best epoch so far, not by the one that falls on the rung.
+"""
+
+import bisect
+import math
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from search.config import Halving
+
+
+class Rungs:
+    """The rule itself: which trials go on. Replaying a study's reports through it gives its state back."""
+
+    def __init__(self, halving: Halving | None, epochs: int, mode: str) -> None:
+        self._reduction_factor = halving.reduction_factor if halving else 1
+        self._sign = 1.0 if mode == "min" else -1.0
+        rungs = halving.rungs(epochs) if halving else []
+        self._reached: dict[int, list[float]] = {epoch: [] for epoch in rungs}
+
+    def goes_on(self, epoch: int, best: float) -> bool:
+        """Take in a trial's best value so far at an epoch, counted from 1; return whether it goes on."""
+        if not math.isfinite(best):
+            return False
+        if epoch not in self._reached:
+            return True
+        reached = self._reached[epoch]
+        bisect.insort(reached, self._sign * best)
+        promoted = max(1, len(reached) // self._reduction_factor)
+        return self._sign * best <= reached[promoted - 1]
+
+
+class Scheduler(FIFOScheduler):
+    """Asks the rungs at every result that Tune has; starts trials in the order of their proposals."""
+
+    def __init__(self, rungs: Rungs) -> None:
+        FIFOScheduler.__init__(self)
+        self._rungs = rungs
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Return CONTINUE or STOP for an epoch that did not end its trial by itself."""
+        goes_on = self._rungs.goes_on(result["epoch"], result["value"])
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP

@@ -1,0 +1,77 @@
+"""The search space: its entries in YAML, checked, become Optuna's distributions.
+
+lr: {distribution: log_uniform, low: 0.001, high: 1}
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search.workload import suggestion
+
+KINDS: dict[str, tuple[type[FloatDistribution] | type[IntDistribution], bool]] = {
+    "uniform": (FloatDistribution, False),
+    "log_uniform": (FloatDistribution, True),
+    "int_uniform": (IntDistribution, False),
+    "int_log_uniform": (IntDistribution, True),
+}
+Space = dict[str, BaseDistribution]
+
+
+def parse(entries: Mapping[str, Any]) -> Space:
+    """Return the distribution of each entry; low and high are both included.
+
+    Raises ValueError or TypeError with the rule, what came and the fix.
+    """
+    if not entries:
+        raise ValueError("space must have at least one hyperparameter, but it is empty")
+    return {name: _parse(f"space.{name}", entry) for name, entry in entries.items()}
+
+
+def is_log(distribution: BaseDistribution) -> bool:
+    """Return whether the hyperparameter is searched, and so drawn, on a logarithmic scale."""
+    return bool(getattr(distribution, "log", False))
+
+
+def _parse(name: str, entry: Any) -> BaseDistribution:
+    known = [*KINDS, "choice"]
+    if not isinstance(entry, dict) or "distribution" not in entry:
+        raise TypeError(f"{name} must be a mapping with 'distribution' ({', '.join(known)}), but got {entry!r}")
+    kind = entry["distribution"]
+    if kind not in known:
+        raise ValueError(f"{name}.distribution is unknown: {kind!r}, {suggestion(str(kind), known)}")
+    expected = ["values"] if kind == "choice" else ["low", "high"]
+    for key in entry:
+        if key not in ["distribution", *expected]:
+            raise ValueError(f"{name} has an unknown key {key!r}, {suggestion(str(key), expected)}")
+    for key in expected:
+        if key not in entry:
+            raise ValueError(f"{name} must have {' and '.join(expected)} for {kind}, but it lacks {key!r}")
+    return _choice(name, entry["values"]) if kind == "choice" else _range(name, kind, entry["low"], entry["high"])
+
+
+def _choice(name: str, values: Any) -> CategoricalDistribution:
+    if not isinstance(values, list) or not values:
+        raise TypeError(f"{name}.values must be a list of at least one value, but got {values!r}")
+    for value in values:
+        if not (value is None or isinstance(value, str | int | float)):
+            raise TypeError(f"{name}.values must be numbers, texts, true, false or null, but got {value!r}")
+    if len({(type(value), value) for value in values}) < len(values):
+        raise ValueError(f"{name}.values must differ from each other, but got {values!r}")
+    return CategoricalDistribution(values)
+
+
+def _range(name: str, kind: str, low: Any, high: Any) -> BaseDistribution:
+    make, log = KINDS[kind]
+    types = (int,) if make is IntDistribution else (int, float)
+    for key, bound in (("low", low), ("high", high)):
+        if type(bound) not in types or not math.isfinite(bound):
+            what = "a whole number" if make is IntDistribution else "a finite number"
+            raise TypeError(f"{name}.{key} must be {what} for {kind}, but got {bound!r}")
+    if not low < high:
+        raise ValueError(f"{name}: low < high must hold, but got low {low} and high {high}; fix a value under 'fixed'")
+    if log and low <= 0:
+        raise ValueError(f"{name}: low > 0 must hold for {kind}, but got {low}; use {kind.replace('log_', '')}")
+    return make(low, high, log=log)

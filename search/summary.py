@@ -1,0 +1,76 @@
+"""What a search did, on one screen."""
+
+import statistics
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from search import outcome
+from search.display import WORDS, number, span
+from search.outcome import Candidate, Outcome
+from search.study import Study
+
+
+def show(console: Console, study: Study, found: Outcome | None, is_program: bool, best: Path) -> int:
+    """Print the winner beside the defaults, what early stopping saved, where everything is and what to do next.
+
+    `best` is the file that holds the winner's config. Returns the exit code: 1 where nothing won.
+    """
+    console.print()
+    if found and found.winner:
+        _winner(console, study, found)
+    else:
+        console.print("no winner: no configuration was retrained to its end with every seed")
+    _trials(console, study)
+    console.print(f"everything is in {study.folder}: the winner in best/, pictures in plots/, tables in *.csv")
+    if found and found.winner and is_program:
+        console.print("train the winner again with")
+        console.print(f"  python -m {study.config.workload} --config {best}")
+    return 0 if found and found.winner else 1
+
+
+def _winner(console: Console, study: Study, found: Outcome) -> None:
+    winner, reference = found.winner, found.reference
+    assert winner is not None
+    console.print(f"the winner is {winner.name} of {study.name}, by its mean over {len(winner.runs)} seeds")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column("winner")
+    columns = [winner]
+    if reference:
+        table.add_column("default")
+        columns.append(reference)
+    for name in study.space:
+        table.add_row(name, *(number(candidate.config[name]) for candidate in columns))
+    metric = study.config.metric
+    table.add_row(metric, *(outcome.spread(candidate.values) for candidate in columns))
+    for name in winner.tests:
+        table.add_row(name, *(outcome.spread(candidate.tests.get(name, [])) for candidate in columns))
+    console.print(table)
+    if reference and reference.is_sound and _beats(reference, winner, study.config.mode):
+        console.print("the defaults are better than the winner: search longer, or in another space")
+    if len(study.retrainings()) > 1 and winner.tests:
+        console.print("the test part has been looked at before, by an earlier retraining of this study")
+
+
+def _beats(candidate: Candidate, other: Candidate, mode: str) -> bool:
+    mine, its = statistics.fmean(candidate.values), statistics.fmean(other.values)
+    return mine < its if mode == "min" else mine > its
+
+
+def _trials(console: Console, study: Study) -> None:
+    trials = study.trials()
+    counts = {word: sum(trial.ending == ending for trial in trials) for ending, word in WORDS.items()}
+    trained = sum(len(trial.epochs) for trial in trials)
+    full = len(trials) * study.epochs
+    saved = sum(study.epochs - len(trial.epochs) for trial in trials if trial.ending == "stopped")
+    console.print(f"{len(trials)} trials: " + ", ".join(f"{count} {word}" for word, count in counts.items()))
+    seconds = sum(trial.epochs[-1]["elapsed_s"] for trial in trials if trial.epochs)
+    share = saved / full if full else 0.0
+    console.print(f"{trained} of {full} epochs trained in {span(seconds)}; stopping early saved {share:.0%} of them")
+    for trial in trials:
+        if trial.ending == "failed":
+            console.print(f"trial {trial.number} failed: {trial.attributes.get('failure')}", markup=False)
+            console.print(f"  see {study.log_of(trial.number)}")
+            break

@@ -1,0 +1,132 @@
+"""Inside a worker process: pull a workload, an epoch at a time, and say truthfully how each pull went."""
+
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from search import journal
+from search.workload import Workload, load, suggestion
+
+
+def prepare(name: str, gpus: float) -> Workload:
+    """Import a workload in a process that has this share of a GPU, and hold its tensors to it.
+
+    Ray's `gpu: 0.25` is bookkeeping: nothing keeps a trial from taking all of the memory. The limit is torch's, so it
+    is set where the workload uses torch; it covers torch's allocator, not the CUDA context.
+    """
+    if gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    workload = load(name)
+    torch = sys.modules.get("torch")
+    if torch and 0 < gpus < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(gpus)
+    return workload
+
+
+def redirect_output(path: Path) -> None:
+    """Send what this process prints from here on, from C too, to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:
+        return  # another machine of the cluster, which does not share the folder: Ray's own logs have it
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+
+
+def remove_if_empty(path: Path) -> None:
+    """Remove the file of a trial that printed nothing."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if path.exists() and path.stat().st_size == 0:
+        path.unlink(missing_ok=True)
+
+
+class Training:
+    """One config being trained.
+
+    A pull returns epoch, metrics, best (the best finite value so far or None), value (the same, or NaN where this
+    epoch's metric is not finite), elapsed_s, ended, and, where the workload broke its contract, failure and traceback.
+    """
+
+    def __init__(self, workload: Workload, values: Mapping[str, Any], metric: str, mode: str) -> None:
+        self._workload, self._values, self._metric, self._mode = workload, values, metric, mode
+        self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
+        self.config: Any = None
+        self.model: Any = None
+        self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
+
+    def pull(self) -> dict[str, Any]:
+        """Train one epoch. Never raises what the workload raises."""
+        begin = time.perf_counter()
+        try:
+            if self._generator is None:
+                self.config = self._workload.resolve(self._workload.build(self._values))
+                self._generator = iter(self._workload.train(self.config))
+            metrics, self.model = next(self._generator)
+            numbers = _numbers(metrics)
+        except StopIteration:
+            if self._last["epoch"] == 0:
+                return self._failure("train yielded nothing; it must yield (metrics, model) once an epoch")
+            return {**self._last, "ended": True}
+        except (Exception, SystemExit) as error:
+            return self._failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return self._epoch(metrics, numbers, time.perf_counter() - begin)
+
+    def _epoch(self, metrics: Mapping[str, Any], numbers: dict[str, float], seconds: float) -> dict[str, Any]:
+        if self._metric not in metrics:
+            return self._failure(f"train yields no {self._metric!r}, {suggestion(self._metric, metrics)}")
+        if self._metric not in numbers:
+            return self._failure(f"{self._metric} must be a number, but got {metrics[self._metric]!r:.80}")
+        value, best = numbers[self._metric], self._last["best"]
+        if journal.better(value, best, self._mode):
+            best = value
+        epoch = self._last["epoch"] + 1
+        self._last = {
+            "epoch": epoch,
+            "metrics": numbers,
+            "best": best,
+            "value": best if math.isfinite(value) else math.nan,
+            "elapsed_s": self._last["elapsed_s"] + seconds,
+        }
+        return {**self._last, "ended": epoch >= self.config.epochs or not math.isfinite(value)}
+
+    def _failure(self, failure: str, text: str = "") -> dict[str, Any]:
+        return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
+
+    def close(self) -> None:
+        """End the workload's generator, so that nothing of it reaches the process's next trial."""
+        try:
+            if self._generator is not None and hasattr(self._generator, "close"):
+                self._generator.close()
+        except (Exception, SystemExit):
+            traceback.print_exc()  # its numbers are in already; the trial's file has the rest
+        self._generator = self.model = None
+
+
+def ending(result: Mapping[str, Any]) -> journal.Ending:
+    """Return how a trial ended whose last pull this was; the scheduler stopped it where it had not ended itself."""
+    if result.get("failure"):
+        return "failed"
+    if not math.isfinite(result["value"]):
+        return "diverged"
+    return "complete" if result["ended"] else "stopped"
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are numbers, numpy's and torch's too, as floats."""
+    found = {}
+    for name, value in metrics.items():
+        if not isinstance(value, str | bytes):
+            try:
+                found[str(name)] = float(value)
+            except (TypeError, ValueError):
+                continue
+    return found
