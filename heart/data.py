@@ -45,7 +45,7 @@ class Split(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def load(points: int, seed: int, device: str = "cpu") -> Split:
+def load(points: int, seed: int, device: str) -> Split:
     """Return 80/10/10 % of the points, split by a seeded permutation; built once a process.
 
     The points are those of CPython's `random.seed(seed)`: x, then y, each `(random() - 0.5) * 4`.

@@ -1,6 +1,7 @@
 """The network, and its file."""
 
 import pickle
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -45,17 +46,19 @@ def load(path: Path) -> tuple[MLP, Config]:
     """
     ours = f"{path} must be a model.pt that heart.train wrote"
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's doubts about a file that is refused below
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"the model file must exist, but there is no {path}") from None
     except pickle.UnpicklingError:
         raise ValueError(f"{ours}, but it holds more than weights; refused, as loading it could run code") from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise ValueError(f"{ours}, but: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{ours}, but: {error!r:.200}") from None
     try:
         config = Config(**stored["config"])
         model = MLP(config.hidden1, config.hidden2)
         model.load_state_dict(stored["state_dict"])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"{ours}, but: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{ours}, but: {error!r:.200}") from None
     return model, config

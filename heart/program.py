@@ -1,6 +1,7 @@
 """The command line of `python -m heart.train`: one config, trained in full, into a run folder."""
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -71,18 +72,16 @@ def _config(flags: dict[str, object], console: Console) -> Config:
 def _make_folder(output: Path) -> Path:
     """Make and return a new folder, named after the time."""
     stem = f"train-{time.strftime('%Y%m%d-%H%M%S')}"
-    for count in range(1, 1000):
+    for count in itertools.count(1):
         folder = output / (stem if count == 1 else f"{stem}-{count}")
         try:
             folder.mkdir(parents=True)
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError):
             if not output.is_dir():
-                raise ValueError(f"output must be a folder, but {output} is a file; give another --output") from None
-            continue
-        except NotADirectoryError:
-            raise ValueError(f"output must be a folder, but a part of {output} is a file") from None
-        return folder
-    raise ValueError(f"{output} already holds 999 runs of this second")
+                raise ValueError(f"output must be a folder, but {output} is a file or in one; give --output") from None
+        else:
+            return folder
+    raise AssertionError
 
 
 def _follow(epochs: Iterator[tuple[Metrics, MLP]], history: History, console: Console) -> int:

@@ -16,6 +16,7 @@ from search import space
 from search.workload import Workload, suggestion
 
 DEFAULT_FILE = "configs/search.yaml"
+YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping"}
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _check_types(config: Any) -> None:
         if float in kinds and type(value) is int:
             object.__setattr__(config, item.name, float(value))
         elif type(value) not in kinds:
-            wanted = " or ".join(kind.__name__.replace("NoneType", "null") for kind in kinds)
+            wanted = " or ".join(YAML_NAMES.get(kind.__name__, kind.__name__) for kind in kinds)
             raise TypeError(f"{item.name} must be of type {wanted}, but got {value!r}")
 
 

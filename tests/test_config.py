@@ -1,0 +1,270 @@
+"""What a search is asked to do: space, fixed values, limits, and what a mistake is answered."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search import space
+from search.config import Halving, StudyConfig, read
+from search.workload import Workload, load
+
+ROOT = Path(__file__).parent.parent
+X = {"distribution": "uniform", "low": -5, "high": 5}
+LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}}
+
+
+def test_a_space_becomes_optunas_distributions() -> None:
+    found = space.parse(
+        {
+            "a": {"distribution": "uniform", "low": 0, "high": 0.99},
+            "b": {"distribution": "log_uniform", "low": 1e-4, "high": 1},
+            "c": {"distribution": "int_uniform", "low": -3, "high": 3},
+            "d": {"distribution": "int_log_uniform", "low": 8, "high": 128},
+            "e": {"distribution": "choice", "values": ["relu", True, None, 1.5]},
+        }
+    )
+    assert found == {
+        "a": FloatDistribution(0, 0.99),
+        "b": FloatDistribution(1e-4, 1, log=True),
+        "c": IntDistribution(-3, 3),
+        "d": IntDistribution(8, 128, log=True),
+        "e": CategoricalDistribution(["relu", True, None, 1.5]),
+    }
+    assert [space.is_log(each) for each in found.values()] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (3, "must be a mapping with 'distribution'"),
+        ({"low": 0, "high": 1}, "must be a mapping with 'distribution'"),
+        ({**X, "distribution": "unifrom"}, "unknown: 'unifrom', did you mean 'uniform'?"),
+        ({**X, "distribution": ["uniform"]}, "is unknown"),
+        ({**X, "hihg": 5}, "unknown key 'hihg', did you mean 'high'?"),
+        ({"distribution": "uniform", "low": 0}, "lacks 'high'"),
+        ({**X, "low": 5}, "low < high must hold, but got low 5 and high 5"),
+        ({**X, "low": "0"}, "low must be a finite number for uniform, but got '0'"),
+        ({**X, "high": math.inf}, "high must be a finite number for uniform, but got inf"),
+        ({**X, "high": True}, "high must be a finite number"),
+        ({**X, "distribution": "log_uniform", "low": 0}, "low > 0 must hold for log_uniform, but got 0; use uniform"),
+        ({**X, "distribution": "int_uniform", "low": 0.5}, "low must be a whole number for int_uniform, but got 0.5"),
+        ({"distribution": "choice", "values": []}, "must be a list of at least one value"),
+        ({"distribution": "choice", "values": [1, 1]}, "must differ from each other"),
+        ({"distribution": "choice", "values": [[1]]}, "must be numbers, texts"),
+    ],
+)
+def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, message: str) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        space.parse({"x": entry})
+    assert "space.x" in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_sample": 3}, "unknown setting 'num_sample', did you mean 'num_samples'?"),
+        ({"num_samples": 0}, "num_samples must be >= 1, but got 0"),
+        ({"num_samples": "3"}, "num_samples must be of type int, but got '3'"),
+        ({"num_samples": 2.5}, "num_samples must be of type int, but got 2.5"),
+        ({"num_samples": True}, "num_samples must be of type int, but got True"),
+        ({"mode": "minimum"}, "mode must be min or max, but got 'minimum'"),
+        ({"space": {}}, "at least one hyperparameter"),
+        ({"space": None}, "space must be of type mapping, but got None"),
+        ({"fixed": {"x": 1}}, "'x' is in both"),
+        ({"fixed": {"y": math.nan}}, "fixed.y must be finite, but got nan"),
+        ({"gpus_per_trial": -0.25}, "gpus_per_trial must be 0, 1/k for a whole k, or a whole number, but got -0.25"),
+        ({"gpus_per_trial": 0.4}, "gpus_per_trial must be 0, 1/k"),
+        ({"gpus_per_trial": 1.5}, "gpus_per_trial must be 0, 1/k"),
+        ({"gpus_per_trial": math.nan}, "gpus_per_trial must be finite"),
+        ({"gpus_per_trial": math.inf}, "gpus_per_trial must be finite"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial must be >= 0.01"),
+        ({"seed": -1}, "seed must be in [0, 2**31), but got -1"),
+        ({"name": "../out"}, "name must be letters, digits"),
+        ({"name": ""}, "name must be letters, digits"),
+        ({"name": ".hidden"}, "name must be letters, digits"),
+        ({"scheduler": 3}, "scheduler must be of type mapping or null, but got 3"),
+        ({"scheduler": {"grace_perod": 3}}, "unknown setting 'scheduler.grace_perod', did you mean 'grace_period'?"),
+        ({"scheduler": {"grace_period": 0}}, "grace_period must be >= 1, but got 0"),
+        ({"scheduler": {"reduction_factor": 1}}, "reduction_factor must be >= 2, but got 1"),
+        ({"finalists": 0}, "finalists must be >= 1"),
+        ({"seeds": 0}, "seeds must be >= 1"),
+    ],
+)
+def test_a_bad_setting_is_answered_with_rule_and_value(change: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        StudyConfig.of({**LEAST, **change})
+    assert message in str(caught.value)
+
+
+def test_what_a_search_cannot_do_without_is_asked_for() -> None:
+    for name in LEAST:
+        with pytest.raises(ValueError, match=f"a search must have '{name}'"):
+            StudyConfig.of({key: value for key, value in LEAST.items() if key != name})
+
+
+def test_the_resolved_config_read_back_is_the_same_config() -> None:
+    config = StudyConfig.of({**LEAST, "scheduler": {"grace_period": 2}, "gpus_per_trial": 1})
+    assert StudyConfig.of(dataclasses.asdict(config)) == config
+    assert StudyConfig.of({**LEAST, "scheduler": None}).scheduler is None
+
+
+@settings(max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from([item.name for item in dataclasses.fields(StudyConfig)]) | st.text(max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=5,
+        ),
+    )
+)
+def test_any_mapping_is_a_config_or_the_users_mistake(values: dict[str, Any]) -> None:
+    for change in (values, {**LEAST, **values}, {**LEAST, "space": values}):
+        try:
+            assert StudyConfig.of(change).num_samples >= 1
+        except (ValueError, TypeError) as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must be a mapping of settings"),
+        (b"- 1", "must be a mapping of settings"),
+        (b"1: 2", "must be a mapping of settings"),
+        (b"a: [", "must be YAML text"),
+        (b"a: 1\na: 2", "duplicate key"),
+        (b"a: {b: 1, b: 2}", "duplicate key"),
+        (b"a: \xff", "must be YAML text"),
+        (b"a: !!python/object/apply:os.getcwd []", "must be YAML text"),
+        (b"a: " + b"[" * 3000, "must be YAML text"),
+    ],
+)
+def test_a_file_that_is_no_mapping_in_yaml_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "search.yaml").write_bytes(content)
+    with pytest.raises(ValueError) as caught:
+        read(tmp_path / "search.yaml")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="give one with --config"):
+        read(tmp_path / "search.yaml")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_a_mapping_or_the_users_mistake(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(content)
+        file.flush()
+        try:
+            assert isinstance(read(Path(file.name)), dict)
+        except ValueError as error:
+            assert "must be" in str(error)
+
+
+def test_numbers_in_yaml_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1e-4\nb: 1\nc: 0.5\n", encoding="utf-8")
+    assert read(tmp_path / "a.yaml") == {"a": 1e-4, "b": 1, "c": 0.5}
+
+
+def test_the_committed_search_is_the_one_of_the_issue() -> None:
+    config = StudyConfig.of(read(ROOT / "configs" / "search.yaml"))
+    workload = load(config.workload)
+    assert config.check(workload) == 30
+    assert config.fixed["schedule"] == "cosine"
+    assert list(config.space) == ["lr", "momentum", "hidden1", "hidden2"]
+    assert config.scheduler == Halving(3, 3)
+
+
+@pytest.fixture(scope="module")
+def toy() -> Workload:
+    return load("tests.toy")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": {"xx": X}}, "unknown hyperparameter 'xx' of tests.toy, did you mean 'x'?"),
+        ({"fixed": {"epoch": 3}}, "unknown hyperparameter 'epoch' of tests.toy, did you mean 'epochs'?"),
+        ({"space": {"x": {**X, "high": 50}}}, "x must be in [-10, 10], but got 50"),
+        ({"space": {"epochs": X}}, "'epochs' must not be searched"),
+        ({"space": {"seed": X}}, "'seed' must not be searched"),
+        ({"fixed": {"seed": 3}}, "'seed' must not stand in fixed"),
+        ({"fixed": {"epochs": 0}}, "epochs of tests.toy must be a whole number >= 1, but got 0"),
+        ({"fixed": {"epochs": "9"}}, "epochs of tests.toy must be a whole number >= 1, but got '9'"),
+    ],
+)
+def test_names_and_ends_are_held_against_the_workloads_config(
+    change: dict[str, Any], message: str, toy: Workload
+) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        StudyConfig.of({**LEAST, **change}).check(toy)
+    assert message in str(caught.value)
+
+
+def test_a_config_that_fits_tells_the_epochs_of_a_full_trial(toy: Workload) -> None:
+    assert StudyConfig.of(LEAST).check(toy) == 9
+    assert StudyConfig.of({**LEAST, "fixed": {"epochs": 4}}).check(toy) == 4
+
+
+DATACLASS = "from dataclasses import dataclass\n@dataclass(frozen=True)"
+MODULES = {
+    "no_config": "def train(config): yield",
+    "no_train": "class Config: pass",
+    "neither": "",
+    "plain_config": "class Config: pass\ndef train(config): yield",
+    "plain_train": f"{DATACLASS}\nclass Config: pass\ndef train(config): return []",
+    "no_epochs": f"{DATACLASS}\nclass Config:\n  seed: int = 0\ndef train(config): yield",
+    "breaks": "1 / 0",
+    "syntax": "def",
+    "needs": "import not_to_be_found",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("not_there", "No module named 'not_there'"),
+        ("../evil", "named with dots as in package.module"),
+        ("", "named with dots as in package.module"),
+        ("no_config", "it lacks Config"),
+        ("no_train", "it lacks train"),
+        ("neither", "it lacks Config and train"),
+        ("plain_config", "Config must be a dataclass"),
+        ("plain_train", "must be a generator function"),
+        ("no_epochs", "must have the field 'epochs', but it has seed"),
+        ("breaks", "it raises ZeroDivisionError: division by zero"),
+        ("syntax", "it raises SyntaxError"),
+        ("needs", "No module named 'not_to_be_found'"),
+    ],
+)
+def test_a_module_that_is_no_workload_is_refused(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, text in MODULES.items():
+        (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError) as caught:
+        load(name)
+    assert message in str(caught.value)
+
+
+def test_the_optional_names_are_found_where_they_are(toy: Workload) -> None:
+    heart = load("heart.train")
+    assert heart.is_program
+    assert not toy.is_program
+    assert None not in (heart.test, heart.plot, heart.save, toy.test, toy.save)
+    assert toy.plot is None
+    assert toy.resolve(3) == 3

@@ -1,0 +1,159 @@
+"""What happens in a worker process: one epoch a pull, and every way in which a workload can break its contract."""
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import worker
+from search.worker import Training, ending
+from search.workload import load
+from tests import toy
+
+
+def pull_all(metric: str = "loss", **values: Any) -> list[dict[str, Any]]:
+    training = Training(load("tests.toy"), {"x": 3.0, **values}, metric, "min")
+    results = [training.pull()]
+    while not results[-1]["ended"]:
+        results.append(training.pull())
+    training.close()
+    return results
+
+
+def test_a_trial_is_trained_to_its_epochs_one_a_pull() -> None:
+    results = pull_all(epochs=5)
+    assert [each["epoch"] for each in results] == [1, 2, 3, 4, 5]
+    assert [each["metrics"]["loss"] for each in results] == [
+        toy.loss(toy.Config(x=3.0), epoch) for epoch in range(1, 6)
+    ]
+    assert ending(results[-1]) == "complete"
+    assert [each["elapsed_s"] for each in results] == sorted(each["elapsed_s"] for each in results)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "epochs", "message"),
+    [
+        ("short", "complete", 4, None),
+        ("long", "complete", 9, None),
+        ("nan", "diverged", 4, None),
+        ("inf", "diverged", 4, None),
+        ("nothing", "failed", 0, "train yielded nothing"),
+        ("missing", "failed", 0, "train yields no 'loss', did you mean 'los'?"),
+        ("text", "failed", 0, "loss must be a number, but got 'much'"),
+        ("raise", "failed", 1, "RuntimeError: the toy broke"),
+        ("exit", "failed", 1, "SystemExit: the toy left"),
+    ],
+)
+def test_each_fault_has_its_ending_and_its_message(fault: str, outcome: str, epochs: int, message: str | None) -> None:
+    last = pull_all(fault=fault)[-1]
+    assert (ending(last), last["epoch"]) == (outcome, epochs)
+    assert message is None or message in last["failure"]
+
+
+def test_a_failure_keeps_its_traceback() -> None:
+    assert 'raise RuntimeError("the toy broke")' in pull_all(fault="raise")[-1]["traceback"]
+
+
+def test_a_config_that_refuses_its_values_is_a_failed_trial() -> None:
+    assert "x must be in [-10, 10], but got 99" in pull_all(x=99)[-1]["failure"]
+
+
+def test_a_diverged_trial_keeps_its_best_finite_value() -> None:
+    last = pull_all(fault="nan")[-1]
+    assert math.isnan(last["value"])
+    assert last["best"] == toy.loss(toy.Config(x=3.0), 3)
+
+
+def test_the_value_is_the_best_so_far_not_the_last() -> None:
+    module = sys.modules["tests.toy"]
+    workload = load("tests.toy")
+
+    def jumpy(config: toy.Config) -> Iterator[tuple[dict[str, float], None]]:
+        for loss in (3.0, 1.0, 2.0):
+            yield {"loss": loss}, None
+
+    changed = type(workload)(**{**vars(workload), "train": jumpy})
+    training = Training(changed, {"epochs": 3}, "loss", "min")
+    assert [training.pull()["value"] for _ in range(3)] == [3.0, 1.0, 1.0]
+    training = Training(changed, {"epochs": 3}, "loss", "max")
+    assert [training.pull()["value"] for _ in range(3)] == [3.0, 3.0, 3.0]
+    assert module.train is toy.train
+
+
+def test_numbers_of_numpy_and_torch_are_numbers_and_the_rest_is_left_out() -> None:
+    import numpy as np
+    import torch
+
+    metrics = {"a": np.float32(0.5), "b": torch.tensor(2.0), "c": 3, "d": "4", "e": None, "f": [1], "g": b"1"}
+    assert worker._numbers(metrics) == {"a": 0.5, "b": 2.0, "c": 3.0}
+
+
+def test_closing_ends_the_generator_even_where_it_objects() -> None:
+    log = []
+    workload = load("tests.toy")
+
+    def stubborn(config: toy.Config) -> Iterator[tuple[dict[str, float], None]]:
+        try:
+            yield {"loss": 1.0}, None
+        finally:
+            log.append("closed")
+            raise RuntimeError("not yet")
+
+    training = Training(type(workload)(**{**vars(workload), "train": stubborn}), {}, "loss", "min")
+    training.pull()
+    training.close()
+    assert log == ["closed"]
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from search import worker
+for name in ("one", "two", "three"):
+    path = Path(sys.argv[1]) / name
+    worker.redirect_output(path)
+    if name != "two":
+        print("from python", name)
+        os.system(f"echo from a child {name}; echo on the error stream >&2")
+    worker.remove_if_empty(path)
+"""
+
+
+def test_what_a_trial_prints_goes_to_its_own_file_from_c_too(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, timeout=60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "three"]
+    lines = (tmp_path / "three").read_text(encoding="utf-8").splitlines()
+    assert sorted(lines) == ["from a child three", "from python three", "on the error stream"]
+
+
+class FakeCuda:
+    """Stands for torch.cuda on a machine with a GPU, which the tests' machine has not."""
+
+    fraction = 1.0
+
+    def is_available(self) -> bool:
+        return True
+
+    def set_per_process_memory_fraction(self, fraction: float) -> None:
+        self.fraction = fraction
+
+
+@pytest.mark.parametrize(
+    ("gpus", "fraction", "visible"), [(0.25, 0.25, "0"), (1, 1.0, "0"), (2, 1.0, "0"), (0, 1.0, "")]
+)
+def test_a_trials_tensors_are_held_to_its_share_of_the_gpu(
+    gpus: float, fraction: float, visible: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    cuda = FakeCuda()
+    monkeypatch.setattr(torch, "cuda", cuda)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    worker.prepare("heart.train", gpus)
+    assert cuda.fraction == fraction
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == visible

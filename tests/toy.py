@@ -1,0 +1,89 @@
+"""The second workload, torch-free: a bowl whose depth shows over the epochs, and every way to misbehave.
+
+python -m search.run --config tests/toy.yaml
+"""
+
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+Metrics = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    y: float = 0.0
+    epochs: int = 9
+    seed: int = 0
+    fault: str = ""
+    """What goes wrong in a trial with x > limit."""
+    limit: float = -math.inf
+    folder: str = ""
+    """Where trials leave notes for a test."""
+    at_once: int = 0
+    """Wait, 60 s at most, until so many trials run at once."""
+
+    def __post_init__(self) -> None:
+        if not -10 <= self.x <= 10:
+            raise ValueError(f"x must be in [-10, 10], but got {self.x}")
+
+
+def loss(config: Config, epoch: int) -> float:
+    """Return the loss after an epoch, counted from 1: it falls towards (x - 1)² + y² + 0.1, by a bit more a seed."""
+    depth = (config.x - 1) ** 2 + config.y**2 + 0.1 + 0.001 * config.seed
+    return depth * (1 + 1 / epoch)
+
+
+def train(config: Config) -> Iterator[tuple[Metrics, dict[str, float]]]:
+    fault = config.fault if config.x > config.limit else ""
+    if fault == "nothing":
+        return
+    print(f"toy x={config.x} y={config.y}")
+    epochs = {"short": 4, "long": config.epochs + 5}.get(fault, config.epochs)
+    for epoch in range(1, epochs + 1):
+        if config.at_once:
+            _wait_for_company(config)
+        if epoch == 2:
+            _misbehave(fault)
+        value: object = loss(config, epoch)
+        if epoch >= 4 and fault in ("nan", "inf"):
+            value = float(fault)
+        if fault == "text":
+            value = "much"
+        name = "los" if fault == "missing" else "loss"
+        yield {name: value, "epoch_seen": epoch}, {"x": config.x, "y": config.y, "epoch": epoch}
+
+
+def _misbehave(fault: str) -> None:
+    if fault == "raise":
+        raise RuntimeError("the toy broke")
+    if fault == "exit":
+        sys.exit("the toy left")
+    if fault == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait_for_company(config: Config) -> None:
+    """Leave a note of this process, then wait until so many have; a deadline, as a test must end."""
+    folder = Path(config.folder)
+    (folder / f"{os.getpid()}.running").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), encoding="utf-8")
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("*.running"))) < config.at_once and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test(model: dict[str, float], config: Config) -> dict[str, float]:
+    return {"test_loss": (model["x"] - 1) ** 2 + model["y"] ** 2}
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # the interface's name, not pytest's
+
+
+def save(model: dict[str, float], config: Config, path: Path) -> None:
+    path.write_text(repr(model), encoding="utf-8")
