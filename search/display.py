@@ -61,7 +61,8 @@ class Display:
         if tally.best is not None:
             best = f"best {self._config.metric} {tally.best:.5g}, trial {tally.best_trial}: {values(tally.best_params)}"
         clock = f"{span(time.monotonic() - self._began)} elapsed{self._left()}"
-        return Group(bar, Text(" · ".join(counts)), Text(best), Text(clock, style="dim"))
+        lines = (" · ".join(counts), best, clock)
+        return Group(bar, *(Text(line, no_wrap=False, overflow="fold") for line in lines))
 
     def _left(self) -> str:
         done, total = self._tally.done, self._config.num_samples

@@ -68,7 +68,7 @@ def _trials(console: Console, study: Study) -> None:
     console.print(f"{len(trials)} trials: " + ", ".join(f"{count} {word}" for word, count in counts.items()))
     seconds = sum(trial.epochs[-1]["elapsed_s"] for trial in trials if trial.epochs)
     share = saved / full if full else 0.0
-    console.print(f"{trained} of {full} epochs trained in {span(seconds)}; stopping early saved {share:.0%} of them")
+    console.print(f"{trained} of {full} epochs trained, {span(seconds)} of work; stopping early saved {share:.0%}")
     for trial in trials:
         if trial.ending == "failed":
             console.print(f"trial {trial.number} failed: {trial.attributes.get('failure')}", markup=False)

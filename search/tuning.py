@@ -36,8 +36,9 @@ class Interruption(Stopper):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as a wish to end; a second one raises KeyboardInterrupt."""
-        before = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Take SIGINT, SIGTERM and SIGHUP as a wish to end; a second one raises KeyboardInterrupt."""
+        wishes = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._take) for number in wishes}
         try:
             yield
         finally:

@@ -25,9 +25,7 @@ class Config:
     """What goes wrong in a trial with x > limit."""
     limit: float = -math.inf
     folder: str = ""
-    """Where trials leave notes for a test."""
-    at_once: int = 0
-    """Wait, 60 s at most, until so many trials run at once."""
+    """Where a trial says that it runs, and then waits until a test says `go`."""
 
     def __post_init__(self) -> None:
         if not -10 <= self.x <= 10:
@@ -46,9 +44,9 @@ def train(config: Config) -> Iterator[tuple[Metrics, dict[str, float]]]:
         return
     print(f"toy x={config.x} y={config.y}")
     epochs = {"short": 4, "long": config.epochs + 5}.get(fault, config.epochs)
+    if config.folder:
+        _wait_for_go(Path(config.folder))
     for epoch in range(1, epochs + 1):
-        if config.at_once:
-            _wait_for_company(config)
         if epoch == 2:
             _misbehave(fault)
         value: object = loss(config, epoch)
@@ -69,12 +67,11 @@ def _misbehave(fault: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _wait_for_company(config: Config) -> None:
-    """Leave a note of this process, then wait until so many have; a deadline, as a test must end."""
-    folder = Path(config.folder)
+def _wait_for_go(folder: Path) -> None:
+    """Leave a note with the GPUs that this process sees; wait, 60 s at most, for the file go."""
     (folder / f"{os.getpid()}.running").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), encoding="utf-8")
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("*.running"))) < config.at_once and time.monotonic() < deadline:
+    while not (folder / "go").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
