@@ -16,20 +16,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from search import journal, outcome, program, space
+from search import journal, outcome, program
 from search.study import Study, direction
 
 COLOURS = {
     "complete": "#2a7f62",
     "stopped": "#8c9bb0",
-    "diverged": "#d1495b",
+    "diverged": "#e07b00",
     "failed": "#2b2b2b",
-    "running": "#edae49",
+    "running": "#7b5ea7",
 }
-FRONT = "#d1495b"
+FRONT = "#d1173a"
 
 
 def draw(study: Study) -> list[Path]:
@@ -55,32 +55,34 @@ def curves(study: Study, trials: list[journal.Trial]) -> Figure:
     """Draw the metric of every trial over the epochs, the rungs, and the winner in front."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot()
-    winner = _winner(study)
+    winner, word = _front(study, trials)
     shown: set[str] = set()
     drawn: list[float] = []
     for trial in sorted(trials, key=lambda trial: trial.number == winner):
         values = [row.get(study.config.metric, math.nan) for row in trial.epochs]
         drawn += [value for value in values if math.isfinite(value)]
         front = trial.number == winner
-        style = {"color": FRONT, "linewidth": 2.5, "zorder": 5} if front else {"color": COLOURS[trial.ending]}
-        label = f"winner, trial {trial.number}" if front else trial.ending
+        colour = FRONT if front else COLOURS[trial.ending]
+        width = 2.5 if front else 1.4 if len(trials) <= 60 else 0.7
+        label = f"{word}, trial {trial.number}" if front else trial.ending
         name = label if label not in shown else None
         marker = "o" if len(values) == 1 else None
-        axes.plot(range(1, len(values) + 1), values, label=name, marker=marker, markersize=3, alpha=0.8, **style)
+        epochs = range(1, len(values) + 1)
+        axes.plot(epochs, values, label=name, color=colour, lw=width, marker=marker, ms=3, alpha=0.8)
         shown.add(label)
     rungs = _rungs(study)
     for rung in rungs:
         axes.axvline(rung, color="#555555", linestyle=":", linewidth=1)
     _value_axis(axes, study, drawn, "y")
-    title = f"{len(trials)} trials of {study.config.workload}"
-    axes.set(xlabel="epoch", xlim=(1, study.epochs), title=title)
+    title = f"Learning curves of {study.config.workload}, trials: {len(trials)}"
+    axes.set(xlabel="epoch", xlim=(1, max(2, study.epochs)), title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, names = axes.get_legend_handles_labels()
     if rungs:
         handles.append(Line2D([], [], color="#555555", linestyle=":"))
         names.append(f"rung (epochs {', '.join(map(str, rungs))})")
     if handles:
-        axes.legend(handles, names, loc="upper right")
+        figure.legend(handles, names, loc="outside right upper")
     return figure
 
 
@@ -97,9 +99,10 @@ def history(study: Study, trials: list[journal.Trial]) -> Figure:
         best.append(math.nan if front is None else front)
     axes.step(range(len(best)), best, where="post", color=FRONT, linewidth=1.5, label="best so far")
     _value_axis(axes, study, list(frame["value"]), "y")
-    axes.set(xlabel="trial", title="Best value of each trial, in the order of their proposals")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="upper right")
+    last = max(1, len(trials) - 1)
+    axes.set(xlabel="trial", xlim=(-0.02 * last, 1.02 * last), title="Best value of each trial, in order of proposal")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.legend(loc="outside right upper")
     return figure
 
 
@@ -118,9 +121,7 @@ def hyperparameters(study: Study, trials: list[journal.Trial]) -> Figure:
         if isinstance(study.space[name], CategoricalDistribution):
             frame = frame.assign(**{name: column.map(str)})
         _scatter(axes, frame, name)
-        if space.is_log(study.space[name]):
-            axes.set_xscale("log")
-            _plain_log(axes, "x")
+        _parameter_axis(axes, study.space[name])
         _value_axis(axes, study, list(frame["value"]), "y")
         axes.set_xlabel(name)
         if at % columns:
@@ -171,14 +172,14 @@ def _importances(study: Study, trials: list[journal.Trial]) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _winner(study: Study) -> int | None:
-    """Return the number of the trial that won the retraining, else of the best one."""
+def _front(study: Study, trials: list[journal.Trial]) -> tuple[int | None, str]:
+    """Return the trial that won the retraining, else the best one, and what it is."""
     found = outcome.newest(study)
     if found and found.winner:
-        return int(found.winner.name.removeprefix("trial "))
-    able = [trial for trial in study.trials() if trial.ending == "complete" and trial.value is not None]
+        return int(found.winner.name.removeprefix("trial ")), "winner"
+    able = [trial for trial in trials if trial.ending == "complete" and trial.value is not None]
     chosen = min if study.config.mode == "min" else max
-    return chosen(able, key=lambda trial: trial.value or 0.0).number if able else None
+    return (chosen(able, key=lambda trial: trial.value or 0.0).number if able else None), "best"
 
 
 def _rungs(study: Study) -> list[int]:
@@ -208,11 +209,30 @@ def _value_axis(axes: Axes, study: Study, values: list[float], which: str) -> No
     axes.set_ylabel(study.config.metric)
 
 
+def _parameter_axis(axes: Axes, distribution: BaseDistribution) -> None:
+    """Show the whole range that was searched, on its scale."""
+    if not isinstance(distribution, FloatDistribution | IntDistribution):
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+        return
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.03
+        axes.set_xlim(low / margin, high * margin)
+        _plain_log(axes, "x")
+    else:
+        margin = (high - low) * 0.03
+        axes.set_xlim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=isinstance(distribution, IntDistribution)))
+
+
 def _plain_log(axes: Axes, which: str) -> None:
     """Write 0.01 rather than 10⁻² at a logarithmic axis, and 0.02 and 0.05 too where it spans few decades."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axis.get_data_interval()
-    few = low > 0 and high / low < 3000
+    low, high = axis.get_view_interval()
+    few = 0 < low <= high < 3000 * low
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -30,11 +30,6 @@ def parse(entries: Mapping[str, Any]) -> Space:
     return {name: _parse(f"space.{name}", entry) for name, entry in entries.items()}
 
 
-def is_log(distribution: BaseDistribution) -> bool:
-    """Return whether the hyperparameter is searched, and so drawn, on a logarithmic scale."""
-    return bool(getattr(distribution, "log", False))
-
-
 def _parse(name: str, entry: Any) -> BaseDistribution:
     known = [*KINDS, "choice"]
     if not isinstance(entry, dict) or "distribution" not in entry:

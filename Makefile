@@ -1,0 +1,31 @@
+# Two commands do everything on a fresh Linux machine with Python 3.11: make search, make test.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help search test check clean
+
+help:
+	@echo "make search   set up, then search, retrain and draw: the README's first command"
+	@echo "make test     set up, then run the tests"
+	@echo "make check    set up, then ruff and mypy --strict"
+	@echo "make clean    remove what make made; results/ stays"
+
+search: $(READY)
+	$(BIN)/python -m search.run --num-samples 32 --gpus-per-trial 0.25
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict heart search tests
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

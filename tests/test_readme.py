@@ -1,0 +1,23 @@
+"""The README's example, as a reader would copy it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_example_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (module,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert module.count("\n") < 40
+    (tmp_path / "wave.py").write_text(module, encoding="utf-8")
+    (tmp_path / "wave.yaml").write_text(config, encoding="utf-8")
+    command = [sys.executable, "-m", "search.run", "--config", "wave.yaml", "--num-samples", "16"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "the winner is trial" in done.stdout
+    assert "test_loss" in done.stdout
