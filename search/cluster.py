@@ -82,8 +82,11 @@ def count_gpus() -> int:
 
 
 def count_cpus() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use, as its container's quota and its affinity leave them."""
+    from ray._private.utils import get_num_cpus
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(int(get_num_cpus(override_docker_cpu_warning=True)), allowed))
 
 
 def check_home() -> None:

@@ -82,7 +82,7 @@ class OpenTrial:
         if epoch <= self.epoch:
             return False
         self.epoch, self.best = epoch, best
-        self.note(f"{EPOCH}{epoch}", {name: _to_json(value) for name, value in metrics.items()})
+        self.note(f"{EPOCH}{epoch}", {name: to_json(value) for name, value in metrics.items()})
         if best is not None:
             self._trial.report(best, epoch)
         return True
@@ -131,6 +131,6 @@ def _ending(frozen: FrozenTrial) -> Ending | Literal["running"]:
     return "failed" if frozen.state == TrialState.FAIL else "running"
 
 
-def _to_json(value: float) -> float | str:
+def to_json(value: float) -> float | str:
     """Return a number that any JSON reader takes: optuna-dashboard's browser refuses a bare NaN."""
     return value if math.isfinite(value) else str(value)

@@ -91,4 +91,5 @@ def spread(values: list[float]) -> str:
 def _tests(runs: list[journal.Trial], scores: dict[str, Any]) -> dict[str, list[float]]:
     """Return the test metrics of these runs, which stand at the study: a closed trial takes no more attributes."""
     rows = [scores[f"test {run.number}"] for run in runs if f"test {run.number}" in scores]
-    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [float(row[name]) for row in rows if name in row] for name in names}

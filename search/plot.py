@@ -30,6 +30,8 @@ COLOURS = {
     "running": "#7b5ea7",
 }
 FRONT = "#d1173a"
+SPACE = "space."
+"""Before a hyperparameter's name, which may be 'value' too."""
 
 
 def draw(study: Study) -> list[Path]:
@@ -117,10 +119,10 @@ def hyperparameters(study: Study, trials: list[journal.Trial]) -> Figure:
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     for at, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        column = frame[name] if name in frame else pd.Series(dtype=float)
-        if isinstance(study.space[name], CategoricalDistribution):
-            frame = frame.assign(**{name: column.map(str)})
-        _scatter(axes, frame, name)
+        column = f"{SPACE}{name}"
+        if isinstance(study.space[name], CategoricalDistribution) and column in frame:
+            frame = frame.assign(**{column: frame[column].map(str)})
+        _scatter(axes, frame, column)
         _parameter_axis(axes, study.space[name])
         _value_axis(axes, study, list(frame["value"]), "y")
         axes.set_xlabel(name)
@@ -188,7 +190,11 @@ def _rungs(study: Study) -> list[int]:
 
 
 def _frame(trials: list[journal.Trial]) -> pd.DataFrame:
-    rows = [{"trial": trial.number, "value": trial.value, "state": trial.ending, **trial.params} for trial in trials]
+    rows = [
+        {"trial": trial.number, "value": trial.value, "state": trial.ending}
+        | {f"{SPACE}{name}": value for name, value in trial.params.items()}
+        for trial in trials
+    ]
     frame = pd.DataFrame(rows, columns=None if rows else ["trial", "value", "state"])
     return frame.astype({"value": float}).dropna(subset=["value"])
 

@@ -6,22 +6,23 @@ A search's best is the best of many noisy ones, so its value flatters it. What d
 search did not use. The reference is the workload's defaults under the same fixed values; it cannot win.
 """
 
-import copy
-import dataclasses
 import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 
-from search import cluster, journal, outcome, program, summary, worker
+from search import cluster, journal, outcome, program, summary
 from search.cluster import Share
 from search.outcome import Candidate, Outcome
 from search.study import Study
+from search.tasks import Record, Tasks
 from search.workload import Workload, load
 
 Report = Callable[[str], None]
@@ -69,167 +70,82 @@ def retrain(study: Study, workload: Workload, share: Share, report: Report) -> O
     for job, trial in zip(jobs, trials, strict=True):
         trial.note("candidate", job.candidate)
         trial.note("config", job.values)
-    remote = _Remote(study, share)
+    tasks = Tasks(study, share)
     models: dict[int, Any] = {}
-    for at, record, model in remote.train([job.values for job in jobs]):
+    for at, record, model in tasks.train([job.values for job in jobs]):
         _write(trials[at], record)
         models[trials[at].number] = model
-        came = record["failure"] or f"best {study.config.metric} {_text(record['best'])}"
-        report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {record['ending']}, {came}")
+        report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {_came(record, study.config.metric)}")
     found = outcome.of(retraining, study.config.metric, study.config.mode)
     if found.winner and workload.test:
-        judged = [found.winner, *([found.reference] if found.reference else [])]
-        runs = [run for candidate in judged for run in candidate.runs if run.ending == "complete"]
-        for run, scores in zip(runs, remote.test([(models[run.number], _config(run)) for run in runs]), strict=True):
-            retraining.set_user_attr(f"test {run.number}", scores)
+        _test(retraining, found, models, tasks, report)
     retraining.set_user_attr("finished", True)
     found = outcome.of(retraining, study.config.metric, study.config.mode)
     if found.winner:
         best = found.winner.best_run(study.config.mode)
-        files = remote.package(models[best.number], _config(best))
+        files, problems = tasks.package(models[best.number], best.attributes["config"])
+        for problem in problems:
+            report(f"{found.winner.name}: {problem}, see {tasks.log}")
         _keep(study, found.winner, best, files)
     return found
 
 
-def _write(trial: journal.OpenTrial, record: dict[str, Any]) -> None:
-    if record["config"]:
-        trial.note("config", record["config"])
-    if record["failure"]:
-        trial.note("failure", record["failure"])
-    for epoch, (metrics, best) in enumerate(record["epochs"], 1):
+def _write(trial: journal.OpenTrial, record: Record) -> None:
+    if record.config:
+        trial.note("config", record.config)
+    if record.failure:
+        trial.note("failure", record.failure)
+    for epoch, (metrics, best) in enumerate(record.epochs, 1):
         trial.add(epoch, metrics, best)
-    trial.end(record["ending"])
+    trial.end(record.ending)
+
+
+def _came(record: Record, metric: str) -> str:
+    """Return what a run came to, as text."""
+    if record.failure:
+        return f"{record.ending}, {record.failure}"
+    return f"{record.ending}, best {metric} {'none' if record.best is None else format(record.best, '.5g')}"
+
+
+def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], tasks: Tasks, report: Report) -> None:
+    """Judge every seed of the winner and the reference on data that nobody has looked at."""
+    judged = [candidate for candidate in (found.winner, found.reference) if candidate]
+    runs = [run for candidate in judged for run in candidate.runs if run.ending == "complete"]
+    results = tasks.test([(models[run.number], run.attributes["config"]) for run in runs])
+    for run, (scores, problem) in zip(runs, results, strict=True):
+        retraining.set_user_attr(f"test {run.number}", {name: journal.to_json(value) for name, value in scores.items()})
+        if problem:
+            report(f"{run.attributes['candidate']}: {problem}, see {tasks.log}")
 
 
 def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, bytes]) -> None:
     """Write the winner's folder as a whole, in the place of an earlier one, and best.yaml."""
-    metric, best = study.config.metric, study.folder / "best"
+    metric, config = study.config.metric, run.attributes["config"]
     kept = run.epochs[run.best_epoch - 1]
     metrics = {
         "configuration": winner.name,
         "best_epoch": run.best_epoch,
-        "validation": {name: value for name, value in kept.items() if name != "elapsed_s"},
-        "over_seeds": {metric: winner.values, **winner.tests},
-        "config": _config(run),
+        "validation": {name: journal.to_json(value) for name, value in kept.items() if name != "elapsed_s"},
+        "over_seeds": {
+            name: [journal.to_json(value) for value in values]
+            for name, values in {metric: winner.values, **winner.tests}.items()
+        },
+        "config": config,
     }
-    with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as made:
+    with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as parent:
+        made = Path(parent) / "best"
         for name, content in files.items():
-            (Path(made) / name).write_bytes(content)
-        (Path(made) / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        curve = [{"epoch": epoch, **row} for epoch, row in enumerate(run.epochs, 1)]
-        pd.DataFrame(curve).to_csv(Path(made) / "curves.csv", index=False)
-        best.mkdir(exist_ok=True)
-        for old in best.iterdir():
-            old.unlink()
-        for new in Path(made).iterdir():
-            new.replace(best / new.name)
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_bytes(content)
+        made.mkdir(exist_ok=True)
+        (made / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        curve = [{**row, "epoch": epoch} for epoch, row in enumerate(run.epochs, 1)]
+        pd.DataFrame(curve).to_csv(made / "curves.csv", index=False)
+        shutil.rmtree(study.folder / "best", ignore_errors=True)
+        made.replace(study.folder / "best")
     scores = "".join(f", {name} {outcome.spread(values)}" for name, values in winner.tests.items())
     note = f"{metric} {run.value:.6g} ({winner.name}); over {len(winner.runs)} seeds {outcome.spread(winner.values)}"
-    study.write_best(study.folder / "best.yaml", _config(run), note + scores)
-
-
-def _config(run: journal.Trial) -> dict[str, Any]:
-    return dict(run.attributes["config"])
-
-
-def _text(value: float | None) -> str:
-    return "none" if value is None else f"{value:.5g}"
-
-
-class _Remote:
-    """The functions below as tasks of Ray, in processes with a trial's share of the machine."""
-
-    def __init__(self, study: Study, share: Share) -> None:
-        import ray
-
-        self._ray = ray
-        self._share = share
-        config = study.config
-        log = str((study.logs / "retraining.log").absolute())
-        self._run = (config.workload, share.gpus, log)
-        self._goal = (config.metric, config.mode)
-
-    def _task(self, function: Callable[..., Any], **options: Any) -> Any:
-        wanted = {"num_cpus": self._share.cpus, "num_gpus": self._share.gpus, "max_retries": 1, **options}
-        return self._ray.remote(**wanted)(function)
-
-    def train(self, values: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any], Any]]:
-        """Yield (index, record, reference to the best epoch's model), as they end."""
-        task = self._task(_train, num_returns=2)
-        pending = {}
-        for at, each in enumerate(values):
-            record, model = task.remote(*self._run, each, *self._goal)
-            pending[record] = (at, model)
-        while pending:
-            (ended,), _ = self._ray.wait(list(pending))
-            at, model = pending.pop(ended)
-            try:
-                yield at, self._ray.get(ended), model
-            except self._ray.exceptions.RayError as error:
-                yield at, _lost(error), model
-
-    def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[dict[str, float]]:
-        """Return the test metrics of each model."""
-        task = self._task(_test)
-        scores: list[dict[str, float]] = self._ray.get([task.remote(*self._run, *each) for each in work])
-        return scores
-
-    def package(self, model: Any, values: dict[str, Any]) -> dict[str, bytes]:
-        """Return the files that the workload makes of a model."""
-        files: dict[str, bytes] = self._ray.get(self._task(_package).remote(*self._run, model, values))
-        return files
-
-
-def _prepare(name: str, gpus: float, log: str) -> Workload:
-    worker.redirect_output(Path(log))
-    return worker.prepare(name, gpus)
-
-
-def _train(
-    name: str, gpus: float, log: str, values: dict[str, Any], metric: str, mode: str
-) -> tuple[dict[str, Any], Any]:
-    """Train one config to its end; return its record and a copy of the model at its best epoch."""
-    training = worker.Training(_prepare(name, gpus, log), values, metric, mode)
-    epochs: list[tuple[dict[str, float], float | None]] = []
-    model, best = None, None
-    while True:
-        result = training.pull()
-        if result["epoch"] > len(epochs):
-            epochs.append(({**result["metrics"], "elapsed_s": result["elapsed_s"]}, result["best"]))
-        if result["best"] != best:
-            model, best = copy.deepcopy(training.model), result["best"]
-        if result["ended"]:
-            break
-    config = dataclasses.asdict(training.config) if training.config else None
-    training.close()
-    failure = result.get("failure")
-    if failure:
-        print(result["traceback"] or failure, file=sys.stderr)
-    record = {"config": config, "epochs": epochs, "best": best, "failure": failure, "ending": worker.ending(result)}
-    return record, model
-
-
-def _lost(error: Exception) -> dict[str, Any]:
-    failure = f"its process was lost: {str(error).strip().splitlines()[-1]}"
-    return {"config": None, "epochs": [], "best": None, "failure": failure, "ending": "failed"}
-
-
-def _test(name: str, gpus: float, log: str, model: Any, values: dict[str, Any]) -> dict[str, float]:
-    workload = _prepare(name, gpus, log)
-    assert workload.test is not None
-    return {key: float(value) for key, value in workload.test(model, workload.build(values)).items()}
-
-
-def _package(name: str, gpus: float, log: str, model: Any, values: dict[str, Any]) -> dict[str, bytes]:
-    """Return model.pt where the workload saves, plot.png where it plots."""
-    workload = _prepare(name, gpus, log)
-    config = workload.build(values)
-    with tempfile.TemporaryDirectory() as folder:
-        if workload.save:
-            workload.save(model, config, Path(folder) / "model.pt")
-        if workload.plot:
-            workload.plot(model, config).savefig(Path(folder) / "plot.png", dpi=120)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    study.write_best(study.folder / "best.yaml", config, note + scores)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -239,6 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     def prepare() -> int:
         study = program.named_study("search.retrain", "Retrain a study's best and judge them again.", arguments)
         workload = load(study.config.workload)
+        study.config.check(workload)
         cpus, gpus = cluster.count_cpus(), cluster.count_gpus()
         share = cluster.share_out(study.config, cpus, gpus)
         cluster.check_home()

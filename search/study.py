@@ -141,10 +141,10 @@ def trials_table(trials: list[journal.Trial]) -> pd.DataFrame:
     rows = []
     for trial in trials:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
-        row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs), **trial.params}
-        row["training_s"] = trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan
-        row |= {"started": trial.started, "seconds": trial.seconds}
-        rows.append(row)
+        row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs)}
+        times = {"training_s": trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan}
+        times |= {"started": trial.started, "seconds": trial.seconds}
+        rows.append({**row, **_apart(trial.params, {*row, *times}), **times})
     frame = pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value", "best_epoch", "epochs"])
     return frame.astype({"value": float})
 
@@ -152,7 +152,7 @@ def trials_table(trials: list[journal.Trial]) -> pd.DataFrame:
 def curves_table(trials: list[journal.Trial]) -> pd.DataFrame:
     """Return a row an epoch: trial, epoch (from 1), the raw metrics, elapsed_s."""
     rows = [
-        {"trial": trial.number, "epoch": epoch, **metrics}
+        {"trial": trial.number, "epoch": epoch, **_apart(metrics, {"trial", "epoch"})}
         for trial in trials
         for epoch, metrics in enumerate(trial.epochs, 1)
     ]
@@ -166,6 +166,11 @@ def provenance() -> dict[str, Any]:
         "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
         "git": _git_revision(),
     }
+
+
+def _apart(named: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
+    """Return columns under other names where a table's own have them: a metric 'epoch' becomes 'epoch_'."""
+    return {f"{name}_" if name in taken else name: value for name, value in named.items()}
 
 
 def direction(mode: str) -> Literal["minimize", "maximize"]:

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +38,31 @@ TOY = {
 }
 
 
+Finished = tuple[Path, subprocess.CompletedProcess[str]]
+
+
 def write(folder: Path, config: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     YAML().dump(config, folder / "search.yaml")
     return folder / "search.yaml"
 
 
-def start(module: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+def start(module: str, *arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    environment = {**ENVIRONMENT, **more}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def search(folder: Path, config: dict[str, Any], *arguments: object) -> subprocess.CompletedProcess[str]:
-    return start("search.run", "--config", write(folder, config), "--name", "s", *arguments, cwd=folder)
+def search(folder: Path, config: dict[str, Any], *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    return start("search.run", "--config", write(folder, config), "--name", "s", *arguments, cwd=folder, **more)
 
 
-def temporary_folders() -> set[str]:
-    return {str(path) for path in Path("/tmp").glob("search-*")}
+@pytest.fixture(scope="module")
+def temporary() -> Iterator[Path]:
+    """Return a folder for temporary files of our own, short enough for Ray's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 def processes_of(folder: str) -> list[str]:
@@ -69,17 +79,17 @@ def processes_of(folder: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def finished(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Finished:
     """Return the working folder of one real search of the toy, and what it printed."""
     cwd = tmp_path_factory.mktemp("finished")
-    before = temporary_folders()
-    done = search(cwd, TOY, "--num-samples", 14, "--seed", 3)
+    done = search(cwd, TOY, "--num-samples", 14, "--seed", 3, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert temporary_folders() == before
     return cwd, done
 
 
-Finished = tuple[Path, subprocess.CompletedProcess[str]]
+def test_rays_temporary_folder_is_gone_after_a_clean_end(finished: Finished, temporary: Path) -> None:
+    assert list(temporary.iterdir()) == []
+    assert processes_of(str(temporary)) == []
 
 
 def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
@@ -288,23 +298,22 @@ def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tm
     assert two["test"]["loss"] in one["over_seeds"]["test_loss"]
 
 
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(tmp_path: Path, temporary: Path) -> None:
     config = write(tmp_path, {**TOY, "num_samples": 10_000})
     command = [sys.executable, "-m", "search.run", "--config", str(config), "--name", "s"]
-    before = temporary_folders()
-    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**ENVIRONMENT, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("trial 3 "):
                 break
-        mine = temporary_folders() - before
+        assert processes_of(str(temporary)) != []
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(60) == 130
     assert rest.splitlines()[-1] == "interrupted; what was finished is in results/s"
-    assert len(mine) == 1
-    assert temporary_folders() == before
-    assert processes_of(mine.pop()) == []
+    assert list(temporary.iterdir()) == []
+    assert processes_of(str(temporary)) == []
     trials = study.load(tmp_path / "results" / "s").trials()
     assert sum(trial.ending != "running" for trial in trials) >= 4
     assert len(pd.read_csv(tmp_path / "results" / "s" / "trials.csv")) == len(trials)
