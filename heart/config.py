@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 SCHEDULES = ("constant", "cosine")
 
@@ -30,17 +30,17 @@ class Config:
     hidden1: int = setting(72, "width of the first hidden layer, 1 to 65536")
     hidden2: int = setting(36, "width of the second hidden layer, 1 to 65536")
     schedule: str = setting("constant", "learning rate over the epochs: constant, or cosine (decays to zero)")
-    batch_size: int = setting(256, "points in a step, >= 1")
-    epochs: int = setting(30, "passes over the training part, >= 1")
+    batch_size: int = setting(256, "points in a step, 1 to 10**9")
+    epochs: int = setting(30, "passes over the training part, 1 to 10**9")
     seed: int = setting(0, "of the first weights and of the order of the batches, in [0, 2**63)")
-    points: int = setting(100_000, "points drawn in all, >= 10; 80/10/10 % train, validation and test")
+    points: int = setting(100_000, "points drawn in all, 10 to 10**9; 80/10/10 % train, validation and test")
     data_seed: int = setting(123, "of the points and their split, in [0, 2**32)")
     device: str = setting("auto", "cpu, cuda, cuda:N, or auto (CUDA where there is one)")
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value, kind = getattr(self, item.name), type(item.default)
-            if kind is float and type(value) is int:
+            if kind is float and type(value) is int and abs(value) < 2**63:
                 object.__setattr__(self, item.name, float(value))  # YAML's `lr: 1` is a number like any other
             elif type(value) is not kind:
                 raise TypeError(f"{item.name} must be of type {kind.__name__}, but got {value!r}")
@@ -49,8 +49,8 @@ class Config:
         self._require("hidden1", "in [1, 65536]", 1 <= self.hidden1 <= 65536)
         self._require("hidden2", "in [1, 65536]", 1 <= self.hidden2 <= 65536)
         self._require("schedule", f"one of {', '.join(SCHEDULES)}", self.schedule in SCHEDULES)
-        self._require("batch_size", ">= 1", self.batch_size >= 1)
-        self._require("epochs", ">= 1", self.epochs >= 1)
+        self._require("batch_size", "in [1, 10**9]", 1 <= self.batch_size <= 10**9)
+        self._require("epochs", "in [1, 10**9]", 1 <= self.epochs <= 10**9)
         self._require("seed", "in [0, 2**63)", 0 <= self.seed < 2**63)
         self._require("points", "in [10, 10**9]", 10 <= self.points <= 10**9)
         self._require("data_seed", "in [0, 2**32)", 0 <= self.data_seed < 2**32)
@@ -82,15 +82,19 @@ def find(name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise FileNotFoundError(f"the config file must exist, but there is no {' and no '.join(map(str, places))}")
+    missing = " and no file ".join(map(str, places))
+    raise FileNotFoundError(f"the config file must exist, but there is no file {missing}")
 
 
 def read(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file. Raises ValueError where it holds anything else."""
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{path} must be YAML text, but {line}{error.problem}") from None
     except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} must be YAML text, but: {error}") from None
+        raise ValueError(f"{path} must be YAML text, but: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ValueError(f"{path} must be a mapping of names to values, but got {values!r:.80}")
     return values

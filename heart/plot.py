@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from heart.data import PointDataset, curve
 from heart.model import MLP
@@ -53,8 +53,9 @@ def curves(rows: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
     loss.set(title="Loss", ylabel="binary cross-entropy (nats)", yscale="log")
     sns.lineplot(frame, x="epoch", y="val_accuracy", marker="o", markersize=4, ax=accuracy, color="C1")
     accuracy.set(title="Validation accuracy", ylabel="share of points right")
-    loss.yaxis.set_major_formatter(LogFormatter())
-    loss.yaxis.set_minor_formatter(LogFormatter())
+    loss.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    loss.yaxis.set_minor_formatter(NullFormatter())
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
     for axes in (loss, accuracy):
         axes.axvline(best_epoch, color=TRUTH, linestyle="--", linewidth=1, label=f"kept: epoch {best_epoch}")

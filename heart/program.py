@@ -2,6 +2,8 @@
 
 import argparse
 import itertools
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +24,21 @@ Train = Callable[[Config], Iterator[tuple[Metrics, MLP]]]
 Test = Callable[[MLP, Config], Metrics]
 
 
+class Terminal(Console):
+    """Where the program talks to a person: lines as long as they are, and no markup in what users have named."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(resolve: Resolve, train: Train, test: Test, arguments: list[str] | None = None) -> int:
     """Train what the command line asks for; return the exit code."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     flags = vars(_parser().parse_args(arguments))
     output = Path(flags.pop("output"))
     try:
@@ -33,14 +47,23 @@ def main(resolve: Resolve, train: Train, test: Test, arguments: list[str] | None
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: what is trained is kept
     history = History(config)
-    code = _follow(train(config), history, console)
-    if history.best is None:
-        folder.rmdir()
-        console.print("no epoch with a finite loss, so there is nothing to keep")
+    try:
+        code = _follow(train(config), history, console)
+        if history.best is None:
+            folder.rmdir()
+            console.print("no epoch with a finite loss, so there is nothing to keep")
+        else:
+            _finish(history, folder, test, console)
         return code
-    _finish(history, folder, test, console)
-    return code
+    except KeyboardInterrupt:
+        print(f"interrupted; what was written is in {folder}", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"error: {error}; what was written is in {folder}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="FOLDER", default="results", help="folder of the run folders (results)")
     for item in fields(Config):
         kind = type(item.default)
-        meaning = f"{item.metadata['help']} ({item.default})"
+        meaning = f"{item.metadata['help']} ({item.default})".replace("%", "%%")
         flag = "--" + item.name.replace("_", "-")
         spellings = dict.fromkeys((flag, f"--{item.name}"))
         parser.add_argument(
@@ -76,9 +99,9 @@ def _make_folder(output: Path) -> Path:
         folder = output / (stem if count == 1 else f"{stem}-{count}")
         try:
             folder.mkdir(parents=True)
-        except (FileExistsError, NotADirectoryError):
-            if not output.is_dir():
-                raise ValueError(f"output must be a folder, but {output} is a file or in one; give --output") from None
+        except OSError as error:
+            if not (isinstance(error, FileExistsError) and output.is_dir()):
+                raise ValueError(f"output must be a folder that can be written, but: {error}; give --output") from None
         else:
             return folder
     raise AssertionError

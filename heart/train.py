@@ -87,8 +87,7 @@ def resolve(config: Config) -> Config:
 
 def test(model: MLP, config: Config) -> Metrics:
     """Return test_loss and test_accuracy on the part that `train` never looks at."""
-    device = str(next(model.parameters()).device)
-    loss, accuracy = evaluate(model, load(config.points, config.data_seed, device).test)
+    loss, accuracy = evaluate(model, load(config.points, config.data_seed, resolve(config).device).test)
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 

@@ -4,11 +4,13 @@ import logging
 import math
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from search.config import StudyConfig
 
@@ -22,7 +24,6 @@ SILENCE = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
 }
 
 
@@ -72,6 +73,7 @@ def _round_down(share: float) -> float:
 
 def count_gpus() -> int:
     """Return how many GPUs Ray will find on this machine, as CUDA_VISIBLE_DEVICES leaves them."""
+    _import_ray()
     from ray._private.accelerators import get_accelerator_manager_for_resource
 
     manager = get_accelerator_manager_for_resource("GPU")
@@ -83,6 +85,7 @@ def count_gpus() -> int:
 
 def count_cpus() -> int:
     """Return how many cores this process may use, as its container's quota and its affinity leave them."""
+    _import_ray()
     from ray._private.utils import get_num_cpus
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -106,12 +109,10 @@ def running(cpus: int, gpus: int, logs: Path) -> Iterator[Path]:
 
     What Ray says goes to logs/ray.log. The folder is removed at the end.
     """
-    for name, value in SILENCE.items():
-        os.environ.setdefault(name, value)
-    import ray
-
+    ray = _import_ray()
     _log_to(logs / "ray.log")
     folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+    errors = _redirect_errors(logs / "ray.log")
     try:
         ray.init(
             address="local",
@@ -126,6 +127,29 @@ def running(cpus: int, gpus: int, logs: Path) -> Iterator[Path]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+        sys.stderr.flush()
+        os.dup2(errors, 2)
+        os.close(errors)
+
+
+def _redirect_errors(path: Path) -> int:
+    """Send this process's error stream to the end of a file, for Ray's C++ writes there; return a copy of the old."""
+    sys.stderr.flush()
+    old = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    return old
+
+
+def _import_ray() -> Any:
+    """Import Ray as quiet as it can be told to be: it reads some of its settings when it is imported."""
+    for name, value in SILENCE.items():
+        os.environ.setdefault(name, value)
+    import ray
+    import ray._private.worker
+
+    ray._private.worker._worker_logs_enabled = False  # log_to_driver=False leaves "(raylet) A worker died"
+    return ray
 
 
 def _short_folder() -> str:

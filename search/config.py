@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_origin
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from search import space
 from search.workload import Workload, suggestion
 
 DEFAULT_FILE = "configs/search.yaml"
+SCALAR = str | int | float | None
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping"}
 
 
@@ -80,6 +81,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         _check_types(self)
         _check_finite("", dataclasses.asdict(self))
+        _require(self, "metric", "a name", bool(self.metric))
         _require(self, "mode", "min or max", self.mode in ("min", "max"))
         for name in ("num_samples", "finalists", "seeds"):
             _require(self, name, ">= 1", getattr(self, name) >= 1)
@@ -90,7 +92,9 @@ class StudyConfig:
         plain = self.name is None or re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII)
         _require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", bool(plain))
         space.parse(self.space)
-        for name in self.fixed:
+        for name, value in self.fixed.items():
+            if not (isinstance(name, str) and isinstance(value, SCALAR)):
+                raise TypeError(f"fixed must hold names and plain values, but got {name!r}: {value!r}")
             if name in self.space:
                 raise ValueError(f"a hyperparameter stands in space or in fixed, but {name!r} is in both; remove one")
 
@@ -123,16 +127,25 @@ class StudyConfig:
                 raise ValueError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
         if "seed" in self.fixed:
             raise ValueError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
-        corners = ({name: end(entry) for name, entry in self.space.items()} for end in (_first, _last))
-        for corner in corners:
+        for corner in self._corners():
             try:
                 config = workload.build({**self.fixed, **corner, "seed": self.seed})
-            except (ValueError, TypeError) as error:
-                raise type(error)(f"{error} (checking {workload.name} with fixed and an end of space)") from None
+            except Exception as error:  # a Config may refuse with an assert, too
+                raise ValueError(f"{error} (checking {workload.name} with fixed and an end of space)") from None
+            for name, value in dataclasses.asdict(config).items():
+                if not isinstance(value, SCALAR):
+                    raise TypeError(f"{workload.name}.Config must hold plain values, but {name} is {value!r}")
         epochs: int = config.epochs
         if type(epochs) is not int or epochs < 1:
             raise ValueError(f"epochs of {workload.name} must be a whole number >= 1, but got {epochs!r}")
         return epochs
+
+    def _corners(self) -> list[dict[str, Any]]:
+        """Return the low end of the space, the high end, and each choice beside the low ends."""
+        low = {name: entry.get("low", entry.get("values", [None])[0]) for name, entry in self.space.items()}
+        high = {name: entry.get("high", low[name]) for name, entry in self.space.items()}
+        choices = [{**low, name: value} for name, entry in self.space.items() for value in entry.get("values", [])]
+        return [low, high, *choices]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -141,28 +154,25 @@ def read(path: Path) -> dict[str, Any]:
     Raises FileNotFoundError, or ValueError where the file holds anything but one mapping without duplicate keys.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"the config file must exist, but there is no {path}; give one with --config")
+        raise FileNotFoundError(f"the config file must exist, but there is no file {path}; give one with --config")
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{path} must be YAML text, but {line}{error.problem}") from None
     except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} must be YAML text, but: {error}") from None
+        raise ValueError(f"{path} must be YAML text, but: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ValueError(f"{path} must be a mapping of settings, but got {values!r:.80}")
     return values
 
 
-def _first(entry: dict[str, Any]) -> Any:
-    return entry["values"][0] if "values" in entry else entry["low"]
-
-
-def _last(entry: dict[str, Any]) -> Any:
-    return entry["values"][-1] if "values" in entry else entry["high"]
-
-
 def _is_share(share: float) -> bool:
-    if share >= 1:
-        return share == int(share)
-    return share == 0 or (share > 0 and abs(1 / share - round(1 / share)) < 0.05)
+    """Return whether a share is 0, whole, or 1/k as people write it: 0.33 is a third."""
+    if share >= 1 or share <= 0:
+        return share == 0 or (share >= 1 and share == int(share))
+    k = round(1 / share)
+    return k > 1 and abs(share - 1 / k) <= 0.005
 
 
 def _require(config: object, name: str, rule: str, holds: bool) -> None:
@@ -176,7 +186,7 @@ def _check_types(config: Any) -> None:
         value = getattr(config, item.name)
         choices = get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
         kinds = [get_origin(kind) or kind for kind in choices]
-        if float in kinds and type(value) is int:
+        if float in kinds and type(value) is int and abs(value) < 2**63:
             object.__setattr__(config, item.name, float(value))
         elif type(value) not in kinds:
             wanted = " or ".join(YAML_NAMES.get(kind.__name__, kind.__name__) for kind in kinds)

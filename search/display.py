@@ -48,9 +48,9 @@ class Display:
             return
         self._seen = tally.done
         if not self._console.is_terminal:
-            self._console.print(f"{tally.last}  [{tally.done}/{self._config.num_samples}{self._left()}]", markup=False)
+            self._console.print(f"{tally.last}  [{tally.done}/{self._config.num_samples}{self._left()}]")
         elif tally.last_failed:
-            self._console.print(tally.last, markup=False)
+            self._console.print(tally.last)
 
     def _render(self) -> Group:
         tally, total = self._tally, self._config.num_samples

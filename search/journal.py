@@ -55,6 +55,16 @@ def open_storage(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path.absolute())))
 
 
+def mend(path: Path) -> None:
+    """Cut a record that a dying writer left half written: the next one would be glued to it and both be lost.
+
+    Only for whoever is about to write, with no other writer alive.
+    """
+    with path.open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
 def better(value: float, than: float | None, mode: str) -> bool:
     """Return whether a finite value beats another."""
     if not math.isfinite(value):

@@ -77,6 +77,12 @@ def newest(study: Study) -> Outcome | None:
     return None
 
 
+def tested(study: Study) -> int:
+    """Return how many retrainings have looked at the test part."""
+    found = (optuna.load_study(study_name=name, storage=study.storage) for name in study.retrainings())
+    return sum(any(key.startswith("test ") for key in each.user_attrs) for each in found)
+
+
 def spread(values: list[float]) -> str:
     """Return 'mean ± standard deviation' over seeds, as text for a person."""
     if not values:

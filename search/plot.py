@@ -1,4 +1,4 @@
-"""Pictures of a study, made from its journal.
+"""Pictures of a study, made from its journal; the program derives the tables again, too.
 
 python -m search.plot results/NAME
 """
@@ -15,11 +15,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search import journal, outcome, program
+from search.axes import position, scale_metric, scale_parameter
 from search.study import Study, direction
 
 COLOURS = {
@@ -75,9 +75,10 @@ def curves(study: Study, trials: list[journal.Trial]) -> Figure:
     rungs = _rungs(study)
     for rung in rungs:
         axes.axvline(rung, color="#555555", linestyle=":", linewidth=1)
-    _value_axis(axes, study, drawn, "y")
+    scale_metric(axes, study.config.metric, drawn)
+    margin = 0.5 if study.epochs == 1 else 0.01 * study.epochs
     title = f"Learning curves of {study.config.workload}, trials: {len(trials)}"
-    axes.set(xlabel="epoch", xlim=(1, max(2, study.epochs)), title=title)
+    axes.set(xlabel="epoch", xlim=(1 - margin, study.epochs + margin), title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, names = axes.get_legend_handles_labels()
     if rungs:
@@ -92,7 +93,7 @@ def history(study: Study, trials: list[journal.Trial]) -> Figure:
     """Draw the value of each trial against its number, and the best so far."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    frame = _frame(trials)
+    frame = _frame(study, trials)
     _scatter(axes, frame, "trial")
     best, front = [], None
     for trial in trials:
@@ -100,7 +101,7 @@ def history(study: Study, trials: list[journal.Trial]) -> Figure:
             front = trial.value if journal.better(trial.value, front, study.config.mode) else front
         best.append(math.nan if front is None else front)
     axes.step(range(len(best)), best, where="post", color=FRONT, linewidth=1.5, label="best so far")
-    _value_axis(axes, study, list(frame["value"]), "y")
+    scale_metric(axes, study.config.metric, list(frame["value"]))
     last = max(1, len(trials) - 1)
     axes.set(xlabel="trial", xlim=(-0.02 * last, 1.02 * last), title="Best value of each trial, in order of proposal")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -113,19 +114,16 @@ def hyperparameters(study: Study, trials: list[journal.Trial]) -> Figure:
     names = list(study.space)
     columns = min(len(names), 2 if len(names) in (2, 4) else 3)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.4 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 4.2 * columns), 3.4 * rows + 0.5), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    frame = _frame(trials)
+    frame = _frame(study, trials)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     for at, (axes, name) in enumerate(zip(panels, names, strict=False)):
         column = f"{SPACE}{name}"
-        if isinstance(study.space[name], CategoricalDistribution) and column in frame:
-            frame = frame.assign(**{column: frame[column].map(str)})
         _scatter(axes, frame, column)
-        _parameter_axis(axes, study.space[name])
-        _value_axis(axes, study, list(frame["value"]), "y")
-        axes.set_xlabel(name)
+        scale_parameter(axes, name, study.space[name])
+        scale_metric(axes, study.config.metric, list(frame["value"]))
         if at % columns:
             axes.set_ylabel("")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -189,10 +187,10 @@ def _rungs(study: Study) -> list[int]:
     return halving.rungs(study.epochs) if halving else []
 
 
-def _frame(trials: list[journal.Trial]) -> pd.DataFrame:
+def _frame(study: Study, trials: list[journal.Trial]) -> pd.DataFrame:
     rows = [
         {"trial": trial.number, "value": trial.value, "state": trial.ending}
-        | {f"{SPACE}{name}": value for name, value in trial.params.items()}
+        | {f"{SPACE}{name}": position(study.space[name], value) for name, value in trial.params.items()}
         for trial in trials
     ]
     frame = pd.DataFrame(rows, columns=None if rows else ["trial", "value", "state"])
@@ -206,53 +204,19 @@ def _scatter(axes: Axes, frame: pd.DataFrame, x: str) -> None:
             axes.scatter(part[x], part["value"], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
 
 
-def _value_axis(axes: Axes, study: Study, values: list[float], which: str) -> None:
-    """Label the axis of the metric; logarithmic where the values are positive and span more than a factor of ten."""
-    positive = [value for value in values if value > 0]
-    if positive and len(positive) == len(values) and max(positive) / min(positive) > 10:
-        axes.set_yscale("log")
-        _plain_log(axes, which)
-    axes.set_ylabel(study.config.metric)
-
-
-def _parameter_axis(axes: Axes, distribution: BaseDistribution) -> None:
-    """Show the whole range that was searched, on its scale."""
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
-        axes.tick_params(axis="x", rotation=30)
-        for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
-        return
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        axes.set_xscale("log")
-        margin = (high / low) ** 0.03
-        axes.set_xlim(low / margin, high * margin)
-        _plain_log(axes, "x")
-    else:
-        margin = (high - low) * 0.03
-        axes.set_xlim(low - margin, high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=isinstance(distribution, IntDistribution)))
-
-
-def _plain_log(axes: Axes, which: str) -> None:
-    """Write 0.01 rather than 10⁻² at a logarithmic axis, and 0.02 and 0.05 too where it spans few decades."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axis.get_view_interval()
-    few = 0 < low <= high < 3000 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Draw a study again; return the exit code."""
-    console = program.console()
+    console = program.Terminal()
 
-    def prepare() -> int:
-        study = program.named_study("search.plot", "Draw a study again, from its journal.", arguments)
-        for path in draw(study):
-            console.print(str(path))
-        return 0
+    def prepare() -> Callable[[], int]:
+        study = program.named_study("search.plot", "Draw a study and derive its tables again.", arguments)
+
+        def action() -> int:
+            study.write_tables()
+            console.print("\n".join(map(str, draw(study))))
+            return 0
+
+        return action
 
     return program.guarded(prepare)
 

@@ -1,6 +1,7 @@
 """What our command lines share: quiet libraries, and a user's mistake as one line with exit code 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +13,40 @@ from search import study
 from search.study import Study
 
 
-def console() -> Console:
-    """Return where a program talks to a person: colours only on a terminal, lines as long as they are."""
-    return Console(highlight=False, soft_wrap=True)
+class Terminal(Console):
+    """Where a program talks to a person: lines as long as they are, and no markup in what users have named."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def guarded(prepare: Callable[[], int]) -> int:
-    """Return its exit code, or 2 after the message of an error that is the user's."""
+def guarded(prepare: Callable[[], Callable[[], int]]) -> int:
+    """Return the exit code of what `prepare` returns; 2, after one line, where it raises what is the user's mistake.
+
+    What the action itself raises is ours, but for a full disk and the like, and an interruption.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
     try:
-        return prepare()
+        action = prepare()
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+    try:
+        return action()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def named_study(module: str, description: str, arguments: list[str] | None) -> Study:

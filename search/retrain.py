@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pandas as pd
+from rich.console import Console
 
 from search import cluster, journal, outcome, program, summary
 from search.cluster import Share
+from search.interruption import Interruption
 from search.outcome import Candidate, Outcome
-from search.study import Study
+from search.study import Study, curves_table
 from search.tasks import Record, Tasks
 from search.workload import Workload, load
 
@@ -48,11 +49,11 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's."""
     config = study.config
     chosen = {
-        f"trial {trial.number}": {**config.fixed, **trial.params}
+        f"trial {trial.number}": {**workload.defaults(), **config.fixed, **trial.params}
         for trial in finalists(study.trials(), config.finalists, config.mode)
     }
     if chosen and set(workload.names()) <= {*workload.defaults(), *config.fixed, "seed"}:
-        chosen[outcome.REFERENCE] = dict(config.fixed)
+        chosen[outcome.REFERENCE] = {**workload.defaults(), **config.fixed}
     seeds = range(config.seed + 1, config.seed + 1 + config.seeds)
     return [Job(name, {**values, "seed": seed}) for name, values in chosen.items() for seed in seeds]
 
@@ -139,8 +140,7 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
             (made / name).write_bytes(content)
         made.mkdir(exist_ok=True)
         (made / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        curve = [{**row, "epoch": epoch} for epoch, row in enumerate(run.epochs, 1)]
-        pd.DataFrame(curve).to_csv(made / "curves.csv", index=False)
+        curves_table([run]).drop(columns="trial").to_csv(made / "curves.csv", index=False)
         shutil.rmtree(study.folder / "best", ignore_errors=True)
         made.replace(study.folder / "best")
     scores = "".join(f", {name} {outcome.spread(values)}" for name, values in winner.tests.items())
@@ -150,21 +150,30 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
 
 def main(arguments: list[str] | None = None) -> int:
     """Retrain a study's finalists again; return the exit code."""
-    console = program.console()
+    console = program.Terminal()
 
-    def prepare() -> int:
+    def prepare() -> Callable[[], int]:
         study = program.named_study("search.retrain", "Retrain a study's best and judge them again.", arguments)
         workload = load(study.config.workload)
         study.config.check(workload)
-        cpus, gpus = cluster.count_cpus(), cluster.count_gpus()
-        share = cluster.share_out(study.config, cpus, gpus)
+        share = cluster.share_out(study.config, cluster.count_cpus(), cluster.count_gpus())
         cluster.check_home()
-        with cluster.running(cpus, gpus, study.logs):
-            found = retrain(study, workload, share, lambda line: console.print(line, markup=False))
-        best = study.folder / "best.yaml"
-        return summary.show(console, study, found, workload.is_program, best)
+        journal.mend(study.folder / "journal.log")
+        return lambda: _again(study, workload, share, console)
 
     return program.guarded(prepare)
+
+
+def _again(study: Study, workload: Workload, share: Share, console: Console) -> int:
+    interruption = Interruption()
+    try:
+        with interruption.listening(), cluster.running(cluster.count_cpus(), cluster.count_gpus(), study.logs):
+            interruption.listen()
+            found = retrain(study, workload, share, console.print)
+    except KeyboardInterrupt:
+        print("interrupted; the study is as it was", file=sys.stderr)
+        return interruption.exit_code
+    return summary.show(console, study, found, workload.is_program, study.folder / "best.yaml")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ python -m search.run --num-samples 32 --gpus-per-trial 0.25
 """
 
 import argparse
+import dataclasses
 import platform
 import shutil
-import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from search import __version__, cluster, plot, program, study, summary, workload
 from search.cluster import Share
 from search.config import DEFAULT_FILE, StudyConfig, read
 from search.display import Display
+from search.interruption import Interruption
 from search.retrain import retrain
 from search.study import Study
 from search.workload import Workload
@@ -25,18 +27,19 @@ from search.workload import Workload
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; return the exit code."""
     flags = vars(_parser().parse_args(arguments))
-    console = program.console()
+    console = program.Terminal()
     if flags.pop("version"):
         console.print(_versions())
         return 0
 
-    def prepare() -> int:
+    def prepare() -> Callable[[], int]:
         config = StudyConfig.of(read(Path(flags.pop("config"))) | flags)
         loaded = workload.load(config.workload)
         epochs = config.check(loaded)
         share = cluster.share_out(config, cluster.count_cpus(), cluster.count_gpus())
         cluster.check_home()
-        return _run(study.create(config, epochs), loaded, share, console)
+        made = study.create(config, epochs, dataclasses.asdict(share))
+        return lambda: _run(made, loaded, share, console)
 
     return program.guarded(prepare)
 
@@ -74,38 +77,44 @@ def _run(made: Study, loaded: Workload, share: Share, console: Console) -> int:
         console.print(share.note)
     trials = f"{config.num_samples} trials of up to {made.epochs} epochs, {share.concurrent} at once"
     console.print(f"searching {config.workload}: {trials}, into {made.folder}")
+    interruption, again = Interruption(), ""
     try:
-        with cluster.running(cluster.count_cpus(), cluster.count_gpus(), made.logs) as folder:
-            ended = _search(made, share, folder, console)
-            if ended:
-                console.print(f"interrupted; what was finished is in {made.folder}")
-                return 128 + ended
+        with interruption.listening(), cluster.running(cluster.count_cpus(), cluster.count_gpus(), made.logs) as folder:
+            interruption.listen()
+            _search(made, share, folder, console, interruption)
+            again = f"; to retrain: python -m search.retrain {made.folder}"
             console.print("retraining the best with other seeds, and the defaults beside them")
-            found = retrain(made, loaded, share, lambda line: console.print(f"  {line}", markup=False))
-        plot.draw(made)
-        best = made.folder / "best.yaml"
-        if config.best and found and found.winner:
-            best = Path(shutil.copyfile(best, "best.yaml"))
-        return summary.show(console, made, found, loaded.is_program, best)
-    except KeyboardInterrupt:
-        console.print(f"interrupted; what was finished is in {made.folder}")
-        return 128 + signal.SIGINT
-    except OSError as error:
-        print(f"error: {error}; what was finished is in {made.folder}", file=sys.stderr)
-        return 1
+            found = retrain(made, loaded, share, lambda line: console.print(f"  {line}"))
+    except (KeyboardInterrupt, OSError) as error:
+        made.write_tables()
+        if again:
+            plot.draw(made)
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"error: {error}"
+        print(f"{why}; what was finished is in {made.folder}{again}", file=sys.stderr)
+        return interruption.exit_code if isinstance(error, KeyboardInterrupt) else 1
+    plot.draw(made)
+    best = made.folder / "best.yaml"
+    if config.best and found and found.winner:
+        best = Path(shutil.copyfile(best, "best.yaml"))
+    return summary.show(console, made, found, loaded.is_program, best)
 
 
-def _search(made: Study, share: Share, folder: Path, console: Console) -> int:
-    """Run the search and derive its tables; return the signal that ended it early, or 0."""
+def _search(made: Study, share: Share, folder: Path, console: Console, interruption: Interruption) -> None:
+    """Run the search and derive its tables. Raises Interrupted, or OSError where the journal cannot be written."""
     from search import tuning  # imports Ray Tune, which takes seconds: not before the errors above are out
     from search.sampler import OptunaSearcher
 
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, share.gpus)
     display = Display(console, made.config, searcher.tally)
-    with display.showing():
-        ended = tuning.run(made, share, searcher, folder, display.look)
+
+    def look() -> None:
+        display.look()
+        searcher.check()
+        interruption.check()
+
+    with display.showing(), interruption.held():
+        tuning.run(made, share, searcher, folder, look)
     made.write_tables()
-    return ended
 
 
 if __name__ == "__main__":

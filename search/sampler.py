@@ -39,16 +39,17 @@ class OptunaSearcher(Searcher):
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, gpus: float) -> None:
         super().__init__(metric="value", mode=study.config.mode)
         self._study = study
+        self._gpus = gpus
         self._open: dict[str, journal.OpenTrial] = {}
         self.tally = Tally(study.config.metric, study.config.mode)
         self.error: Exception | None = None
         study.search.sampler = SeededTPE(study.config.seed)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the next trial's number and the values of its Config."""
+        """Return the next trial's order, and the file for what it prints."""
         if self.error:
             return None
         with self._keeping_errors():
@@ -56,16 +57,22 @@ class OptunaSearcher(Searcher):
             trial = self._open[trial_id] = journal.OpenTrial(self._study.search, asked)
             self.tally.running += 1
             config = self._study.config
-            return {"number": trial.number, "values": {**config.fixed, **trial.params, "seed": config.seed}}
+            values = {**config.fixed, **trial.params, "seed": config.seed}
+            order = worker.Order(config.workload, self._gpus, config.metric, config.mode, values)
+            return {"order": vars(order), "log": str(self._study.log_of(trial.number).absolute())}
         return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record an epoch after which the trial goes on."""
+        if self.error:
+            return
         with self._keeping_errors():
             self._record(self._open[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Record a trial's last epoch and its ending."""
+        if self.error:
+            return
         with self._keeping_errors():
             trial = self._open.pop(trial_id)
             result = dict(result or {})
@@ -93,12 +100,17 @@ class OptunaSearcher(Searcher):
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:
-        """Keep an error (a full disk) for the end of the run: Tune would take it for the trial's and train it again."""
+        """Keep an error (a full disk) for `check`: Tune would take it for the trial's. Nothing is written after it."""
         try:
             yield
         except Exception as error:
             log.exception("the journal could not be written")
             self.error = self.error or error
+
+    def check(self) -> None:
+        """Raise the error that keeps the journal from being written."""
+        if self.error:
+            raise self.error
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the journal holds it all."""

@@ -3,7 +3,6 @@
 lr: {distribution: log_uniform, low: 0.001, high: 1}
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,9 @@ def parse(entries: Mapping[str, Any]) -> Space:
     """
     if not entries:
         raise ValueError("space must have at least one hyperparameter, but it is empty")
+    for name in entries:
+        if not isinstance(name, str):
+            raise TypeError(f"space must hold names of hyperparameters, but got {name!r}")
     return {name: _parse(f"space.{name}", entry) for name, entry in entries.items()}
 
 
@@ -62,9 +64,9 @@ def _range(name: str, kind: str, low: Any, high: Any) -> BaseDistribution:
     make, log = KINDS[kind]
     types = (int,) if make is IntDistribution else (int, float)
     for key, bound in (("low", low), ("high", high)):
-        if type(bound) not in types or not math.isfinite(bound):
-            what = "a whole number" if make is IntDistribution else "a finite number"
-            raise TypeError(f"{name}.{key} must be {what} for {kind}, but got {bound!r}")
+        if type(bound) not in types or not abs(bound) < 2**63:
+            what = "a whole number" if make is IntDistribution else "a number"
+            raise TypeError(f"{name}.{key} must be {what} below 2**63 for {kind}, but got {bound!r}")
     if not low < high:
         raise ValueError(f"{name}: low < high must hold, but got low {low} and high {high}; fix a value under 'fixed'")
     if log and low <= 0:

@@ -4,6 +4,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 """
 
 import dataclasses
+import itertools
 import math
 import os
 import platform
@@ -33,16 +34,13 @@ RETRAINING = "retraining"
 class Study:
     """One search and its folder."""
 
+    name: str
+    """In the journal; the folder's, as long as nobody renames that."""
     folder: Path
     config: StudyConfig
     epochs: int
     """Epochs of a full trial."""
     storage: JournalStorage
-
-    @property
-    def name(self) -> str:
-        """Return the study's name, which is its folder's."""
-        return self.folder.name
 
     @property
     def logs(self) -> Path:
@@ -91,13 +89,14 @@ class Study:
             YAML().dump(dict(values), file)
 
 
-def create(config: StudyConfig, epochs: int) -> Study:
-    """Make the folder of a new study and its journal.
+def create(config: StudyConfig, epochs: int, share: Mapping[str, Any]) -> Study:
+    """Make the folder of a new study and its journal. `share` is what each trial gets of the machine.
 
     Raises FileExistsError where the name is taken, OSError or ValueError where the folder cannot be written.
     """
-    name = config.name or f"{config.workload}-{time.strftime('%Y%m%d-%H%M%S')}"
     output = Path(config.output)
+    name = config.name or _free_name(output, f"{config.workload}-{time.strftime('%Y%m%d-%H%M%S')}")
+    config = dataclasses.replace(config, name=name)
     folder = output / name
     if output.exists() and not output.is_dir():
         raise ValueError(f"output must be a folder, but {output} is a file; give another with --output")
@@ -112,8 +111,9 @@ def create(config: StudyConfig, epochs: int) -> Study:
     made = optuna.create_study(study_name=name, storage=storage, direction=direction(config.mode))
     made.set_user_attr("config", dataclasses.asdict(config))
     made.set_user_attr("epochs", epochs)
-    YAML().dump({"config": dataclasses.asdict(config), **provenance()}, folder / "study.yaml")
-    return Study(folder, config, epochs, storage)
+    resolved = {"config": dataclasses.asdict(config), "share": dict(share), **provenance()}
+    YAML().dump(resolved, folder / "study.yaml")
+    return Study(name, folder, config, epochs, storage)
 
 
 def load(path: str | Path) -> Study:
@@ -123,13 +123,12 @@ def load(path: str | Path) -> Study:
         raise ValueError(f"a study is a folder with a journal.log, but {folder} has none")
     try:
         storage = journal.open_storage(folder / "journal.log")
-        attributes = optuna.load_study(study_name=folder.resolve().name, storage=storage).user_attrs
+        (name,) = (name for name in optuna.get_all_study_names(storage) if "/" not in name)
+        attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{folder / 'journal.log'} must be the journal of a study of that name, but: {error}"
-        ) from None
-    return Study(folder, config, attributes["epochs"], storage)
+        raise ValueError(f"{folder / 'journal.log'} must be the journal of a search, but: {error}") from None
+    return Study(name, folder, config, attributes["epochs"], storage)
 
 
 def trials_table(trials: list[journal.Trial]) -> pd.DataFrame:
@@ -157,6 +156,12 @@ def curves_table(trials: list[journal.Trial]) -> pd.DataFrame:
         for epoch, metrics in enumerate(trial.epochs, 1)
     ]
     return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch"])
+
+
+def _free_name(output: Path, name: str) -> str:
+    """Return the name, or name-2, -3, ... where another study of this second has it."""
+    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+    return next(each for each in names if not os.path.lexists(output / each))
 
 
 def provenance() -> dict[str, Any]:

@@ -23,7 +23,8 @@ def show(console: Console, study: Study, found: Outcome | None, is_program: bool
     else:
         console.print("no winner: no configuration was retrained to its end with every seed")
     _trials(console, study)
-    console.print(f"everything is in {study.folder}: the winner in best/, pictures in plots/, tables in *.csv")
+    best_folder = "the winner in best/, " if found and found.winner else ""
+    console.print(f"everything is in {study.folder}: {best_folder}pictures in plots/, tables in *.csv")
     if found and found.winner and is_program:
         console.print("train the winner again with")
         console.print(f"  python -m {study.config.workload} --config {best}")
@@ -50,7 +51,7 @@ def _winner(console: Console, study: Study, found: Outcome) -> None:
     console.print(table)
     if reference and reference.is_sound and _beats(reference, winner, study.config.mode):
         console.print("the defaults are better than the winner: search longer, or in another space")
-    if len(study.retrainings()) > 1 and winner.tests:
+    if winner.tests and outcome.tested(study) > 1:
         console.print("the test part has been looked at before, by an earlier retraining of this study")
 
 
@@ -62,6 +63,9 @@ def _beats(candidate: Candidate, other: Candidate, mode: str) -> bool:
 def _trials(console: Console, study: Study) -> None:
     trials = study.trials()
     counts = {word: sum(trial.ending == ending for trial in trials) for ending, word in WORDS.items()}
+    counts["cut off"] = sum(trial.ending == "running" for trial in trials)
+    if not counts["cut off"]:
+        del counts["cut off"]
     trained = sum(len(trial.epochs) for trial in trials)
     full = len(trials) * study.epochs
     saved = sum(study.epochs - len(trial.epochs) for trial in trials if trial.ending == "stopped")
@@ -71,6 +75,6 @@ def _trials(console: Console, study: Study) -> None:
     console.print(f"{trained} of {full} epochs trained, {span(seconds)} of work; stopping early saved {share:.0%}")
     for trial in trials:
         if trial.ending == "failed":
-            console.print(f"trial {trial.number} failed: {trial.attributes.get('failure')}", markup=False)
+            console.print(f"trial {trial.number} failed: {trial.attributes.get('failure')}")
             console.print(f"  see {study.log_of(trial.number)}")
             break

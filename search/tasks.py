@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from search import journal, worker
 from search.cluster import Share
 from search.study import Study
-from search.workload import Workload
 
 T = TypeVar("T")
 Scores = tuple[dict[str, float], str]
@@ -49,53 +48,49 @@ class Tasks:
         self.log = study.logs / "retraining.log"
         self._ray = ray
         self._resources: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
-        self._place = (study.config.workload, share.gpus, str(self.log.absolute()))
-        self._goal = (study.config.metric, study.config.mode)
+        config = study.config
+        self._order = worker.Order(config.workload, share.gpus, config.metric, config.mode, {})
 
     def _task(self, function: Callable[..., Any], **options: Any) -> Any:
         return self._ray.remote(**self._resources, **options)(function)
+
+    def _ordered(self, values: dict[str, Any]) -> tuple[worker.Order, str]:
+        return dataclasses.replace(self._order, values=values), str(self.log.absolute())
 
     def train(self, values: list[dict[str, Any]]) -> Iterator[tuple[int, Record, Any]]:
         """Yield (index, record, model at its best epoch) of each config, as they end."""
         task = self._task(_train, num_returns=2)
         pending = {}
         for at, each in enumerate(values):
-            record, model = task.remote(self._place, each, *self._goal)
+            record, model = task.remote(*self._ordered(each))
             pending[record] = (at, model)
         while pending:
             (ended,), _ = self._ray.wait(list(pending))
             at, model = pending.pop(ended)
-            lost = Record("failed", failure="the process that trained it died")
-            yield at, self._get(ended, lost), model
+            yield at, self._get(ended, lambda why: Record("failed", failure=why)), model
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
         """Return the test metrics of each (model, config)."""
         task = self._task(_test)
-        asked = [task.remote(self._place, *each) for each in work]
-        return [self._get(each, ({}, "the process that tested it died")) for each in asked]
+        asked = [task.remote(*self._ordered(values), model) for model, values in work]
+        return [self._get(each, lambda why: ({}, f"test: {why}")) for each in asked]
 
     def package(self, model: Any, values: dict[str, Any]) -> Files:
         """Return the files that the workload makes of a model."""
-        lost: Files = ({}, ["the process that saved it died"])
-        return self._get(self._task(_package).remote(self._place, model, values), lost)
+        return self._get(self._task(_package).remote(*self._ordered(values), model), lambda why: ({}, [f"save: {why}"]))
 
-    def _get(self, reference: Any, lost: T) -> T:
+    def _get(self, reference: Any, lost: Callable[[str], T]) -> T:
+        """Return a task's result, or what stands for it where its process was lost."""
         try:
             found: T = self._ray.get(reference)
             return found
-        except self._ray.exceptions.WorkerCrashedError:
-            return lost
+        except self._ray.exceptions.RayError as error:
+            return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))
 
 
-def _prepare(name: str, gpus: float, log: str) -> Workload:
+def _train(order: worker.Order, log: str) -> tuple[Record, bytes | None]:
     worker.redirect_output(Path(log))
-    return worker.prepare(name, gpus)
-
-
-def _train(
-    place: tuple[str, float, str], values: dict[str, Any], metric: str, mode: str
-) -> tuple[Record, bytes | None]:
-    training = worker.Training(_prepare(*place), values, metric, mode)
+    training = worker.Training(order)
     epochs: list[tuple[dict[str, float], float | None]] = []
     model, best = None, None
     while True:
@@ -106,12 +101,21 @@ def _train(
             model, best = _pickle(training.model), result["best"]
         if result["ended"]:
             break
-    config = dataclasses.asdict(training.config) if training.config else None
+    config = _plain(dataclasses.asdict(training.config)) if training.config else None
     training.close()
     failure = result.get("failure", "")
     if failure:
         print(result["traceback"] or failure, file=sys.stderr)
     return Record(worker.ending(result), config, tuple(epochs), best, failure), model
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config as YAML and JSON can hold it: `resolve` may have put a number of numpy's there."""
+    plain = {}
+    for name, value in config.items():
+        foreign = not isinstance(value, str | int | float | None)
+        plain[name] = (value.item() if hasattr(value, "item") else str(value)) if foreign else value
+    return plain
 
 
 def _pickle(model: Any) -> bytes | None:
@@ -126,24 +130,26 @@ def _pickle(model: Any) -> bytes | None:
     return copied
 
 
-def _test(place: tuple[str, float, str], model: bytes | None, values: dict[str, Any]) -> Scores:
-    workload = _prepare(*place)
+def _test(order: worker.Order, log: str, model: bytes | None) -> Scores:
+    worker.redirect_output(Path(log))
+    workload = worker.prepare(order.workload, order.gpus)
     if model is None or workload.test is None:
         return {}, "its model cannot be pickled, so it cannot be tested"
     try:
-        scores = workload.test(_unpickle(model), workload.build(values))
+        scores = workload.test(_unpickle(model), workload.build(order.values))
         return {str(name): float(value) for name, value in scores.items()}, ""
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {}, f"test raised {type(error).__name__}: {error}"
 
 
-def _package(place: tuple[str, float, str], model: bytes | None, values: dict[str, Any]) -> Files:
+def _package(order: worker.Order, log: str, model: bytes | None) -> Files:
     """Make model.pt where the workload saves, plot.png where it plots."""
-    workload = _prepare(*place)
+    worker.redirect_output(Path(log))
+    workload = worker.prepare(order.workload, order.gpus)
     if model is None:
         return {}, ["its model cannot be pickled, so it is not kept"]
-    config, problems = workload.build(values), []
+    config, problems = workload.build(order.values), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for word in ("save", "plot"):

@@ -9,24 +9,19 @@ from search import worker
 
 
 class WorkloadTrainable(Trainable):
-    """Trains the config it is given, then the next.
-
-    `config` has workload, gpus, metric, mode and logs, which are the study's, and number and values, which are the
-    trial's.
-    """
+    """Trains the order it is given, then the next; `config` is {order: ..., log: path of the trial's file}."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Import the workload and take the first config."""
+        """Take the first order."""
         self._training: worker.Training | None = None
-        self._workload = worker.prepare(config["workload"], config["gpus"])
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next config; return that this process can be used for it."""
+        """Take the next order; return that this process can be used for it."""
         self._end()
-        self._log = Path(new_config["logs"]) / f"trial-{new_config['number']:04}.log"
+        self._log = Path(new_config["log"])
         worker.redirect_output(self._log)
-        self._training = worker.Training(self._workload, new_config["values"], new_config["metric"], new_config["mode"])
+        self._training = worker.Training(worker.Order(**new_config["order"]))
         return True
 
     def step(self) -> dict[str, Any]:

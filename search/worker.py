@@ -6,6 +6,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,23 @@ from search import journal
 from search.workload import Workload, load, suggestion
 
 
+@cache
 def prepare(name: str, gpus: float) -> Workload:
-    """Import a workload in a process that has this share of a GPU, and hold its tensors to it.
+    """Import a workload in a process that has this share of a GPU; with none it sees no GPU."""
+    if gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    return load(name)
+
+
+def hold_memory(gpus: float) -> None:
+    """Hold this process's tensors to its share of a GPU.
 
     Ray's `gpu: 0.25` is bookkeeping: nothing keeps a trial from taking all of the memory. The limit is torch's, so it
     is set where the workload uses torch; it covers torch's allocator, not the CUDA context.
     """
-    if gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    workload = load(name)
     torch = sys.modules.get("torch")
     if torch and 0 < gpus < 1 and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(gpus)
-    return workload
 
 
 def redirect_output(path: Path) -> None:
@@ -49,6 +55,17 @@ def remove_if_empty(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Order:
+    """What to train: a workload, its values, the share of a GPU for it, and which metric decides."""
+
+    workload: str
+    gpus: float
+    metric: str
+    mode: str
+    values: Mapping[str, Any]
+
+
 class Training:
     """One config being trained.
 
@@ -56,8 +73,8 @@ class Training:
     epoch's metric is not finite), elapsed_s, ended, and, where the workload broke its contract, failure and traceback.
     """
 
-    def __init__(self, workload: Workload, values: Mapping[str, Any], metric: str, mode: str) -> None:
-        self._workload, self._values, self._metric, self._mode = workload, values, metric, mode
+    def __init__(self, order: Order) -> None:
+        self._order = order
         self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
         self.config: Any = None
         self.model: Any = None
@@ -68,8 +85,7 @@ class Training:
         begin = time.perf_counter()
         try:
             if self._generator is None:
-                self.config = self._workload.resolve(self._workload.build(self._values))
-                self._generator = iter(self._workload.train(self.config))
+                self._generator = self._start()
             metrics, self.model = next(self._generator)
             numbers = _numbers(metrics)
         except StopIteration:
@@ -80,13 +96,19 @@ class Training:
             return self._failure(f"{type(error).__name__}: {error}", traceback.format_exc())
         return self._epoch(metrics, numbers, time.perf_counter() - begin)
 
+    def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
+        workload = prepare(self._order.workload, self._order.gpus)
+        hold_memory(self._order.gpus)
+        self.config = workload.resolve(workload.build(self._order.values))
+        return iter(workload.train(self.config))
+
     def _epoch(self, metrics: Mapping[str, Any], numbers: dict[str, float], seconds: float) -> dict[str, Any]:
-        if self._metric not in metrics:
-            return self._failure(f"train yields no {self._metric!r}, {suggestion(self._metric, metrics)}")
-        if self._metric not in numbers:
-            return self._failure(f"{self._metric} must be a number, but got {metrics[self._metric]!r:.80}")
-        value, best = numbers[self._metric], self._last["best"]
-        if journal.better(value, best, self._mode):
+        if self._order.metric not in metrics:
+            return self._failure(f"train yields no {self._order.metric!r}, {suggestion(self._order.metric, metrics)}")
+        if self._order.metric not in numbers:
+            return self._failure(f"{self._order.metric} must be a number, but got {metrics[self._order.metric]!r:.80}")
+        value, best = numbers[self._order.metric], self._last["best"]
+        if journal.better(value, best, self._order.mode):
             best = value
         epoch = self._last["epoch"] + 1
         self._last = {

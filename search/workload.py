@@ -91,7 +91,7 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ValueError(f"{rule}, but: {error}; run from the folder it lies in, or install it") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{place.filename}, line {place.lineno}"
         raise ValueError(f"{rule}, but it raises {type(error).__name__}: {error} ({where})") from error

@@ -133,10 +133,10 @@ def test_other_mistakes_are_exit_code_2_too(
     (tmp_path / "bytes.yaml").write_bytes(b"lr: \xff\xfe")
     (tmp_path / "file").touch()
     for arguments, message in [
-        (["--config", "none.yaml"], "there is no none.yaml and no configs/none.yaml"),
+        (["--config", "none.yaml"], "there is no file none.yaml and no file configs/none.yaml"),
         (["--config", "bytes.yaml"], "must be YAML text"),
-        (["--output", "file"], "output must be a folder, but file is a file or in one"),
-        (["--output", "file/below"], "output must be a folder"),
+        (["--output", "file"], "output must be a folder that can be written"),
+        (["--output", "file/below"], "output must be a folder that can be written"),
         (["--momentum", "-1"], "momentum must be in [0, 1), but got -1.0"),
     ]:
         assert train_in(tmp_path, arguments, monkeypatch) == 2
@@ -199,10 +199,12 @@ def test_predict_labels_every_row_to_a_file_or_to_standard_output(model: Path, t
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,z\n1,2\n", "must have columns x and y in its first line, but it has 'x', 'z'"),
+        ("x,z\n1,2\n", "must have one column x and one y in its first line, but it has 'x', 'z'"),
         ("", "must be a CSV"),
         ("x,y\n1,2\n3,four\n", "row 2 has x='3', y='four'"),
         ("x,y\n1,2\n\n3,4\n", "row 2 has x='', y=''"),
+        ("x,y\n1,5,2,3\n", "must be a CSV"),
+        ("x,x,y\n1,5,2\n", "must have one column x and one y"),
         ("x,y\n,2\n", "row 1 has x='', y='2'"),
         ("x,y\nnan,2\n", "row 1 has x='nan', y='2'"),
         ("x,y\n1,inf\n", "row 1 has x='1', y='inf'"),
@@ -216,6 +218,42 @@ def test_a_bad_csv_is_one_line_that_names_the_row(
     points.write_text(text, encoding="utf-8")
     assert predict.main(["--model", str(model), "--points", str(points)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_blank_line_at_the_end_of_a_csv_is_nobodys_mistake(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n\n\n", encoding="utf-8")
+    assert predict.read_points(tmp_path / "points.csv").to_numpy().tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("module", ["heart.train", "heart.predict", "search.run", "search.retrain", "search.plot"])
+def test_every_program_tells_how_it_is_used(module: str, tmp_path: Path) -> None:
+    done = run(module, "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python -m {module}" in done.stdout
+
+
+def test_a_point_that_gets_no_probability_is_an_error_and_not_outside(model: Path) -> None:
+    network, _ = load(model)
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"gives none to row 1: x=1\.0, y=2\.0"):
+        predict.predict(network, pd.DataFrame({"x": [1.0], "y": [2.0]}))
+
+
+def test_predict_replaces_nothing_that_it_reads_and_writes_nothing_where_it_cannot_draw(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text("x,y\n1,2\n", encoding="utf-8")
+    before = model.read_bytes(), points.read_bytes()
+    given = ["--model", str(model), "--points", str(points)]
+    for more in (["--output", str(model)], ["--output", str(points)], ["--plot", str(model)]):
+        assert predict.main([*given, *more]) == 2
+        assert "must not replace what is read" in capsys.readouterr().err
+    for picture in (tmp_path / "a.xyz", tmp_path / "none" / "a.png"):
+        assert predict.main([*given, "--output", str(tmp_path / "out.csv"), "--plot", str(picture)]) == 2
+    assert not (tmp_path / "out.csv").exists()
+    assert (model.read_bytes(), points.read_bytes()) == before
 
 
 def test_a_csv_without_rows_gives_no_rows(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,4 +288,4 @@ def test_any_csv_is_a_table_of_finite_points_or_the_users_mistake(text: str, tmp
         assert table.dtypes.tolist() == [float, float]
         assert table.abs().lt(float("inf")).all(axis=None)
     except ValueError as error:
-        assert "x and y" in str(error)
+        assert str(error).startswith(str(path))

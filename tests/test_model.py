@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from heart.config import Config
@@ -61,9 +63,19 @@ def test_a_model_file_that_carries_code_is_refused_and_not_run(tmp_path: Path) -
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04", bytes(range(256)) * 9])
+@pytest.mark.parametrize(
+    "content", [b"", b"no model", b"PK\x03\x04", bytes(range(256)) * 9, b"\x80\x02.", b"\x80\x02u.", b"\x80\x02\x85."]
+)
 def test_bytes_that_are_no_model_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"must be a model\.pt that heart.train wrote"):
+        load(tmp_path / "model.pt")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=40))
+def test_any_pickled_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"\x80\x02" + content)
     with pytest.raises(ValueError, match=r"must be a model\.pt that heart.train wrote"):
         load(tmp_path / "model.pt")
 

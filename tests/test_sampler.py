@@ -23,7 +23,7 @@ def made(tmp_path: Path) -> Study:
 
 def create(folder: Path, name: str, **change: Any) -> Study:
     values = {"workload": "tests.toy", "metric": "loss", "space": {"x": X, "y": X}, "output": str(folder)}
-    return study.create(StudyConfig.of({**values, "name": name, **change}), 9)
+    return study.create(StudyConfig.of({**values, "name": name, **change}), 9, {})
 
 
 def result(epoch: int, raw: float, best: float | None, **more: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def play(searcher: OptunaSearcher, name: str, results: list[dict[str, Any]], err
 
 
 def test_each_ending_reaches_optuna_as_the_table_says(made: Study) -> None:
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     play(searcher, "a", [result(1, 3.0, 3.0), result(2, 5.0, 3.0), result(3, 2.0, 2.0, ended=True)])
     play(searcher, "b", [result(1, 3.0, 3.0), result(2, 5.0, 3.0)])
     play(searcher, "c", [result(1, 3.0, 3.0), result(2, math.nan, 3.0, ended=True)])
@@ -62,7 +62,7 @@ def test_each_ending_reaches_optuna_as_the_table_says(made: Study) -> None:
 
 
 def test_a_steps_value_is_the_best_so_far_and_the_raw_metrics_are_kept(made: Study) -> None:
-    play(OptunaSearcher(made), "a", [result(1, 3.0, 3.0), result(2, 5.0, 3.0), result(3, math.inf, 3.0)])
+    play(OptunaSearcher(made, 0), "a", [result(1, 3.0, 3.0), result(2, 5.0, 3.0), result(3, math.inf, 3.0)])
     (frozen,) = made.search.trials
     assert frozen.intermediate_values == {1: 3.0, 2: 3.0, 3: 3.0}
     (trial,) = made.trials()
@@ -73,19 +73,19 @@ def test_a_steps_value_is_the_best_so_far_and_the_raw_metrics_are_kept(made: Stu
 
 
 def test_the_result_that_only_says_that_a_workload_ended_is_no_epoch(made: Study) -> None:
-    play(OptunaSearcher(made), "a", [result(1, 3.0, 3.0), result(2, 2.0, 2.0), result(2, 2.0, 2.0, ended=True)])
+    play(OptunaSearcher(made, 0), "a", [result(1, 3.0, 3.0), result(2, 2.0, 2.0), result(2, 2.0, 2.0, ended=True)])
     (trial,) = made.trials()
     assert (trial.ending, trial.value, len(trial.epochs)) == ("complete", 2.0, 2)
 
 
 def visits_beyond_the_cliff(made: Study, **ending: Any) -> int:
     """Return how many of 40 proposals, after 20 to learn from, go where trials end so; the loss falls towards it."""
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     visits = 0
     for at in range(60):
         values = searcher.suggest(str(at))
         assert values is not None
-        x = values["values"]["x"]
+        x = values["order"]["values"]["x"]
         last = result(1, math.nan, None, ended=True, **ending) if x > 1 else result(1, 1 - x, 1 - x, ended=True)
         searcher.on_trial_complete(str(at), last)
         visits += x > 1 and at >= 20
@@ -99,13 +99,13 @@ def test_a_diverged_trial_teaches_tpe_to_stay_away(tmp_path: Path) -> None:
 
 
 def proposals(folder: Path, name: str, seed: int, count: int = 15) -> list[dict[str, Any]]:
-    searcher = OptunaSearcher(create(folder, name, seed=seed))
+    searcher = OptunaSearcher(create(folder, name, seed=seed), 0)
     found = []
     for at in range(count):
         values = searcher.suggest(str(at))
         assert values is not None
-        found.append(values["values"])
-        loss = values["values"]["x"] ** 2
+        found.append(values["order"]["values"])
+        loss = values["order"]["values"]["x"] ** 2
         searcher.on_trial_complete(str(at), result(1, loss, loss, ended=True))
     return found
 
@@ -119,17 +119,19 @@ def test_the_same_seed_and_history_give_the_same_proposals(tmp_path: Path) -> No
 
 
 def test_a_proposal_is_the_full_config_with_the_studys_seed(tmp_path: Path) -> None:
-    searcher = OptunaSearcher(create(tmp_path, "s", seed=5, fixed={"epochs": 4}))
+    searcher = OptunaSearcher(create(tmp_path, "s", seed=5, fixed={"epochs": 4}), 0.25)
     proposal = searcher.suggest("a")
     assert proposal is not None
-    assert proposal["number"] == 0
-    assert set(proposal["values"]) == {"x", "y", "epochs", "seed"}
-    assert (proposal["values"]["seed"], proposal["values"]["epochs"]) == (5, 4)
+    values = proposal["order"].pop("values")
+    assert proposal["order"] == {"workload": "tests.toy", "gpus": 0.25, "metric": "loss", "mode": "min"}
+    assert set(values) == {"x", "y", "epochs", "seed"}
+    assert (values["seed"], values["epochs"]) == (5, 4)
+    assert proposal["log"] == str(tmp_path / "s" / "logs" / "trial-0000.log")
 
 
 def test_in_mode_max_the_greatest_value_is_the_best(tmp_path: Path) -> None:
     made = create(tmp_path, "s", mode="max")
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     play(searcher, "a", [result(1, 1.0, 1.0), result(2, 4.0, 4.0), result(3, 2.0, 4.0, ended=True)])
     assert made.trials()[0].value == 4.0
     assert made.search.best_value == 4.0
@@ -141,7 +143,7 @@ def test_an_error_of_the_journal_is_kept_for_the_end_and_asks_for_no_more(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     searcher.suggest("a")
     monkeypatch.setattr(journal.OpenTrial, "add", full)
     searcher.on_trial_result("a", result(1, 1.0, 1.0))
@@ -156,7 +158,7 @@ def test_two_studies_never_share_a_name(tmp_path: Path) -> None:
 
 
 def test_a_study_opens_again_as_it_was(made: Study) -> None:
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     play(searcher, "a", [result(1, 3.0, 3.0), result(2, 2.0, 2.0, ended=True)])
     again = study.load(made.folder)
     assert again.config == made.config
@@ -166,7 +168,7 @@ def test_a_study_opens_again_as_it_was(made: Study) -> None:
 
 
 def test_the_tables_are_the_journals(made: Study) -> None:
-    searcher = OptunaSearcher(made)
+    searcher = OptunaSearcher(made, 0)
     play(searcher, "a", [result(1, 3.0, 3.0), result(2, 2.0, 2.0, ended=True)])
     play(searcher, "b", [result(1, math.nan, None, ended=True)])
     searcher.suggest("c")
@@ -189,5 +191,5 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a study is a folder with a journal\.log"):
         study.load(tmp_path)
     (tmp_path / "journal.log").write_text("{}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="must be the journal of a study"):
+    with pytest.raises(ValueError, match="must be the journal of a search"):
         study.load(tmp_path)

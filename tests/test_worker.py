@@ -4,20 +4,18 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search import worker
-from search.worker import Training, ending
-from search.workload import load
+from search.worker import Order, Training, ending
 from tests import toy
 
 
 def pull_all(metric: str = "loss", **values: Any) -> list[dict[str, Any]]:
-    training = Training(load("tests.toy"), {"x": 3.0, **values}, metric, "min")
+    training = Training(Order("tests.toy", 0, metric, "min", {"x": 3.0, **values}))
     results = [training.pull()]
     while not results[-1]["ended"]:
         results.append(training.pull())
@@ -69,20 +67,29 @@ def test_a_diverged_trial_keeps_its_best_finite_value() -> None:
     assert last["best"] == toy.loss(toy.Config(x=3.0), 3)
 
 
-def test_the_value_is_the_best_so_far_not_the_last() -> None:
-    module = sys.modules["tests.toy"]
-    workload = load("tests.toy")
+def write_workload(folder: Path, name: str, body: str) -> None:
+    head = (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n  epochs: int = 3; seed: int = 0\n"
+    )
+    (folder / f"{name}.py").write_text(head + body, encoding="utf-8")
 
-    def jumpy(config: toy.Config) -> Iterator[tuple[dict[str, float], None]]:
-        for loss in (3.0, 1.0, 2.0):
-            yield {"loss": loss}, None
 
-    changed = type(workload)(**{**vars(workload), "train": jumpy})
-    training = Training(changed, {"epochs": 3}, "loss", "min")
-    assert [training.pull()["value"] for _ in range(3)] == [3.0, 1.0, 1.0]
-    training = Training(changed, {"epochs": 3}, "loss", "max")
-    assert [training.pull()["value"] for _ in range(3)] == [3.0, 3.0, 3.0]
-    assert module.train is toy.train
+def test_the_value_is_the_best_so_far_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_workload(tmp_path, "jumpy", "def train(c):\n  for loss in (3.0, 1.0, 2.0): yield {'loss': loss}, None\n")
+    for mode, expected in (("min", [3.0, 1.0, 1.0]), ("max", [3.0, 3.0, 3.0])):
+        training = Training(Order("jumpy", 0, "loss", mode, {}))
+        assert [training.pull()["value"] for _ in range(3)] == expected
+
+
+def test_a_workload_that_cannot_be_imported_in_the_worker_is_a_failure_that_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_workload(tmp_path, "breaks_here", "raise RuntimeError('only in the worker')\n")
+    result = Training(Order("breaks_here", 0, "loss", "min", {})).pull()
+    assert ending(result) == "failed"
+    assert "it raises RuntimeError: only in the worker" in result["failure"]
 
 
 def test_numbers_of_numpy_and_torch_are_numbers_and_the_rest_is_left_out() -> None:
@@ -93,21 +100,14 @@ def test_numbers_of_numpy_and_torch_are_numbers_and_the_rest_is_left_out() -> No
     assert worker._numbers(metrics) == {"a": 0.5, "b": 2.0, "c": 3.0}
 
 
-def test_closing_ends_the_generator_even_where_it_objects() -> None:
-    log = []
-    workload = load("tests.toy")
-
-    def stubborn(config: toy.Config) -> Iterator[tuple[dict[str, float], None]]:
-        try:
-            yield {"loss": 1.0}, None
-        finally:
-            log.append("closed")
-            raise RuntimeError("not yet")
-
-    training = Training(type(workload)(**{**vars(workload), "train": stubborn}), {}, "loss", "min")
+def test_closing_ends_the_generator_even_where_it_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    body = "log = []\ndef train(c):\n  try: yield {'loss': 1.0}, None\n  finally: log.append(1); raise RuntimeError\n"
+    write_workload(tmp_path, "stubborn", body)
+    training = Training(Order("stubborn", 0, "loss", "min", {}))
     training.pull()
     training.close()
-    assert log == ["closed"]
+    assert sys.modules["stubborn"].log == [1]
 
 
 SCRIPT = """
@@ -154,6 +154,7 @@ def test_a_trials_tensors_are_held_to_its_share_of_the_gpu(
     cuda = FakeCuda()
     monkeypatch.setattr(torch, "cuda", cuda)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    worker.prepare("heart.train", gpus)
+    worker.prepare.cache_clear()
+    Training(Order("tests.toy", gpus, "loss", "min", {})).pull()
     assert cuda.fraction == fraction
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible

@@ -1,0 +1,60 @@
+"""The axes of a picture: scales and labels that fit a metric or a hyperparameter."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+LONGEST = 18
+"""Characters of a choice that are written out."""
+
+
+def position(distribution: BaseDistribution, value: Any) -> float:
+    """Return where a value stands on its axis: a choice at its place in the config."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return float(value)
+    choices = [(type(choice), choice) for choice in distribution.choices]
+    return choices.index((type(value), value))
+
+
+def scale_metric(axes: Axes, metric: str, values: list[float]) -> None:
+    """Label the y axis; logarithmic where the values are positive and span more than a factor of ten."""
+    if not values:
+        axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
+    elif min(values) > 0 and max(values) > 10 * min(values):
+        axes.set_yscale("log")
+        _write_plainly(axes.yaxis)
+    axes.set_ylabel(metric)
+
+
+def scale_parameter(axes: Axes, name: str, distribution: BaseDistribution) -> None:
+    """Label the x axis; show the whole range that was searched, on its scale."""
+    axes.set_xlabel(name)
+    if isinstance(distribution, CategoricalDistribution):
+        names = [str(choice) for choice in distribution.choices]
+        short = [text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" for text in names]
+        axes.set_xticks(range(len(short)), short, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_xlim(-0.5, len(short) - 0.5)
+        return
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.03
+        axes.set_xlim(low / margin, high * margin)
+        _write_plainly(axes.xaxis)
+    else:
+        margin = (high - low) * 0.03
+        axes.set_xlim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=isinstance(distribution, IntDistribution)))
+
+
+def _write_plainly(axis: Axis) -> None:
+    """Write 0.01 rather than 10⁻² at a logarithmic axis, and 0.02 and 0.05 too where it spans few decades."""
+    low, high = axis.get_view_interval()
+    few = 0 < low <= high < 3000 * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,93 @@
+"""Who is retrained, and who wins."""
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search import journal, outcome, study
+from search.journal import Ending, OpenTrial, Trial
+from search.retrain import finalists
+
+
+def trial(number: int, ending: Ending, value: float | None) -> Trial:
+    return Trial(number, ending, value, 1, {}, (), {}, 0.0, 0.0)
+
+
+def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> None:
+    trials = [
+        trial(0, "stopped", 0.1),
+        trial(1, "complete", 3.0),
+        trial(2, "diverged", 0.01),
+        trial(3, "complete", 2.0),
+        trial(4, "failed", 0.02),
+        trial(5, "stopped", 0.5),
+        trial(6, "complete", None),
+    ]
+    assert [each.number for each in finalists(trials, 2, "min")] == [3, 1]
+    assert [each.number for each in finalists(trials, 9, "min")] == [3, 1, 0, 5]
+    assert [each.number for each in finalists(trials, 9, "max")] == [1, 3, 5, 0]
+    assert finalists(trials[2:3], 3, "min") == []
+
+
+def retraining(folder: Path, mode: str, runs: list[tuple[str, Ending, float]]) -> optuna.Study:
+    """Return a retraining in a journal, of one-epoch runs of (candidate, ending, value)."""
+    storage = journal.open_storage(folder / "j.log")
+    made = optuna.create_study(study_name="r", storage=storage, direction=study.direction(mode))
+    for candidate, ending, value in runs:
+        run = OpenTrial(made, made.ask())
+        run.note("candidate", candidate)
+        run.note("config", {})
+        run.add(1, {"loss": value}, value if math.isfinite(value) else None)
+        run.end(ending)
+    return made
+
+
+def test_the_best_mean_over_seeds_wins_not_the_best_seed(tmp_path: Path) -> None:
+    runs: list[tuple[str, Ending, float]] = [
+        ("trial 1", "complete", 0.1),
+        ("trial 1", "complete", 0.9),
+        ("trial 2", "complete", 0.3),
+        ("trial 2", "complete", 0.4),
+        ("reference", "complete", 0.0),
+        ("reference", "complete", 0.0),
+    ]
+    for mode, name in (("min", "trial 2"), ("max", "trial 1")):
+        (tmp_path / mode).mkdir()
+        found = outcome.of(retraining(tmp_path / mode, mode, runs), "loss", mode)
+        assert found.winner is not None
+        assert found.reference is not None
+        assert (found.winner.name, found.reference.name) == (name, "reference")
+    assert [run.value for run in found.candidates[0].runs] == [0.1, 0.9]
+    assert found.candidates[0].best_run("min").value == 0.1
+    assert found.candidates[0].best_run("max").value == 0.9
+
+
+@pytest.mark.parametrize("ending", ["diverged", "failed"])
+def test_a_configuration_with_an_unsound_seed_cannot_win(ending: Ending, tmp_path: Path) -> None:
+    runs: list[tuple[str, Ending, float]] = [
+        ("trial 1", "complete", 0.1),
+        ("trial 1", ending, math.nan),
+        ("trial 2", "complete", 0.5),
+        ("trial 2", "complete", 0.5),
+    ]
+    found = outcome.of(retraining(tmp_path, "min", runs), "loss", "min")
+    assert found.winner is not None
+    assert found.winner.name == "trial 2"
+    (tmp_path / "again").mkdir()
+    assert outcome.of(retraining(tmp_path / "again", "min", runs[:2]), "loss", "min").winner is None
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], "-"),
+        ([0.123456789], "0.12346"),
+        ([1.0, 2.0, 3.0], "2.00000 ± 1.00000"),
+        ([1e-7, 3e-7], "2e-07 ± 1.4e-07"),
+        ([-0.5, -0.5], "-0.50000 ± 0.00000"),
+    ],
+)
+def test_a_spread_is_the_mean_and_the_standard_deviation_of_a_sample(values: list[float], text: str) -> None:
+    assert outcome.spread(values) == text
