@@ -54,7 +54,7 @@ def scale_parameter(axes: Axes, name: str, distribution: BaseDistribution) -> No
 def _write_plainly(axis: Axis) -> None:
     """Write 0.01 rather than 10⁻² at a logarithmic axis, and 0.02 and 0.05 too where it spans few decades."""
     low, high = axis.get_view_interval()
-    few = 0 < low <= high < 3000 * low
+    few = 0 < low <= high < 500 * low
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
