@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import JournalStorage
@@ -23,7 +23,6 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 Ending = Literal["complete", "stopped", "diverged", "failed"]
-ENDINGS: tuple[Ending, ...] = get_args(Ending)
 EPOCH = "epoch "
 STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 
@@ -43,11 +42,16 @@ class Trial:
     epochs: tuple[dict[str, float], ...]
     """The raw metrics of every epoch, and elapsed_s: seconds of training up to its end."""
     attributes: dict[str, Any]
-    """What else was noted: failure, worker, and in a retraining the config, the seed and the test metrics."""
+    """What else was noted: the failure, and in a retraining the candidate and its full config."""
     started: float
     """Seconds since 1970."""
     seconds: float
     """From the proposal to the ending; NaN while it runs."""
+
+    @property
+    def may_win(self) -> bool:
+        """Return whether it has a finite value that counts: a diverged or a failed trial's does not."""
+        return self.ending in ("complete", "stopped") and self.value is not None
 
 
 def open_storage(path: Path) -> JournalStorage:
@@ -87,15 +91,14 @@ class OpenTrial:
         """Record an attribute."""
         self._trial.set_user_attr(name, value)
 
-    def add(self, epoch: int, metrics: Mapping[str, float], best: float | None) -> bool:
-        """Record an epoch, counted from 1: its raw metrics and the best value so far; return whether it was new."""
+    def add(self, epoch: int, metrics: Mapping[str, float], best: float | None) -> None:
+        """Record an epoch, counted from 1, unless it is there: its raw metrics and the best value so far."""
         if epoch <= self.epoch:
-            return False
+            return
         self.epoch, self.best = epoch, best
         self.note(f"{EPOCH}{epoch}", {name: to_json(value) for name, value in metrics.items()})
         if best is not None:
             self._trial.report(best, epoch)
-        return True
 
     def end(self, ending: Ending) -> None:
         """Close it."""

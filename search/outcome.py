@@ -33,6 +33,11 @@ class Candidate:
         return [run.value for run in self.runs if run.value is not None]
 
     @property
+    def mean(self) -> float:
+        """Return the mean of the values; there must be one."""
+        return statistics.fmean(self.values)
+
+    @property
     def config(self) -> dict[str, Any]:
         """Return the full workload config of its first seed."""
         return dict(self.runs[0].attributes["config"])
@@ -63,7 +68,7 @@ def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:
     found = [Candidate(name, tuple(its), _tests(its, scores)) for name, its in runs.items()]
     able = [candidate for candidate in found if candidate.is_sound and candidate.name != REFERENCE]
     chosen = min if mode == "min" else max
-    winner = chosen(able, key=lambda candidate: statistics.fmean(candidate.values)) if able else None
+    winner = chosen(able, key=lambda candidate: candidate.mean) if able else None
     reference = next((candidate for candidate in found if candidate.name == REFERENCE), None)
     return Outcome(tuple(found), winner, reference)
 

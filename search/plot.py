@@ -97,7 +97,7 @@ def history(study: Study, trials: list[journal.Trial]) -> Figure:
     _scatter(axes, frame, "trial")
     best, front = [], None
     for trial in trials:
-        if trial.ending in ("complete", "stopped") and trial.value is not None:
+        if trial.may_win and trial.value is not None:
             front = trial.value if journal.better(trial.value, front, study.config.mode) else front
         best.append(math.nan if front is None else front)
     axes.step(range(len(best)), best, where="post", color=FRONT, linewidth=1.5, label="best so far")
@@ -141,7 +141,7 @@ def importances(study: Study, trials: list[journal.Trial]) -> Figure:
     """
     figure = Figure(figsize=(8, 1.2 + 0.5 * len(study.space)), layout="constrained")
     axes = figure.add_subplot()
-    able = [trial for trial in trials if trial.ending in ("complete", "stopped") and trial.value is not None]
+    able = [trial for trial in trials if trial.may_win]
     found = _importances(study, able)
     axes.set_title(f"What sets the best trials apart (PED-ANOVA over {len(able)} trials)")
     axes.set_xlabel("importance (shares of 1)")

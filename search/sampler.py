@@ -90,8 +90,7 @@ class OptunaSearcher(Searcher):
     def _record(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
         """Record an epoch; the result that only says that a workload ended repeats its last one."""
         metrics = {name.removeprefix(METRICS): value for name, value in result.items() if name.startswith(METRICS)}
-        if trial.add(result["epoch"], {**metrics, "elapsed_s": result["elapsed_s"]}, result["best"]):
-            self.tally.epochs += 1
+        trial.add(result["epoch"], {**metrics, "elapsed_s": result["elapsed_s"]}, result["best"])
 
     def _keep_traceback(self, trial: journal.OpenTrial, failure: str, traceback: str) -> None:
         trial.note("failure", failure)

@@ -1,14 +1,13 @@
 """What a search did, on one screen."""
 
-import statistics
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from search import outcome
+from search import journal, outcome
 from search.display import WORDS, number, span
-from search.outcome import Candidate, Outcome
+from search.outcome import Outcome
 from search.study import Study
 
 
@@ -49,15 +48,10 @@ def _winner(console: Console, study: Study, found: Outcome) -> None:
     for name in winner.tests:
         table.add_row(name, *(outcome.spread(candidate.tests.get(name, [])) for candidate in columns))
     console.print(table)
-    if reference and reference.is_sound and _beats(reference, winner, study.config.mode):
+    if reference and reference.is_sound and journal.better(reference.mean, winner.mean, study.config.mode):
         console.print("the defaults are better than the winner: search longer, or in another space")
     if winner.tests and outcome.tested(study) > 1:
         console.print("the test part has been looked at before, by an earlier retraining of this study")
-
-
-def _beats(candidate: Candidate, other: Candidate, mode: str) -> bool:
-    mine, its = statistics.fmean(candidate.values), statistics.fmean(other.values)
-    return mine < its if mode == "min" else mine > its
 
 
 def _trials(console: Console, study: Study) -> None:

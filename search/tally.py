@@ -15,8 +15,6 @@ class Tally:
     metric: str
     mode: str
     running: int = 0
-    epochs: int = 0
-    """Trained in all."""
     endings: Counter[journal.Ending] = field(default_factory=Counter)
     best: float | None = None
     """Of the complete and the stopped trials."""
