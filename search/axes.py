@@ -1,6 +1,6 @@
 """The axes of a picture: scales and labels that fit a metric or a hyperparameter."""
 
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -19,14 +19,14 @@ def position(distribution: BaseDistribution, value: Any) -> float:
     return choices.index((type(value), value))
 
 
-def scale_metric(axes: Axes, metric: str, values: list[float]) -> None:
-    """Label the y axis; logarithmic where the values are positive and span more than a factor of ten."""
+def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x", "y"] = "y") -> None:
+    """Label the axis of a metric; logarithmic where the values are positive and span more than a factor of ten."""
     if not values:
         axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
     elif min(values) > 0 and max(values) > 10 * min(values):
-        axes.set_yscale("log")
-        _write_plainly(axes.yaxis)
-    axes.set_ylabel(metric)
+        axes.set(**{f"{side}scale": "log"})
+        _write_plainly(axes.xaxis if side == "x" else axes.yaxis)
+    axes.set(**{f"{side}label": metric})
 
 
 def scale_parameter(axes: Axes, name: str, distribution: BaseDistribution) -> None:

@@ -6,11 +6,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import psutil
 
 from search.config import StudyConfig
 
@@ -38,27 +40,41 @@ class Share:
     """What the user should know of it, in one line."""
 
 
-def share_out(config: StudyConfig, cpus: int, gpus: int) -> Share:
-    """Return the share of a machine with so many cores and GPUs that each trial of a search gets.
+class Node(NamedTuple):
+    """What a machine has for trials."""
 
-    Raises ValueError where it has GPUs or cores, but fewer than one trial asks for: Ray would wait for ever.
+    cpus: int
+    gpus: int
+
+
+def share_out(config: StudyConfig, nodes: Sequence[Node]) -> Share:
+    """Return the share that each trial gets of the machine, or of its node where there are several.
+
+    Raises ValueError where no node has as many GPUs or cores as one trial asks for: Ray would wait for ever.
     """
     wanted, note = config.gpus_per_trial, ""
+    where = "this machine" if len(nodes) == 1 else "a node"
+    cpus, gpus = max(node.cpus for node in nodes), max(node.gpus for node in nodes)
     if wanted and not gpus:
-        wanted, note = 0.0, "no GPU on this machine: running on the CPU instead"
+        wanted, note = 0.0, f"no GPU on {where}: running on the CPU instead"
     if wanted > gpus:
-        raise ValueError(f"gpus_per_trial must be at most this machine's {gpus}, but got {wanted:g}")
+        raise ValueError(f"gpus_per_trial must be at most {where}'s {gpus}, but got {wanted:g}")
     if config.cpus_per_trial is not None and config.cpus_per_trial > cpus:
-        raise ValueError(f"cpus_per_trial must be at most this machine's {cpus}, but got {config.cpus_per_trial:g}")
+        raise ValueError(f"cpus_per_trial must be at most {where}'s {cpus}, but got {config.cpus_per_trial:g}")
     if not wanted:
         each = config.cpus_per_trial or 1.0
-        concurrent = max(1, math.floor(cpus / each + 1e-9))
+        concurrent = max(1, sum(_times(node.cpus, each) for node in nodes))
         return Share(0.0, each, concurrent, f"{note}, {concurrent} trials at once" if note else "")
     a_gpu = round(1 / wanted) if wanted < 1 else 1
-    slots = gpus * a_gpu if wanted < 1 else math.floor(gpus / wanted)
     share = _round_down(1 / a_gpu) if wanted < 1 else wanted
-    each = config.cpus_per_trial or _fair_cpus(cpus, slots)
-    return Share(share, each, max(1, min(slots, math.floor(cpus / each + 1e-9))))
+    slots = [(node.cpus, node.gpus * a_gpu if wanted < 1 else _times(node.gpus, wanted)) for node in nodes]
+    slots = [(cpus, count) for cpus, count in slots if cpus and count]
+    each = config.cpus_per_trial or min((_fair_cpus(cpus, count) for cpus, count in slots), default=1.0)
+    return Share(share, each, max(1, sum(min(count, _times(cpus, each)) for cpus, count in slots)))
+
+
+def _times(whole: float, part: float) -> int:
+    return math.floor(whole / part + 1e-9)
 
 
 def _fair_cpus(cpus: int, slots: int) -> float:
@@ -103,42 +119,82 @@ def check_home() -> None:
         raise OSError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
 
 
-@contextmanager
-def running(cpus: int, gpus: int, logs: Path) -> Iterator[Path]:
-    """Run a local Ray of our own, also where RAY_ADDRESS is set; yield its temporary folder.
+def nodes(address: str | None) -> list[Node]:
+    """Return what there is to train on: this machine, or the nodes of the cluster at an address.
 
-    What Ray says goes to logs/ray.log. The folder is removed at the end.
+    Raises ValueError where no cluster answers there.
     """
+    if address is None:
+        return [Node(count_cpus(), count_gpus())]
     ray = _import_ray()
-    _log_to(logs / "ray.log")
-    folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
-    errors = _redirect_errors(logs / "ray.log")
+    _join(ray, address)
     try:
+        resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+    return [Node(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in resources]
+
+
+def _join(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise ValueError(f"ray_address must be that of a running cluster, but {address!r}: {why}") from None
+
+
+class Ray:
+    """The Ray of one session: of this machine alone, also where RAY_ADDRESS is set, or the cluster at an address."""
+
+    def __init__(self, address: str | None, here: Node, log: Path) -> None:
+        self._address, self._here, self._log = address, here, log
+        self._folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+        self._errors = os.dup(2)
+
+    @contextmanager
+    def running(self) -> Iterator[Path]:
+        """Run it, with its token authentication on and its dashboard off; yield a temporary folder.
+
+        What it says goes to the log. The folder is removed at the end.
+        """
+        ray = _import_ray()
+        _log_to(self._log)
+        sys.stderr.flush()
+        with self._log.open("ab") as file:
+            os.dup2(file.fileno(), 2)  # Ray's C++ writes there
+        try:
+            if self._address:
+                _join(ray, self._address)
+            else:
+                self._start(ray)
+            yield self._folder
+        finally:
+            ray.shutdown()
+            self._clear()
+
+    def _start(self, ray: Any) -> None:
         ray.init(
             address="local",
-            num_cpus=cpus,
-            num_gpus=gpus,
+            num_cpus=self._here.cpus,
+            num_gpus=self._here.gpus,
             include_dashboard=False,
             log_to_driver=False,
             configure_logging=False,
-            _temp_dir=str(folder),
+            _temp_dir=str(self._folder),
         )
-        yield folder
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Kill every process that was started here, and clear up behind them, without asking Ray."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the temporary folder and give the error stream back."""
+        shutil.rmtree(self._folder, ignore_errors=True)
         sys.stderr.flush()
-        os.dup2(errors, 2)
-        os.close(errors)
-
-
-def _redirect_errors(path: Path) -> int:
-    """Send this process's error stream to the end of a file, for Ray's C++ writes there; return a copy of the old."""
-    sys.stderr.flush()
-    old = os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    return old
+        os.dup2(self._errors, 2)
 
 
 def _import_ray() -> Any:

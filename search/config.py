@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_origin
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from search import space
 from search.workload import Workload, suggestion
 
 DEFAULT_FILE = "configs/search.yaml"
+MOST_VALUES = 10_000
+"""In a YAML file."""
 SCALAR = str | int | float | None
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping"}
 
@@ -61,8 +63,14 @@ class StudyConfig:
     """Trials in all."""
     scheduler: Halving | None = field(default_factory=Halving)
     """When weak trials are stopped; null trains every trial to its end."""
+    sampler: str = "tpe"
+    """tpe, which learns from the trials so far, or random."""
     seed: int = 0
     """Of the sampler and of every trial; retraining uses the seeds after it."""
+    max_failures: int = 2
+    """Times that a trial is trained again whose process died; one that raises is not."""
+    epoch_timeout: float | None = None
+    """Seconds after which a trial that reports no epoch is ended as failed; null waits for ever."""
     finalists: int = 3
     """Best configurations that are retrained."""
     seeds: int = 3
@@ -71,6 +79,8 @@ class StudyConfig:
     """0 for the CPU, 1/k so that k trials share a GPU, or whole GPUs."""
     cpus_per_trial: float | None = None
     """null shares the machine's cores out among the trials that run at once."""
+    ray_address: str | None = None
+    """Of the Ray cluster that trains, 'auto' or host:port; null starts a Ray on this machine for the search alone."""
     name: str | None = None
     """Of the study and its folder; null for workload and time."""
     output: str = "results"
@@ -83,6 +93,11 @@ class StudyConfig:
         _check_finite("", dataclasses.asdict(self))
         _require(self, "metric", "a name", bool(self.metric))
         _require(self, "mode", "min or max", self.mode in ("min", "max"))
+        _require(self, "sampler", "tpe or random", self.sampler in ("tpe", "random"))
+        _require(self, "max_failures", ">= 0", self.max_failures >= 0)
+        waits = self.epoch_timeout
+        fits = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
+        _require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", fits)
         for name in ("num_samples", "finalists", "seeds"):
             _require(self, name, ">= 1", getattr(self, name) >= 1)
         _require(self, "seed", "in [0, 2**31)", 0 <= self.seed < 2**31)
@@ -156,20 +171,43 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"the config file must exist, but there is no file {path}; give one with --config")
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text, reader = path.read_text(encoding="utf-8"), YAML(typ="safe", pure=True)
+        if _unfolds_beyond(MOST_VALUES, reader.compose(text)):
+            raise ValueError(f"it has more than {MOST_VALUES} values, counting each alias (*name) as what it stands for")
+        values = reader.load(text)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{path} must be YAML text, but {line}{error.problem}") from None
-    except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} must be YAML text, but: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} must be YAML text, but {line}{_one_line(error.problem)}") from None
+    except OSError:
+        raise
+    except Exception as error:  # whatever ruamel.yaml makes of a forced tag: `!!bool x` is a KeyError
+        raise ValueError(f"{path} must be YAML text, but: {_one_line(error) or type(error).__name__}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ValueError(f"{path} must be a mapping of settings, but got {values!r:.80}")
     return values
 
 
+def _unfolds_beyond(limit: int, root: Any) -> bool:
+    """Return whether a YAML node holds more nodes than that, an alias counted as what it stands for.
+
+    A page of aliases of aliases would otherwise unfold to more than any memory holds.
+    """
+    left, count = [root] if root else [], 0
+    while left and count <= limit:
+        count += 1
+        inner = left.pop().value
+        for part in inner if isinstance(inner, list) else []:
+            left += part if isinstance(part, tuple) else [part]
+    return count > limit
+
+
+def _one_line(what: object) -> str:
+    return " ".join(str(what).split())
+
+
 def _is_share(share: float) -> bool:
     """Return whether a share is 0, whole, or 1/k as people write it: 0.33 is a third."""
-    if share >= 1 or share <= 0:
+    if not 0.0001 <= share < 1:  # Ray counts in ten thousandths
         return share == 0 or (share >= 1 and share == int(share))
     k = round(1 / share)
     return k > 1 and abs(share - 1 / k) <= 0.005

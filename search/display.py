@@ -29,7 +29,7 @@ class Display:
     def __init__(self, console: Console, config: StudyConfig, tally: Tally) -> None:
         self._console, self._config, self._tally = console, config, tally
         self._began = time.monotonic()
-        self._seen = 0
+        self._seen = tally.events
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -42,14 +42,14 @@ class Display:
             yield
 
     def look(self) -> None:
-        """Print what is new since the last look: every ended trial, or on a terminal only a failed one."""
+        """Print what is new since the last look: every ended trial, or on a terminal only a failure."""
         tally = self._tally
-        if tally.done == self._seen:
+        if tally.events == self._seen:
             return
-        self._seen = tally.done
+        self._seen = tally.events
         if not self._console.is_terminal:
             self._console.print(f"{tally.last}  [{tally.done}/{self._config.num_samples}{self._left()}]")
-        elif tally.last_failed:
+        elif tally.last_is_bad:
             self._console.print(tally.last)
 
     def _render(self) -> Group:
@@ -65,10 +65,10 @@ class Display:
         return Group(bar, *(Text(line, no_wrap=False, overflow="fold") for line in lines))
 
     def _left(self) -> str:
-        done, total = self._tally.done, self._config.num_samples
-        if done < 2 or done >= total:
+        done, left = self._tally.done - self._tally.recalled, self._config.num_samples - self._tally.done
+        if done < 2 or left <= 0:
             return ""
-        return f", about {span((time.monotonic() - self._began) / done * (total - done))} left"
+        return f", about {span((time.monotonic() - self._began) / done * left)} left"
 
 
 def values(params: Mapping[str, Any]) -> str:

@@ -15,15 +15,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 Ending = Literal["complete", "stopped", "diverged", "failed"]
 EPOCH = "epoch "
+STOPPED_AT, LOST, LENGTH = "stopped at", "lost", "length"
 STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 
 
@@ -52,6 +54,32 @@ class Trial:
     def may_win(self) -> bool:
         """Return whether it has a finite value that counts: a diverged or a failed trial's does not."""
         return self.ending in ("complete", "stopped") and self.value is not None
+
+    def bests(self, metric: str, mode: str) -> list[float | None]:
+        """Return the best value so far at every epoch; None before the first finite one."""
+        found: list[float | None] = []
+        for metrics in self.epochs:
+            value, best = metrics.get(metric, math.nan), found[-1] if found else None
+            found.append(value if better(value, best, mode) else best)
+        return found
+
+    def settled(self, epochs: int, metric: str) -> Ending | None:
+        """Return how it ended though its writer died before it could say so; None where it must be trained again."""
+        if "failure" in self.attributes:
+            return "failed"
+        if self.epochs and not math.isfinite(self.epochs[-1].get(metric, math.nan)):
+            return "diverged"
+        if len(self.epochs) >= epochs:
+            return "complete"
+        return "stopped" if self.epochs and self.attributes.get(STOPPED_AT) == len(self.epochs) else None
+
+
+def file_of(folder: Path) -> Path:
+    """Return the journal in the folder of a study. Raises ValueError where there is none."""
+    file = folder / "journal.log"
+    if not file.is_file():
+        raise ValueError(f"a study is a folder with a journal.log, but {folder} has none")
+    return file
 
 
 def open_storage(path: Path) -> JournalStorage:
@@ -82,30 +110,67 @@ class OpenTrial:
     def __init__(self, study: optuna.Study, trial: optuna.Trial) -> None:
         self._study = study
         self._trial = trial
+        self._recorded = 0
         self.number: int = trial.number
         self.params: dict[str, Any] = trial.params
+        self.lost = 0
+        """Processes that died while they trained it."""
         self.epoch = 0
         self.best: float | None = None
+
+    @classmethod
+    def of(cls, study: optuna.Study, number: int, space: Mapping[str, BaseDistribution]) -> Self:
+        """Return a trial that a writer left open, with the parameters that it had or would have got."""
+        (frozen,) = (each for each in study.get_trials(deepcopy=False) if each.number == number)
+        trial = optuna.Trial(study, frozen._trial_id)
+        for name, distribution in space.items():  # as Study.ask does: a kill may have come before the last parameter
+            trial._suggest(name, distribution)
+        opened = cls(study, trial)
+        opened.lost = frozen.user_attrs.get(LOST, 0)
+        opened._recorded = sum(key.startswith(EPOCH) for key in frozen.user_attrs)
+        return opened
 
     def note(self, name: str, value: Any) -> None:
         """Record an attribute."""
         self._trial.set_user_attr(name, value)
 
     def add(self, epoch: int, metrics: Mapping[str, float], best: float | None) -> None:
-        """Record an epoch, counted from 1, unless it is there: its raw metrics and the best value so far."""
+        """Record an epoch, counted from 1, unless it is there: its raw metrics and the best value so far.
+
+        A trial that is trained again writes over what an earlier process recorded, so that no curve is of two.
+        """
         if epoch <= self.epoch:
             return
         self.epoch, self.best = epoch, best
+        self._recorded = max(self._recorded, epoch)
         self.note(f"{EPOCH}{epoch}", {name: to_json(value) for name, value in metrics.items()})
-        if best is not None:
-            self._trial.report(best, epoch)
+        if best is not None:  # Trial.report() would ignore an epoch that it has seen
+            self._study._storage.set_trial_intermediate_value(self._trial._trial_id, epoch, best)
+
+    def stop(self, epoch: int) -> None:
+        """Record, before its last epoch, that the scheduler stops it there: a kill between the two is then known."""
+        self.note(STOPPED_AT, epoch)
+
+    def lose(self) -> None:
+        """Record that the process that trained it died, and begin anew."""
+        self.lost += 1
+        self.note(LOST, self.lost)
+        self.epoch, self.best = 0, None
 
     def end(self, ending: Ending) -> None:
         """Close it."""
+        if self.epoch < self._recorded and ending != "failed":
+            self.note(LENGTH, self.epoch)
         if ending == "diverged":
             self._trial.set_constraint("diverged", 1.0)
         value = self.best if ending == "complete" else None
         self._study.tell(self._trial, value, state=STATES.get(ending, TrialState.FAIL))
+
+    def settle(self, trial: Trial, ending: Ending, metric: str, mode: str) -> None:
+        """Close it from what was recorded, which is all of it."""
+        for epoch, (metrics, best) in enumerate(zip(trial.epochs, trial.bests(metric, mode), strict=True), 1):
+            self.add(epoch, metrics, best)
+        self.end(ending)
 
 
 def read(study: optuna.Study, metric: str) -> list[Trial]:
@@ -119,6 +184,7 @@ def _read_trial(frozen: FrozenTrial, metric: str, mode: str) -> Trial:
     attributes = dict(frozen.user_attrs)
     keys = sorted((key for key in attributes if key.startswith(EPOCH)), key=lambda key: int(key[len(EPOCH) :]))
     epochs = tuple({name: float(value) for name, value in attributes.pop(key).items()} for key in keys)
+    epochs = epochs[: attributes.get(LENGTH)]
     value, best_epoch = None, 0
     for epoch, metrics in enumerate(epochs, 1):
         if better(metrics.get(metric, math.nan), value, mode):

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 
 from search import journal
-from search.study import Study
+from search.study import FINISHED, RETRAINING, Study
 
 REFERENCE = "reference"
 
@@ -75,17 +75,13 @@ def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:
 
 def newest(study: Study) -> Outcome | None:
     """Return what the newest retraining of a study that was not cut short found; None where there is none."""
-    for name in reversed(study.retrainings()):
-        retraining = optuna.load_study(study_name=name, storage=study.storage)
-        if retraining.user_attrs.get("finished"):
-            return of(retraining, study.config.metric, study.config.mode)
-    return None
+    made = [each for each in study.others(RETRAINING) if each.user_attrs.get(FINISHED)]
+    return of(made[-1], study.config.metric, study.config.mode) if made else None
 
 
 def tested(study: Study) -> int:
     """Return how many retrainings have looked at the test part."""
-    found = (optuna.load_study(study_name=name, storage=study.storage) for name in study.retrainings())
-    return sum(any(key.startswith("test ") for key in each.user_attrs) for each in found)
+    return sum(any(key.startswith("test ") for key in each.user_attrs) for each in study.others(RETRAINING))
 
 
 def spread(values: list[float]) -> str:

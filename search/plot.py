@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import optuna
@@ -20,7 +21,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search import journal, outcome, program
 from search.axes import position, scale_metric, scale_parameter
-from search.study import Study, direction
+from search.study import Study, direction, load
 
 COLOURS = {
     "complete": "#2a7f62",
@@ -208,8 +209,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Draw a study again; return the exit code."""
     console = program.Terminal()
 
-    def prepare() -> Callable[[], int]:
-        study = program.named_study("search.plot", "Draw a study and derive its tables again.", arguments)
+    def prepare(holding: ExitStack) -> Callable[[], int]:
+        parser = program.study_parser("search.plot", "Draw a study and derive its tables again.")
+        study = load(parser.parse_args(arguments).study)
 
         def action() -> int:
             study.write_tables()

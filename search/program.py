@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import optuna
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from search import study
 from search.study import Study
+from search.writer import Writer
 
 
 class Terminal(Console):
@@ -25,32 +27,40 @@ class Terminal(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def guarded(prepare: Callable[[], Callable[[], int]]) -> int:
+def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     """Return the exit code of what `prepare` returns; 2, after one line, where it raises what is the user's mistake.
 
-    What the action itself raises is ours, but for a full disk and the like, and an interruption.
+    What the action itself raises is ours, but for a full disk and the like, and an interruption. What `prepare` puts
+    on the stack is closed at the end.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
-    try:
-        action = prepare()
-    except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    try:
-        return action()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as holding:
+        try:
+            action = prepare(holding)
+        except (ValueError, TypeError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            return 130
+        try:
+            return action()
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
 
 
-def named_study(module: str, description: str, arguments: list[str] | None) -> Study:
-    """Return the study whose folder is the one argument. Raises ValueError where it is none."""
+def study_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a program whose first argument is the folder of a study."""
     parser = argparse.ArgumentParser(f"python -m {module}", description=description, allow_abbrev=False)
     parser.add_argument("study", type=Path, metavar="results/NAME", help="folder of a study")
-    return study.load(parser.parse_args(arguments).study)
+    return parser
+
+
+def opened(folder: Path, holding: ExitStack) -> Study:
+    """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
+    holding.enter_context(Writer(folder))
+    return study.load(folder)

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from search import cluster, journal, outcome, program, summary
+from search import cluster, journal, outcome, program, summary, tables
 from search.cluster import Share
-from search.interruption import Interruption
 from search.outcome import Candidate, Outcome
-from search.study import Study, curves_table
-from search.tasks import Record, Tasks
+from search.session import Session
+from search.study import FINISHED, RETRAINING, Study
+from search.tasks import Tasks
 from search.workload import Workload, load
 
 Report = Callable[[str], None]
@@ -58,6 +59,18 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     return [Job(name, {**values, "seed": seed}) for name, values in chosen.items() for seed in seeds]
 
 
+def current(study: Study, workload: Workload) -> Outcome | None:
+    """Return what the newest retraining found, where it is the one that would be made now."""
+    made = study.others(RETRAINING)
+    if not made or not made[-1].user_attrs.get(FINISHED) or made[-1].user_attrs["jobs"] != _told(plan(study, workload)):
+        return None
+    return outcome.of(made[-1], study.config.metric, study.config.mode)
+
+
+def _told(jobs: list[Job]) -> list[list[Any]]:
+    return [[job.candidate, job.values] for job in jobs]
+
+
 def retrain(study: Study, workload: Workload, share: Share, report: Report) -> Outcome | None:
     """Train every run on the running Ray, judge, write best/ and best.yaml; `report` takes a line a run.
 
@@ -66,46 +79,29 @@ def retrain(study: Study, workload: Workload, share: Share, report: Report) -> O
     jobs = plan(study, workload)
     if not jobs:
         return None
-    retraining = study.new_retraining()
+    retraining = study.add(RETRAINING, jobs=_told(jobs))
     trials = [journal.OpenTrial(retraining, retraining.ask()) for _ in jobs]
     for job, trial in zip(jobs, trials, strict=True):
         trial.note("candidate", job.candidate)
         trial.note("config", job.values)
-    tasks = Tasks(study, share)
+    tasks = Tasks(study, share, "retraining")
     models: dict[int, Any] = {}
     for at, record, model in tasks.train([job.values for job in jobs]):
-        _write(trials[at], record)
+        record.write(trials[at])
         models[trials[at].number] = model
-        report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {_came(record, study.config.metric)}")
+        report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {record.came_to(study.config.metric)}")
     found = outcome.of(retraining, study.config.metric, study.config.mode)
     if found.winner and workload.test:
         _test(retraining, found, models, tasks, report)
-    retraining.set_user_attr("finished", True)
-    found = outcome.of(retraining, study.config.metric, study.config.mode)
+        found = outcome.of(retraining, study.config.metric, study.config.mode)
     if found.winner:
         best = found.winner.best_run(study.config.mode)
         files, problems = tasks.package(models[best.number], best.attributes["config"])
         for problem in problems:
             report(f"{found.winner.name}: {problem}, see {tasks.log}")
         _keep(study, found.winner, best, files)
+    retraining.set_user_attr(FINISHED, True)
     return found
-
-
-def _write(trial: journal.OpenTrial, record: Record) -> None:
-    if record.config:
-        trial.note("config", record.config)
-    if record.failure:
-        trial.note("failure", record.failure)
-    for epoch, (metrics, best) in enumerate(record.epochs, 1):
-        trial.add(epoch, metrics, best)
-    trial.end(record.ending)
-
-
-def _came(record: Record, metric: str) -> str:
-    """Return what a run came to, as text."""
-    if record.failure:
-        return f"{record.ending}, {record.failure}"
-    return f"{record.ending}, best {metric} {'none' if record.best is None else format(record.best, '.5g')}"
 
 
 def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], tasks: Tasks, report: Report) -> None:
@@ -140,40 +136,37 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
             (made / name).write_bytes(content)
         made.mkdir(exist_ok=True)
         (made / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        curves_table([run]).drop(columns="trial").to_csv(made / "curves.csv", index=False)
+        tables.curves([run]).drop(columns="trial").to_csv(made / "curves.csv", index=False)
         shutil.rmtree(study.folder / "best", ignore_errors=True)
         made.replace(study.folder / "best")
     scores = "".join(f", {name} {outcome.spread(values)}" for name, values in winner.tests.items())
     note = f"{metric} {run.value:.6g} ({winner.name}); over {len(winner.runs)} seeds {outcome.spread(winner.values)}"
-    study.write_best(study.folder / "best.yaml", config, note + scores)
+    study.write_best(config, note + scores)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Retrain a study's finalists again; return the exit code."""
     console = program.Terminal()
 
-    def prepare() -> Callable[[], int]:
-        study = program.named_study("search.retrain", "Retrain a study's best and judge them again.", arguments)
-        workload = load(study.config.workload)
-        study.config.check(workload)
-        share = cluster.share_out(study.config, cluster.count_cpus(), cluster.count_gpus())
+    def prepare(holding: ExitStack) -> Callable[[], int]:
+        parser = program.study_parser("search.retrain", "Retrain a study's best and judge them again.")
+        made = program.opened(parser.parse_args(arguments).study, holding)
+        workload = load(made.config.workload)
+        made.config.check(workload)
+        nodes = cluster.nodes(made.config.ray_address)
+        share = cluster.share_out(made.config, nodes)
         cluster.check_home()
-        journal.mend(study.folder / "journal.log")
-        return lambda: _again(study, workload, share, console)
+        session = Session(made, share, nodes[0], console, f"python -m search.retrain {made.folder}")
+        return lambda: _again(session, workload, console)
 
     return program.guarded(prepare)
 
 
-def _again(study: Study, workload: Workload, share: Share, console: Console) -> int:
-    interruption = Interruption()
-    try:
-        with interruption.listening(), cluster.running(cluster.count_cpus(), cluster.count_gpus(), study.logs):
-            interruption.listen()
-            found = retrain(study, workload, share, console.print)
-    except KeyboardInterrupt:
-        print("interrupted; the study is as it was", file=sys.stderr)
-        return interruption.exit_code
-    return summary.show(console, study, found, workload.is_program, study.folder / "best.yaml")
+def _again(session: Session, workload: Workload, console: Console) -> int:
+    with session.working():
+        found = retrain(session.study, workload, session.share, console.print)
+    best = session.study.folder / "best.yaml"
+    return summary.show(console, session.study, found, workload.is_program, best)
 
 
 if __name__ == "__main__":

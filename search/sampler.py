@@ -1,13 +1,16 @@
 """The searcher that tells Optuna the truth: every epoch, and how each trial really ended."""
 
 import logging
+import math
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 
@@ -28,13 +31,35 @@ class SeededTPE(TPESampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Reseed both generators for this trial; reseed_rng() would take entropy from the system."""
-        first, second = np.random.SeedSequence([self._seed, trial.number]).generate_state(2)
+        first, second = _states(self._seed, trial.number)
         self._rng.rng.seed(first)
         self._random_sampler._rng.rng.seed(second)
 
 
+class SeededRandom(RandomSampler):
+    """Random proposals, each a function of the seed and the trial's number."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._seed = seed
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Reseed for this trial."""
+        self._rng.rng.seed(_states(self._seed, trial.number)[0])
+
+
+def _states(seed: int, number: int) -> list[int]:
+    return [int(state) for state in np.random.SeedSequence([seed, number]).generate_state(2)]
+
+
+SAMPLERS: dict[str, type[SeededTPE] | type[SeededRandom]] = {"tpe": SeededTPE, "random": SeededRandom}
+
+
 class OptunaSearcher(Searcher):
     """Tune's view of the study: asks Optuna for configurations and writes the journal.
+
+    Trials that an earlier session left open come first: those of which all was recorded are closed, the others are
+    trained again under their own number and config, as is a trial whose process died, up to max_failures times.
 
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
@@ -44,58 +69,124 @@ class OptunaSearcher(Searcher):
         self._study = study
         self._gpus = gpus
         self._open: dict[str, journal.OpenTrial] = {}
+        self._again: deque[journal.OpenTrial] = deque()
+        self._heard: dict[str, float] = {}
         self.tally = Tally(study.config.metric, study.config.mode)
         self.error: Exception | None = None
-        study.search.sampler = SeededTPE(study.config.seed)
+        study.search.sampler = SAMPLERS[study.config.sampler](study.config.seed)
+        self._take_up()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the next trial's order, and the file for what it prints."""
+    def _take_up(self) -> None:
+        """Go on where an earlier session stopped."""
+        config, search = self._study.config, self._study.search
+        trials = self._study.trials()
+        self._proposed = len(trials)
+        for trial in trials:
+            if trial.ending == "running":
+                opened = journal.OpenTrial.of(search, trial.number, self._study.space)
+                if ending := trial.settled(self._study.epochs, config.metric):
+                    opened.settle(trial, ending, config.metric, config.mode)
+                else:
+                    self._again.append(opened)
+        for trial in self._study.trials():
+            self.tally.recall(trial)
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether there is no trial left to propose."""
+        return not self._again and self._proposed >= self._study.config.num_samples
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's order, None where there may be one later, FINISHED where there will be none.
+
+        What the order comes with: the trial's number, and the file for what it prints.
+        """
         if self.error:
             return None
         with self._keeping_errors():
-            asked = self._study.search.ask(fixed_distributions=self._study.space)
-            trial = self._open[trial_id] = journal.OpenTrial(self._study.search, asked)
+            if self.is_done:
+                return None if self._open else Searcher.FINISHED
+            trial = self._open[trial_id] = self._next()
             self.tally.running += 1
             config = self._study.config
             values = {**config.fixed, **trial.params, "seed": config.seed}
-            order = worker.Order(config.workload, self._gpus, config.metric, config.mode, values)
-            return {"order": vars(order), "log": str(self._study.log_of(trial.number).absolute())}
+            order = worker.Order(
+                config.workload, self._gpus, config.metric, config.mode, values, timeout=config.epoch_timeout
+            )
+            log = str(self._study.log_of(trial.number).absolute())
+            return {"order": vars(order), "log": log, "number": trial.number}
         return None
+
+    def _next(self) -> journal.OpenTrial:
+        if self._again:
+            return self._again.popleft()
+        asked = self._study.search.ask(fixed_distributions=self._study.space)
+        self._proposed += 1
+        return journal.OpenTrial(self._study.search, asked)
+
+    def on_trial_start(self, trial_id: str) -> None:
+        """Begin to wait for the trial's first epoch: its process is there."""
+        self._heard[trial_id] = time.monotonic()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record an epoch after which the trial goes on."""
+        self._heard[trial_id] = time.monotonic()
         if self.error:
             return
         with self._keeping_errors():
             self._record(self._open[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Record a trial's last epoch and its ending."""
+        """Record a trial's last epoch and its ending, or have it trained again where its process died.
+
+        A trial that Tune drops without a result stays open in the journal, for a later session.
+        """
+        silence = time.monotonic() - self._heard.pop(trial_id, math.inf)
         if self.error:
             return
         with self._keeping_errors():
             trial = self._open.pop(trial_id)
-            result = dict(result or {})
             if error:
-                result["failure"] = "the process that trained it died"
-            if "epoch" in result:
-                self._record(trial, result)
-            ending, failure = worker.ending(result), result.get("failure", "")
-            if failure:
-                self._keep_traceback(trial, failure, result.get("traceback", ""))
-                failure += f", see {self._study.log_of(trial.number)}"
-            trial.end(ending)
-            self.tally.end(trial, ending, failure)
+                self._lose(trial, silence)
+            elif result and "epoch" in result:
+                self._end(trial, result)
+
+    def _end(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
+        ending = worker.ending(result)
+        if ending == "stopped":
+            trial.stop(result["epoch"])
+        self._record(trial, result)
+        self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
+
+    def _lose(self, trial: journal.OpenTrial, silence: float) -> None:
+        """Queue the trial again, unless it was silent for too long, or has had its chances."""
+        config = self._study.config
+        if config.epoch_timeout and silence >= config.epoch_timeout:
+            self._close(trial, "failed", f"{worker.SILENT.format(config.epoch_timeout)}; its process was ended")
+            return
+        epoch = trial.epoch
+        trial.lose()
+        if trial.lost > config.max_failures:
+            trial.epoch = epoch
+            times = f", {trial.lost} times in all" if trial.lost > 1 else ""
+            self._close(trial, "failed", f"the process that trained it died{times}")
+            return
+        self.tally.lose(trial, epoch)
+        self._again.append(trial)
+
+    def _close(self, trial: journal.OpenTrial, ending: journal.Ending, failure: str, traceback: str = "") -> None:
+        if failure:
+            with self._study.log_of(trial.number).open("a", encoding="utf-8") as file:
+                file.write(f"{traceback or failure}\n")
+            trial.note("failure", failure)
+            failure += f", see {self._study.log_of(trial.number)}"
+        trial.end(ending)
+        self.tally.end(trial, ending, failure)
 
     def _record(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
         """Record an epoch; the result that only says that a workload ended repeats its last one."""
         metrics = {name.removeprefix(METRICS): value for name, value in result.items() if name.startswith(METRICS)}
         trial.add(result["epoch"], {**metrics, "elapsed_s": result["elapsed_s"]}, result["best"])
-
-    def _keep_traceback(self, trial: journal.OpenTrial, failure: str, traceback: str) -> None:
-        trial.note("failure", failure)
-        with self._study.log_of(trial.number).open("a", encoding="utf-8") as file:
-            file.write(f"{traceback or failure}\n")
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:

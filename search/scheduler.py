@@ -9,35 +9,46 @@ percentile of the others, which decides differently now and then, and lets a NaN
 best epoch so far, not by the one that falls on the rung.
 """
 
-import bisect
 import math
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from search import journal
 from search.config import Halving
 
 
 class Rungs:
-    """The rule itself: which trials go on. Replaying a study's reports through it gives its state back."""
+    """The rule itself: which trials go on. What stood in the journal is replayed through it with `recall`."""
 
     def __init__(self, halving: Halving | None, epochs: int, mode: str) -> None:
         self._reduction_factor = halving.reduction_factor if halving else 1
+        self._mode = mode
         self._sign = 1.0 if mode == "min" else -1.0
         rungs = halving.rungs(epochs) if halving else []
-        self._reached: dict[int, list[float]] = {epoch: [] for epoch in rungs}
+        self._reached: dict[int, dict[int, float]] = {epoch: {} for epoch in rungs}
 
-    def goes_on(self, epoch: int, best: float) -> bool:
-        """Take in a trial's best value so far at an epoch, counted from 1; return whether it goes on."""
+    def goes_on(self, trial: int, epoch: int, best: float) -> bool:
+        """Take in a trial's best value so far at an epoch, counted from 1; return whether it goes on.
+
+        A trial that is at a rung for the second time, trained again after its process died, went on there before.
+        """
         if not math.isfinite(best):
             return False
         if epoch not in self._reached:
             return True
         reached = self._reached[epoch]
-        bisect.insort(reached, self._sign * best)
+        again = trial in reached
+        reached[trial] = self._sign * best
         promoted = max(1, len(reached) // self._reduction_factor)
-        return self._sign * best <= reached[promoted - 1]
+        return again or reached[trial] <= sorted(reached.values())[promoted - 1]
+
+    def recall(self, trial: journal.Trial, metric: str) -> None:
+        """Take in a trial of an earlier session, epoch by epoch."""
+        for epoch, (metrics, best) in enumerate(zip(trial.epochs, trial.bests(metric, self._mode), strict=True), 1):
+            is_finite = math.isfinite(metrics.get(metric, math.nan))
+            self.goes_on(trial.number, epoch, math.nan if best is None or not is_finite else best)
 
 
 class Scheduler(FIFOScheduler):
@@ -49,5 +60,5 @@ class Scheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Return CONTINUE or STOP for an epoch that did not end its trial by itself."""
-        goes_on = self._rungs.goes_on(result["epoch"], result["value"])
+        goes_on = self._rungs.goes_on(trial.config["number"], result["epoch"], result["value"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP

@@ -4,30 +4,30 @@ The journal is the source of truth; the tables are derived from it and can be re
 """
 
 import dataclasses
+import io
 import itertools
-import math
 import os
-import platform
-import subprocess
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import optuna
-import pandas as pd
 from optuna.storages import JournalStorage
 from ruamel.yaml import YAML
 
-from search import journal
+from search import journal, provenance, tables
 from search.config import StudyConfig
 from search.space import Space, parse
+from search.workload import Workload
 
-PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas")
-RETRAINING = "retraining"
+KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
+"""Settings without which the trials of a study could not be compared."""
+RETRAINING, AUDIT = "retraining", "audit"
+SESSIONS, FINISHED = "sessions", "finished"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Study:
     config: StudyConfig
     epochs: int
     """Epochs of a full trial."""
+    defaults: Mapping[str, Any]
+    """Those of the workload's Config."""
     storage: JournalStorage
 
     @property
@@ -61,16 +63,22 @@ class Study:
         """Return the trials of the search, by number."""
         return journal.read(self.search, self.config.metric)
 
-    def retrainings(self) -> list[str]:
-        """Return the names of the retrainings in the journal, the newest last."""
-        names = [name for name in optuna.get_all_study_names(self.storage) if name != self.name]
-        ours = [name for name in names if name.startswith(f"{self.name}/{RETRAINING} ")]
-        return sorted(ours, key=lambda name: int(name.rsplit(" ", 1)[1]))
+    def others(self, kind: str) -> list[optuna.Study]:
+        """Return the studies of a kind in the journal, the newest last."""
+        prefix = f"{self.name}/{kind} "
+        names = set(optuna.get_all_study_names(self.storage))
+        found = itertools.takewhile(names.__contains__, (f"{prefix}{number}" for number in itertools.count(1)))
+        return [optuna.load_study(study_name=name, storage=self.storage) for name in found]
 
-    def new_retraining(self) -> optuna.Study:
-        """Add an empty retraining to the journal."""
-        name = f"{self.name}/{RETRAINING} {len(self.retrainings()) + 1}"
-        return optuna.create_study(study_name=name, storage=self.storage, direction=direction(self.config.mode))
+    def add(self, kind: str, **attributes: Any) -> optuna.Study:
+        """Add an empty study of a kind to the journal."""
+        number = len(self.others(kind)) + 1
+        made = optuna.create_study(
+            study_name=f"{self.name}/{kind} {number}", storage=self.storage, direction=direction(self.config.mode)
+        )
+        for name, value in attributes.items():
+            made.set_user_attr(name, value)
+        return made
 
     def log_of(self, number: int) -> Path:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
@@ -79,21 +87,62 @@ class Study:
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""
         trials = self.trials()
-        trials_table(trials).to_csv(self.folder / "trials.csv", index=False)
-        curves_table(trials).to_csv(self.folder / "curves.csv", index=False)
+        write(self.folder / "trials.csv", tables.trials(trials).to_csv(index=False))
+        write(self.folder / "curves.csv", tables.curves(trials).to_csv(index=False))
 
-    def write_best(self, path: Path, values: Mapping[str, Any], note: str) -> None:
-        """Write a full workload config under a comment that names workload, study and value."""
-        with path.open("w", encoding="utf-8") as file:
-            file.write(f"# {self.config.workload}, study {self.name}: {note}\n")
-            YAML().dump(dict(values), file)
+    def write_best(self, values: Mapping[str, Any], note: str) -> None:
+        """Write a full workload config to best.yaml, under a comment that names workload, study and value."""
+        comment = f"# {self.config.workload}, study {self.name}: {note}\n"
+        write(self.folder / "best.yaml", comment + _yaml(values))
+
+    def write_interim_best(self) -> None:
+        """Write the best trial so far to best.yaml, unless a retraining has chosen one."""
+        config = self.config
+        able = [trial for trial in self.trials() if trial.may_win]
+        if not able or any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
+            return
+        chosen = min if config.mode == "min" else max
+        best = chosen(able, key=lambda trial: trial.value or 0.0)
+        values = {**self.defaults, **config.fixed, **best.params, "seed": config.seed}
+        self.write_best(values, f"{config.metric} {best.value:.6g} (trial {best.number}); not retrained")
+
+    def begin_session(self, share: Mapping[str, Any]) -> None:
+        """Record that a search of the study begins on this machine; `share` is what each trial gets of it."""
+        sessions = [*self.search.user_attrs.get(SESSIONS, []), {"share": dict(share), **provenance.describe()}]
+        self.search.set_user_attr(SESSIONS, sessions)
+        write(self.folder / "study.yaml", _yaml({"config": dataclasses.asdict(self.config), SESSIONS: sessions}))
+
+    def continued(self, config: StudyConfig, workload: Workload) -> Self:
+        """Return the study under a config that may ask for more, but for nothing else than before.
+
+        Raises ValueError, with the difference, where the trials so far would mean nothing under it.
+        """
+        config = dataclasses.replace(config, name=self.config.name, output=self.config.output)
+        epochs = config.check(workload)
+        old = {name: getattr(self.config, name) for name in KEPT} | {"epochs": self.epochs, "defaults": self.defaults}
+        new = {name: getattr(config, name) for name in KEPT} | {"epochs": epochs, "defaults": workload.defaults()}
+        if differences := list(_differences(old, new)):
+            differences[3:] = [f"{len(differences) - 3} more"] if len(differences) > 3 else []
+            raise ValueError(
+                f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
+                f"but {'; '.join(differences)}; start a new study"
+            )
+        made = len(self.search.get_trials(deepcopy=False))
+        if config.num_samples < made:
+            raise ValueError(
+                f"num_samples must be at least the {made} trials of the study, but got {config.num_samples}"
+            )
+        self.search.set_user_attr("config", dataclasses.asdict(config))
+        return dataclasses.replace(self, config=config)
 
 
-def create(config: StudyConfig, epochs: int, share: Mapping[str, Any]) -> Study:
-    """Make the folder of a new study and its journal. `share` is what each trial gets of the machine.
+def create(config: StudyConfig, workload: Workload) -> Study:
+    """Make the folder of a new study and its journal, as a whole or not at all.
 
-    Raises FileExistsError where the name is taken, OSError or ValueError where the folder cannot be written.
+    Raises FileExistsError where the name is taken, OSError or ValueError where the folder cannot be written, and what
+    StudyConfig.check raises.
     """
+    epochs = config.check(workload)
     output = Path(config.output)
     name = config.name or _free_name(output, f"{config.workload}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = dataclasses.replace(config, name=name)
@@ -103,59 +152,66 @@ def create(config: StudyConfig, epochs: int, share: Mapping[str, Any]) -> Study:
     if os.path.lexists(folder):
         raise FileExistsError(f"a study's name must be new, but {folder} exists; give another with --name")
     try:
-        for part in ("logs", "plots"):
-            (folder / part).mkdir(parents=True)
-        storage = journal.open_storage(folder / "journal.log")
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
+            made = Path(parent) / name
+            for part in ("logs", "plots"):
+                (made / part).mkdir(parents=True)
+            search = optuna.create_study(
+                study_name=name,
+                storage=journal.open_storage(made / "journal.log"),
+                direction=direction(config.mode),
+            )
+            attributes = {"config": dataclasses.asdict(config), "epochs": epochs, "defaults": workload.defaults()}
+            for key, value in attributes.items():
+                search.set_user_attr(key, value)
+            made.rename(folder)
     except OSError as error:
         raise OSError(f"output must be a folder that can be written, but {error}; give another with --output") from None
-    made = optuna.create_study(study_name=name, storage=storage, direction=direction(config.mode))
-    made.set_user_attr("config", dataclasses.asdict(config))
-    made.set_user_attr("epochs", epochs)
-    resolved = {"config": dataclasses.asdict(config), "share": dict(share), **provenance()}
-    YAML().dump(resolved, folder / "study.yaml")
-    return Study(name, folder, config, epochs, storage)
+    return load(folder)
 
 
 def load(path: str | Path) -> Study:
     """Open the folder of a study, running or finished. Raises ValueError where it is none."""
     folder = Path(path)
-    if not (folder / "journal.log").is_file():
-        raise ValueError(f"a study is a folder with a journal.log, but {folder} has none")
+    file = journal.file_of(folder)
     try:
-        storage = journal.open_storage(folder / "journal.log")
+        storage = journal.open_storage(file)
         (name,) = (name for name in optuna.get_all_study_names(storage) if "/" not in name)
         attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{folder / 'journal.log'} must be the journal of a search, but: {error}") from None
-    return Study(name, folder, config, attributes["epochs"], storage)
+        raise ValueError(f"{file} must be the journal of a search, but: {error}") from None
+    return Study(name, folder, config, attributes["epochs"], attributes["defaults"], storage)
 
 
-def trials_table(trials: list[journal.Trial]) -> pd.DataFrame:
-    """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
-
-    `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
-    `seconds` those from proposal to ending.
-    """
-    rows = []
-    for trial in trials:
-        row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
-        row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs)}
-        times = {"training_s": trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan}
-        times |= {"started": trial.started, "seconds": trial.seconds}
-        rows.append({**row, **_apart(trial.params, {*row, *times}), **times})
-    frame = pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value", "best_epoch", "epochs"])
-    return frame.astype({"value": float})
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole: whoever reads it, or is killed, finds the old one or the new one."""
+    made = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        made.write_text(text, encoding="utf-8")
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
 
 
-def curves_table(trials: list[journal.Trial]) -> pd.DataFrame:
-    """Return a row an epoch: trial, epoch (from 1), the raw metrics, elapsed_s."""
-    rows = [
-        {"trial": trial.number, "epoch": epoch, **_apart(metrics, {"trial", "epoch"})}
-        for trial in trials
-        for epoch, metrics in enumerate(trial.epochs, 1)
-    ]
-    return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch"])
+def _yaml(values: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    YAML().dump(dict(values), text)
+    return text.getvalue()
+
+
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """Yield where two nested mappings differ, as text."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in dict.fromkeys([*old, *new]):
+            place = f"{where}.{name}" if where else str(name)
+            if (name in old) and (name in new):
+                yield from _differences(old[name], new[name], place)
+            else:
+                yield f"{place} was {old[name]!r} and is gone" if name in old else f"{place} is new: {new[name]!r}"
+    elif old != new:
+        yield f"{where} was {old!r} and is {new!r}"
 
 
 def _free_name(output: Path, name: str) -> str:
@@ -164,45 +220,6 @@ def _free_name(output: Path, name: str) -> str:
     return next(each for each in names if not os.path.lexists(output / each))
 
 
-def provenance() -> dict[str, Any]:
-    """Return what else decides a study's numbers: versions, machine, git revision."""
-    return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
-        "git": _git_revision(),
-    }
-
-
-def _apart(named: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
-    """Return columns under other names where a table's own have them: a metric 'epoch' becomes 'epoch_'."""
-    return {f"{name}_" if name in taken else name: value for name, value in named.items()}
-
-
 def direction(mode: str) -> Literal["minimize", "maximize"]:
     """Return Optuna's word for a mode."""
     return "minimize" if mode == "min" else "maximize"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
-
-
-def _git_revision() -> str | None:
-    """Return the commit of the working folder, with '+' where files differ from it."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

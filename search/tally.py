@@ -20,22 +20,44 @@ class Tally:
     """Of the complete and the stopped trials."""
     best_trial: int = -1
     best_params: Mapping[str, Any] = field(default_factory=dict)
+    events: int = 0
+    """How often something has happened that is worth a line."""
     last: str = ""
-    """What the trial that ended last came to, as a sentence."""
-    last_failed: bool = False
+    """What happened last, as a sentence."""
+    last_is_bad: bool = False
+    """Whether that was a failure."""
+    recalled: int = 0
+    """How many of those that have ended did so in an earlier session."""
 
     @property
     def done(self) -> int:
         """Return how many trials have ended."""
         return self.endings.total()
 
+    def recall(self, trial: journal.Trial) -> None:
+        """Take in a trial of an earlier session of the study."""
+        if trial.ending != "running":
+            self._count(trial.ending, trial.value, trial.number, trial.params)
+            self.recalled += 1
+
     def end(self, trial: journal.OpenTrial, ending: journal.Ending, note: str) -> None:
         """Take in a trial that has ended; `note` says why a failed one did."""
-        self.running -= 1
-        self.endings[ending] += 1
-        self.last_failed = ending == "failed"
         came = note if note or trial.best is None else f"best {self.metric} {trial.best:.5g}"
-        self.last = f"trial {trial.number} {ending} at epoch {trial.epoch}{': ' if came else ''}{came}"
-        wins = ending in ("complete", "stopped") and trial.best is not None
-        if wins and journal.better(trial.best or 0.0, self.best, self.mode):
-            self.best, self.best_trial, self.best_params = trial.best, trial.number, trial.params
+        self._tell(
+            f"trial {trial.number} {ending} at epoch {trial.epoch}{': ' if came else ''}{came}", ending == "failed"
+        )
+        self._count(ending, trial.best, trial.number, trial.params)
+
+    def lose(self, trial: journal.OpenTrial, epoch: int) -> None:
+        """Take in a trial whose process died after an epoch, and that will be trained again."""
+        self._tell(f"trial {trial.number} lost its process after epoch {epoch}; it will be trained again", True)
+
+    def _tell(self, sentence: str, is_bad: bool) -> None:
+        self.running -= 1
+        self.events += 1
+        self.last, self.last_is_bad = sentence, is_bad
+
+    def _count(self, ending: journal.Ending, value: float | None, number: int, params: Mapping[str, Any]) -> None:
+        self.endings[ending] += 1
+        if ending in ("complete", "stopped") and value is not None and journal.better(value, self.best, self.mode):
+            self.best, self.best_trial, self.best_params = value, number, params

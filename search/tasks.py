@@ -1,4 +1,4 @@
-"""What retraining runs in worker processes: train a config in full, test its model, make files of it.
+"""What is trained in full in worker processes: train a config in full, test its model, make files of it.
 
 A workload that raises costs its run, or its files, and says so; nothing here raises what a workload raises.
 """
@@ -35,21 +35,37 @@ class Record:
     best: float | None = None
     failure: str = ""
 
+    def write(self, trial: journal.OpenTrial) -> None:
+        """Write it as a trial in the journal."""
+        if self.config:
+            trial.note("config", self.config)
+        if self.failure:
+            trial.note("failure", self.failure)
+        for epoch, (metrics, best) in enumerate(self.epochs, 1):
+            trial.add(epoch, metrics, best)
+        trial.end(self.ending)
+
+    def came_to(self, metric: str) -> str:
+        """Return how it ended and its value, as text."""
+        if self.failure:
+            return f"{self.ending}, {self.failure}"
+        return f"{self.ending}, best {metric} {'none' if self.best is None else format(self.best, '.5g')}"
+
 
 class Tasks:
-    """The functions below, in processes with a trial's share of the machine; what they print goes to `log`.
+    """The functions below, in processes with a trial's share of the machine; what they print goes to logs/<name>.log.
 
     A model travels pickled, as a reference: the driver never holds one.
     """
 
-    def __init__(self, study: Study, share: Share) -> None:
+    def __init__(self, study: Study, share: Share, name: str) -> None:
         import ray
 
-        self.log = study.logs / "retraining.log"
+        self.log = study.logs / f"{name}.log"
         self._ray = ray
         self._resources: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
         config = study.config
-        self._order = worker.Order(config.workload, share.gpus, config.metric, config.mode, {})
+        self._order = worker.Order(config.workload, share.gpus, config.metric, config.mode, {}, config.epoch_timeout)
 
     def _task(self, function: Callable[..., Any], **options: Any) -> Any:
         return self._ray.remote(**self._resources, **options)(function)

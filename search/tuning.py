@@ -16,10 +16,14 @@ from search.trial import WorkloadTrainable
 
 
 class Watcher(Callback):
-    """Lets a display look at the search after every event."""
+    """Lets a display look at the search after every event, and the searcher know when a trial has its process."""
 
-    def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[], None], searcher: OptunaSearcher) -> None:
+        self._look, self._searcher = look, searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Tell the searcher."""
+        self._searcher.on_trial_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Look."""
@@ -36,13 +40,16 @@ def run(study: Study, share: Share, searcher: OptunaSearcher, folder: Path, look
     `look` is called after every event; what it raises ends the search and is raised here.
     """
     config = study.config
+    rungs = Rungs(config.scheduler, study.epochs, config.mode)
+    for trial in study.trials():
+        rungs.recall(trial, config.metric)
     resources = {"cpu": share.cpus, "gpu": share.gpus}
     tuner = Tuner(
         tune.with_resources(WorkloadTrainable, resources),
         tune_config=TuneConfig(
             search_alg=searcher,
-            scheduler=Scheduler(Rungs(config.scheduler, study.epochs, config.mode)),
-            num_samples=config.num_samples,
+            scheduler=Scheduler(rungs),
+            num_samples=-1,  # the searcher says when there are enough: a trial may be trained again
             max_concurrent_trials=share.concurrent,  # without it a model-based searcher brings trials up one by one
             reuse_actors=True,
             trial_dirname_creator=_dirname,
@@ -51,7 +58,7 @@ def run(study: Study, share: Share, searcher: OptunaSearcher, folder: Path, look
             name="tune",
             storage_path=str(folder),
             verbose=0,
-            callbacks=[Watcher(look)],
+            callbacks=[Watcher(look, searcher)],
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             failure_config=FailureConfig(max_failures=0),
         ),

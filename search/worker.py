@@ -1,18 +1,24 @@
 """Inside a worker process: pull a workload, an epoch at a time, and say truthfully how each pull went."""
 
+import faulthandler
 import math
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from search import journal
 from search.workload import Workload, load, suggestion
+
+SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 
 
 @cache
@@ -47,6 +53,30 @@ def redirect_output(path: Path) -> None:
     os.close(file)
 
 
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer than so many seconds; where it sits in C and hears nothing, end it.
+
+    In that case the process ends within a second more, after its stacks were printed.
+    """
+    if seconds is None:
+        yield
+        return
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(SILENT.format(seconds))
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(seconds + 1, exit=True, file=2)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()
+
+
 def remove_if_empty(path: Path) -> None:
     """Remove the file of a trial that printed nothing."""
     sys.stdout.flush()
@@ -64,6 +94,8 @@ class Order:
     metric: str
     mode: str
     values: Mapping[str, Any]
+    timeout: float | None = None
+    """Seconds that an epoch may take."""
 
 
 class Training:
@@ -84,10 +116,11 @@ class Training:
         """Train one epoch. Never raises what the workload raises."""
         begin = time.perf_counter()
         try:
-            if self._generator is None:
-                self._generator = self._start()
-            metrics, self.model = next(self._generator)
-            numbers = _numbers(metrics)
+            with time_limit(self._order.timeout):
+                if self._generator is None:
+                    self._generator = self._start()
+                metrics, self.model = next(self._generator)
+                numbers = _numbers(metrics)
         except StopIteration:
             if self._last["epoch"] == 0:
                 return self._failure("train yielded nothing; it must yield (metrics, model) once an epoch")

@@ -15,6 +15,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def _import(name: str) -> Any:
     rule = f"workload {name!r} must be an importable module"
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(f"{rule}, named with dots as in package.module")
+    if folder := _study_of(name):
+        raise ValueError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -95,6 +98,22 @@ def _import(name: str) -> Any:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{place.filename}, line {place.lineno}"
         raise ValueError(f"{rule}, but it raises {type(error).__name__}: {error} ({where})") from error
+
+
+def _study_of(name: str) -> str:
+    """Return the folder of a study that a module would be imported from; empty where it is from none.
+
+    A foreign study, unpacked into results/theirs, may name results.theirs.anything as its workload. Imports nothing.
+    """
+    parts = name.split(".")
+    places: list[str] | None = None
+    for count in range(1, len(parts)):
+        found = PathFinder.find_spec(".".join(parts[:count]), places)
+        places = list(found.submodule_search_locations or []) if found else []
+        for place in places:
+            if Path(place, "journal.log").exists():
+                return place
+    return ""
 
 
 def _is_program(module: Any) -> bool:

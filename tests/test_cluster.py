@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import cluster
-from search.cluster import share_out
+from search.cluster import Node, share_out
 from search.config import StudyConfig
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
@@ -41,14 +41,14 @@ def config(**change: Any) -> StudyConfig:
 def test_cores_are_shared_out_so_that_they_do_not_limit(
     asked: dict[str, Any], cpus: int, gpus: int, expected: tuple[float, float, int]
 ) -> None:
-    share = share_out(config(**asked), cpus, gpus)
+    share = share_out(config(**asked), [Node(cpus, gpus)])
     assert (share.gpus, share.cpus, share.concurrent) == pytest.approx(expected)
     assert share.note == ""
 
 
 @given(st.integers(1, 128), st.integers(1, 16), st.integers(1, 40))
 def test_as_many_trials_as_were_promised_fit_by_rays_own_arithmetic(cpus: int, gpus: int, k: int) -> None:
-    share = share_out(config(gpus_per_trial=1 / k), cpus, gpus)
+    share = share_out(config(gpus_per_trial=1 / k), [Node(cpus, gpus)])
     assert share.concurrent == gpus * k
     a_gpu = 10_000 // round(share.gpus * 10_000)  # Ray counts in ten-thousandths
     assert a_gpu == k
@@ -56,7 +56,7 @@ def test_as_many_trials_as_were_promised_fit_by_rays_own_arithmetic(cpus: int, g
 
 
 def test_without_a_gpu_the_cpu_is_taken_and_said_so_in_one_line() -> None:
-    share = share_out(config(gpus_per_trial=0.25), 2, 0)
+    share = share_out(config(gpus_per_trial=0.25), [Node(2, 0)])
     assert (share.gpus, share.cpus, share.concurrent) == (0, 1, 2)
     assert share.note == "no GPU on this machine: running on the CPU instead, 2 trials at once"
 
@@ -70,7 +70,7 @@ def test_without_a_gpu_the_cpu_is_taken_and_said_so_in_one_line() -> None:
 )
 def test_more_than_the_machine_has_is_refused(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        share_out(config(**asked), 2, 1)
+        share_out(config(**asked), [Node(2, 1)])
 
 
 def test_gpus_that_cuda_visible_devices_hides_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,10 @@ def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeyp
 
 
 ROOT = Path(__file__).parent.parent
-LIGHT = ("workload", "space", "config", "journal", "study", "worker", "cluster", "outcome", "retrain", "plot")
+LIGHT = (
+    *("workload", "space", "config", "journal", "writer", "tables", "study", "worker", "cluster", "outcome"),
+    *("session", "retrain", "plot"),
+)
 
 
 @pytest.mark.parametrize("name", LIGHT)

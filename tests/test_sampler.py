@@ -8,10 +8,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import journal, study
+from search import journal, study, tables
 from search.config import StudyConfig
 from search.sampler import OptunaSearcher
 from search.study import Study
+from search.workload import load
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
 
@@ -22,8 +23,14 @@ def made(tmp_path: Path) -> Study:
 
 
 def create(folder: Path, name: str, **change: Any) -> Study:
-    values = {"workload": "tests.toy", "metric": "loss", "space": {"x": X, "y": X}, "output": str(folder)}
-    return study.create(StudyConfig.of({**values, "name": name, **change}), 9, {})
+    values = {
+        "workload": "tests.toy",
+        "metric": "loss",
+        "space": {"x": X, "y": X},
+        "output": str(folder),
+        "num_samples": 99,
+    }
+    return study.create(StudyConfig.of({**values, "output": str(folder), "name": name, **change}), load("tests.toy"))
 
 
 def result(epoch: int, raw: float, best: float | None, **more: Any) -> dict[str, Any]:
@@ -47,7 +54,8 @@ def test_each_ending_reaches_optuna_as_the_table_says(made: Study) -> None:
     play(searcher, "b", [result(1, 3.0, 3.0), result(2, 5.0, 3.0)])
     play(searcher, "c", [result(1, 3.0, 3.0), result(2, math.nan, 3.0, ended=True)])
     play(searcher, "d", [result(1, 3.0, 3.0), result(1, 3.0, 3.0, value=math.nan, failure="broke", traceback="Trace")])
-    play(searcher, "e", [result(1, 3.0, 3.0), result(2, 3.0, 3.0)], error=True)
+    for name in "efg":
+        play(searcher, name, [result(1, 3.0, 3.0), result(2, 3.0, 3.0)], error=True)
     states = [trial.state for trial in made.search.trials]
     assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
     trials = made.trials()
@@ -58,7 +66,7 @@ def test_each_ending_reaches_optuna_as_the_table_says(made: Study) -> None:
     assert dict(searcher.tally.endings) == {"complete": 1, "stopped": 1, "diverged": 1, "failed": 2}
     assert (searcher.tally.best, searcher.tally.best_trial, searcher.tally.running) == (2.0, 0, 0)
     assert made.log_of(3).read_text(encoding="utf-8") == "Trace\n"
-    assert trials[4].attributes["failure"] == "the process that trained it died"
+    assert trials[4].attributes["failure"] == "the process that trained it died, 3 times in all"
 
 
 def test_a_steps_value_is_the_best_so_far_and_the_raw_metrics_are_kept(made: Study) -> None:
@@ -123,7 +131,13 @@ def test_a_proposal_is_the_full_config_with_the_studys_seed(tmp_path: Path) -> N
     proposal = searcher.suggest("a")
     assert proposal is not None
     values = proposal["order"].pop("values")
-    assert proposal["order"] == {"workload": "tests.toy", "gpus": 0.25, "metric": "loss", "mode": "min"}
+    assert proposal["order"] == {
+        "workload": "tests.toy",
+        "gpus": 0.25,
+        "metric": "loss",
+        "mode": "min",
+        "timeout": None,
+    }
     assert set(values) == {"x", "y", "epochs", "seed"}
     assert (values["seed"], values["epochs"]) == (5, 4)
     assert proposal["log"] == str(tmp_path / "s" / "logs" / "trial-0000.log")
@@ -172,11 +186,11 @@ def test_the_tables_are_the_journals(made: Study) -> None:
     play(searcher, "a", [result(1, 3.0, 3.0), result(2, 2.0, 2.0, ended=True)])
     play(searcher, "b", [result(1, math.nan, None, ended=True)])
     searcher.suggest("c")
-    frame = study.trials_table(made.trials())
+    frame = tables.trials(made.trials())
     assert list(frame["state"]) == ["complete", "diverged", "running"]
     assert list(frame["epochs"]) == [2, 1, 0]
     assert frame["value"].isna().tolist() == [False, True, True]
-    curves = study.curves_table(made.trials())
+    curves = tables.curves(made.trials())
     assert list(zip(curves["trial"], curves["epoch"], strict=True)) == [(0, 1), (0, 2), (1, 1)]
     made.write_tables()
     assert (made.folder / "trials.csv").read_text(encoding="utf-8").count("\n") == 4
@@ -184,7 +198,7 @@ def test_the_tables_are_the_journals(made: Study) -> None:
 
 def test_a_study_without_trials_has_empty_tables(made: Study) -> None:
     made.write_tables()
-    assert len(study.trials_table(made.trials())) == len(study.curves_table(made.trials())) == 0
+    assert len(tables.trials(made.trials())) == len(tables.curves(made.trials())) == 0
 
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:

@@ -31,29 +31,29 @@ def oracle(seen: list[float], value: float, factor: int, mode: str) -> bool:
 def test_a_trial_goes_on_where_it_is_among_the_best_at_its_rung(values: list[float], factor: int, mode: str) -> None:
     rungs = Rungs(Halving(2, factor), 100, mode)
     for at, value in enumerate(values):
-        assert rungs.goes_on(1, value)
-        assert rungs.goes_on(2, value) == oracle(values[:at], value, factor, mode)
+        assert rungs.goes_on(at, 1, value)
+        assert rungs.goes_on(at, 2, value) == oracle(values[:at], value, factor, mode)
 
 
 @given(st.lists(FINITE | st.sampled_from([math.nan, math.inf, -math.inf]), max_size=40))
 def test_a_diverged_trial_is_stopped_at_once_and_does_not_move_a_rung(values: list[float]) -> None:
     clean, dirty = (Rungs(Halving(1, 3), 9, "min") for _ in range(2))
-    for value in values:
+    for at, value in enumerate(values):
         if math.isfinite(value):
-            assert dirty.goes_on(1, value) == clean.goes_on(1, value)
+            assert dirty.goes_on(at, 1, value) == clean.goes_on(at, 1, value)
         else:
-            assert not dirty.goes_on(1, value)
-            assert not dirty.goes_on(2, value)
+            assert not dirty.goes_on(at, 1, value)
+            assert not dirty.goes_on(at, 2, value)
 
 
 def test_rungs_do_not_see_each_other() -> None:
     rungs = Rungs(Halving(1, 3), 9, "min")
-    assert [rungs.goes_on(1, value) for value in (5.0, 4.0, 6.0)] == [True, True, False]
-    assert [rungs.goes_on(3, value) for value in (2.0, 3.0)] == [True, False]
+    assert [rungs.goes_on(at, 1, value) for at, value in enumerate((5.0, 4.0, 6.0))] == [True, True, False]
+    assert [rungs.goes_on(at, 3, value) for at, value in enumerate((2.0, 3.0))] == [True, False]
 
 
 @pytest.mark.parametrize("value", [1.0, 1e9])
 def test_without_a_scheduler_nothing_finite_is_stopped(value: float) -> None:
     rungs = Rungs(None, 9, "min")
-    assert all(rungs.goes_on(epoch, value) for epoch in range(1, 10))
-    assert not rungs.goes_on(1, math.nan)
+    assert all(rungs.goes_on(0, epoch, value) for epoch in range(1, 10))
+    assert not rungs.goes_on(0, 1, math.nan)

@@ -24,6 +24,7 @@ from search.cluster import Share
 from search.config import StudyConfig
 from search.retrain import finalists
 from search.run import main
+from search.workload import load
 from tests import toy
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +110,7 @@ def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
     assert len(printed) == 14
     pictures = {f"plots/{name}.png" for name in ("curves", "history", "hyperparameters", "importances")}
     best = {f"best/{name}" for name in ("model.pt", "metrics.json", "curves.csv")}
-    tables = {"study.yaml", "journal.log", "trials.csv", "curves.csv", "best.yaml"}
+    tables = {"study.yaml", "journal.log", "writer.lock", "trials.csv", "curves.csv", "best.yaml"}
     assert names - printed == pictures | best | tables | {"logs/ray.log", "logs/retraining.log"}
     assert "toy x=" in (folder / "logs" / "trial-0003.log").read_text(encoding="utf-8")
 
@@ -178,10 +179,12 @@ def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(finishe
 
 def test_the_study_says_how_it_was_made(finished: Finished) -> None:
     text = YAML(typ="safe").load(finished[0] / "results" / "s" / "study.yaml")
-    assert set(text) == {"config", "share", "versions", "machine", "git"}
-    assert (text["config"]["name"], text["share"]["cpus"]) == ("s", 1.0)
+    assert set(text) == {"config", "sessions"}
+    (session,) = text["sessions"]
+    assert set(session) == {"share", "time", "versions", "machine", "git"}
+    assert (text["config"]["name"], session["share"]["cpus"]) == ("s", 1.0)
     assert StudyConfig.of(text["config"]) == study.load(finished[0] / "results" / "s").config
-    assert text["versions"]["ray"]
+    assert session["versions"]["ray"]
 
 
 def test_retraining_and_drawing_can_be_done_again(finished: Finished, tmp_path: Path) -> None:
@@ -195,7 +198,7 @@ def test_retraining_and_drawing_can_be_done_again(finished: Finished, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "the test part has been looked at before" in done.stdout
     assert (tmp_path / "s" / "best" / "model.pt").exists()
-    assert len(study.load(tmp_path / "s").retrainings()) == 2
+    assert len(study.load(tmp_path / "s").others("retraining")) == 2
     assert not (tmp_path / "best.yaml").exists()
 
 
@@ -231,7 +234,7 @@ def test_a_worker_that_is_killed_costs_its_trial_and_nothing_else(tmp_path: Path
     dead = [trial for trial in trials if trial.params["x"] > 0]
     assert dead
     assert {(trial.ending, trial.attributes["failure"]) for trial in dead} == {
-        ("failed", "the process that trained it died")
+        ("failed", "the process that trained it died, 3 times in all")
     }
     assert all(trial.ending in ("complete", "stopped") for trial in trials if trial not in dead)
 
@@ -258,7 +261,7 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     notes = tmp_path / "notes"
     notes.mkdir()
     values = {**TOY, "num_samples": 5, "fixed": {"folder": str(notes)}, "scheduler": None, "name": "s"}
-    made = study.create(StudyConfig.of({**values, "output": str(tmp_path)}), 9, {})
+    made = study.create(StudyConfig.of({**values, "output": str(tmp_path)}), load("tests.toy"))
     searcher = OptunaSearcher(made, 0.25)
     seen: list[tuple[int, float]] = []
 
@@ -268,7 +271,8 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
             seen.append((len(running), ray.available_resources().get("GPU", 0.0)))
             (notes / "go").touch()
 
-    with cluster.running(cluster.count_cpus(), 1, made.logs) as folder:
+    node = cluster.Node(cluster.count_cpus(), 1)
+    with cluster.Ray(None, node, made.logs / "ray.log").running() as folder:
         tuning.run(made, Share(0.25, 0.25, 5), searcher, folder, look)
     assert seen == [(4, 0.0)]
     assert {note.read_text(encoding="utf-8") for note in notes.glob("*.running")} == {"0"}
@@ -325,7 +329,8 @@ def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + number
-    assert errors == "interrupted; what was finished is in results/s\n"
+    again = "to go on: python -m search.run --resume results/s"
+    assert errors == f"interrupted; what was finished is in results/s; {again}\n"
     assert list(temporary.iterdir()) == []
     _wait_until_gone(str(temporary))
     trials = study.load(tmp_path / "results" / "s").trials()
@@ -345,11 +350,10 @@ def test_an_interrupted_retraining_says_how_to_do_it_again(tmp_path: Path) -> No
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM
-    again = "to retrain: python -m search.retrain results/s"
+    again = "to go on: python -m search.run --resume results/s"
     assert errors == f"interrupted; what was finished is in results/s; {again}\n"
-    assert len(list((tmp_path / "results" / "s" / "plots").iterdir())) == 4
     made = study.load(tmp_path / "results" / "s")
-    assert len(made.retrainings()) == 1
+    assert len(made.others("retraining")) == 1
     assert outcome.newest(made) is None
 
 

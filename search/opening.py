@@ -1,0 +1,75 @@
+"""How a command line opens a study to search in it: a new one, or one that goes on."""
+
+import argparse
+import dataclasses
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from search import cluster, program, study, workload
+from search.config import DEFAULT_FILE, StudyConfig, read
+from search.session import Session
+from search.study import Study
+from search.workload import Workload
+from search.writer import Writer
+
+
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a program that searches; it holds only the flags that were given."""
+    made = argparse.ArgumentParser(
+        f"python -m {module}",
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = made.add_argument
+    add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
+    add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
+    add("--num-samples", type=int, metavar="N", help="trials in all")
+    add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
+    add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
+    add("--seed", type=int, metavar="N", help="of the sampler and of every trial")
+    add("--ray-address", metavar="ADDRESS", help="of a Ray cluster, 'auto' or host:port (a Ray on this machine)")
+    add("--name", help="of the study and its folder (workload and time)")
+    add("--output", metavar="FOLDER", help="folder of the studies (results)")
+    return made
+
+
+def opened(flags: dict[str, Any], holding: ExitStack, console: Console, module: str) -> tuple[Session, Workload]:
+    """Return a session of the study that the flags ask for, whose writer this process becomes, and its workload.
+
+    Raises ValueError, TypeError or OSError at a user's mistake; of a new study nothing is then left on disk.
+    """
+    made, loaded = (_resumed if "resume" in flags else _new)(dict(flags), holding)
+    nodes = cluster.nodes(made.config.ray_address)
+    share = cluster.share_out(made.config, nodes)
+    made.begin_session(dataclasses.asdict(share))
+    return Session(made, share, nodes[0], console, f"python -m {module} --resume {made.folder}"), loaded
+
+
+def _new(flags: dict[str, Any], holding: ExitStack) -> tuple[Study, Workload]:
+    """Return a new study, and become its writer. Nothing is left on disk of one that cannot run."""
+    config = StudyConfig.of(read(Path(flags.pop("config", DEFAULT_FILE))) | flags)
+    loaded = workload.load(config.workload)
+    config.check(loaded)
+    cluster.share_out(config, cluster.nodes(config.ray_address))
+    cluster.check_home()
+    made = study.create(config, loaded)
+    holding.enter_context(Writer(made.folder))
+    return made, loaded
+
+
+def _resumed(flags: dict[str, Any], holding: ExitStack) -> tuple[Study, Workload]:
+    """Return a study that goes on, under its own config, or the file's, and the flags; become its writer."""
+    folder = Path(flags.pop("resume"))
+    for name in ("name", "output"):
+        if name in flags:
+            raise ValueError(f"a study keeps its {name}: give --resume or --{name}, but not both")
+    made = program.opened(folder, holding)
+    values = read(Path(flags.pop("config"))) if "config" in flags else dataclasses.asdict(made.config)
+    config = StudyConfig.of(values | flags)
+    loaded = workload.load(config.workload)
+    cluster.check_home()
+    return made.continued(config, loaded), loaded

@@ -1,0 +1,86 @@
+"""One session of a study on a Ray of its own: what was recorded is secured however it ends."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from search import cluster, study
+from search.cluster import Node, Share
+from search.display import Display
+from search.interruption import Interruption
+from search.study import Study
+
+
+class Session:
+    """A study, each trial's share of the machine, and the command that goes on where a session was ended early."""
+
+    def __init__(self, made: Study, share: Share, here: Node, console: Console, again: str) -> None:
+        self.study, self.share = made, share
+        self._console, self._again = console, again
+        self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
+        self._interruption = Interruption(self._secure, self._leave)
+
+    @contextmanager
+    def working(self) -> Iterator[Path]:
+        """Run Ray; yield its temporary folder.
+
+        Raises SystemExit: 128 + its number after a signal, 1 where the disk is full or the like.
+        """
+        try:
+            with self._interruption.listening(), self._ray.running() as folder:
+                self._interruption.listen()
+                yield folder
+        except KeyboardInterrupt:
+            self._secure()
+            self._say("interrupted")
+            raise SystemExit(self._interruption.exit_code) from None
+        except OSError as error:
+            self._secure()
+            self._say(f"error: {error}")
+            raise SystemExit(1) from None
+
+    def announce(self, ended: int) -> None:
+        """Say what will be done, of which so many trials have ended before."""
+        config, share = self.study.config, self.share
+        if share.note:
+            self._console.print(share.note)
+        doing = f"going on with {config.workload} after {ended} trials" if ended else f"searching {config.workload}"
+        trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {share.concurrent} at once"
+        self._console.print(f"{doing}: {trials}, into {self.study.folder}")
+
+    def search(self, folder: Path) -> None:
+        """Search until there are as many trials as asked. Raises Interrupted; OSError where nothing can be written."""
+        from search import tuning  # imports Ray Tune, which takes seconds: not before a user's mistakes are out
+        from search.sampler import OptunaSearcher
+
+        searcher = OptunaSearcher(self.study, self.share.gpus)
+        display = Display(self._console, self.study.config, searcher.tally)
+
+        def look() -> None:
+            display.look()
+            searcher.check()
+            self._interruption.check()
+
+        if searcher.is_done:
+            return
+        with display.showing(), self._interruption.held():
+            tuning.run(self.study, self.share, searcher, folder, look)
+
+    def _secure(self) -> None:
+        """Derive from the journal what can be had before its end; on a full disk do without."""
+        with suppress(OSError):
+            made = study.load(self.study.folder)  # with a storage of its own: another thread may use the study's
+            made.write_interim_best()
+            made.write_tables()
+
+    def _leave(self) -> None:
+        self._ray.abandon()
+        self._console.show_cursor()
+        self._say("interrupted")
+
+    def _say(self, what: str) -> None:
+        kept = f"what was finished is in {self.study.folder}; to go on: {self._again}"
+        print(f"{what}; {kept}", file=sys.stderr, flush=True)

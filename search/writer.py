@@ -1,0 +1,54 @@
+"""The one process that may write a study: a second is refused, a dead one's traces are cleared away."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from search import journal
+
+
+class Writer:
+    """The right to write the study of a folder, from here until it is given up or this process is gone.
+
+    The operating system holds the lock, so a killed writer leaves none behind; what it may leave is Optuna's own lock,
+    which would be waited for, and half a record at the journal's end. Both are cleared here, where no one else writes.
+
+    Raises ValueError where the folder holds no study, OSError where another process has the right, whose pid and host
+    are named, or where the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        file = journal.file_of(folder)
+        try:
+            self._file = (folder / "writer.lock").open("a+", encoding="utf-8")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            other = self._file.read().strip() or "another process"
+            self._file.close()
+            raise OSError(
+                f"a study has one writer at a time, but {folder} is written by {other}; wait for it"
+            ) from None
+        except OSError as error:
+            raise OSError(f"a study's folder must take writing and locks, but: {error}") from None
+        self._file.truncate(0)
+        self._file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
+        self._file.flush()
+        for left in folder.glob("journal.log.lock*"):
+            left.unlink(missing_ok=True)
+        journal.mend(file)
+
+    def close(self) -> None:
+        """Give up the right."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give up the right."""
+        self.close()
