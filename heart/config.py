@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 SCHEDULES = ("constant", "cosine")
+MOST_VALUES = 10_000
+"""In a YAML file."""
 
 T = TypeVar("T")
 
@@ -89,12 +91,35 @@ def find(name: str) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file. Raises ValueError where it holds anything else."""
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text, reader = path.read_text(encoding="utf-8"), YAML(typ="safe", pure=True)
+        if _unfolds_beyond(MOST_VALUES, reader.compose(text)):
+            raise ValueError(f"it has more than {MOST_VALUES} values, an alias (*name) counted as what it stands for")
+        values = reader.load(text)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{path} must be YAML text, but {line}{error.problem}") from None
-    except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} must be YAML text, but: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} must be YAML text, but {line}{_one_line(error.problem)}") from None
+    except OSError:
+        raise
+    except Exception as error:  # whatever ruamel.yaml makes of a forced tag: `!!bool x` is a KeyError
+        raise ValueError(f"{path} must be YAML text, but: {_one_line(error) or type(error).__name__}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ValueError(f"{path} must be a mapping of names to values, but got {values!r:.80}")
     return values
+
+
+def _unfolds_beyond(limit: int, root: Any) -> bool:
+    """Return whether a YAML node holds more nodes than that, an alias counted as what it stands for.
+
+    A page of aliases of aliases would otherwise unfold to more than any memory holds.
+    """
+    left, count = [root] if root else [], 0
+    while left and count <= limit:
+        count += 1
+        inner = left.pop().value
+        for part in inner if isinstance(inner, list) else []:
+            left += part if isinstance(part, tuple) else [part]
+    return count > limit
+
+
+def _one_line(what: object) -> str:
+    return " ".join(str(what).split())

@@ -45,6 +45,8 @@ def load(path: Path) -> tuple[MLP, Config]:
     Nothing in the file is executed. Raises ValueError where it is another file, FileNotFoundError where none is.
     """
     ours = f"{path} must be a model.pt that heart.train wrote"
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{ours}, but it is no file")  # a pipe would be waited for
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's doubts about a file that is refused below
@@ -57,6 +59,8 @@ def load(path: Path) -> tuple[MLP, Config]:
         raise ValueError(f"{ours}, but: {error!r:.200}") from None
     try:
         config = Config(**stored["config"])
+        if 4 * config.hidden1 * config.hidden2 > path.stat().st_size:
+            raise ValueError("the file is too short for the widths in its config")
         model = MLP(config.hidden1, config.hidden2)
         model.load_state_dict(stored["state_dict"])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:

@@ -6,6 +6,7 @@ python -m heart.predict --model results/NAME/best/model.pt --points points.csv -
 import argparse
 import sys
 import warnings
+from os.path import realpath  # Path.resolve() raises RuntimeError at a loop of links until Python 3.13
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def read_points(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of a row with more fields than the first line
             texts = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False)
     except Exception as error:  # whatever a broken archive or foreign bytes make pandas raise
-        raise ValueError(f"{path} must be a CSV with columns x and y, but: {error}") from None
+        raise ValueError(f"{path} must be a CSV with columns x and y, but: {' '.join(str(error).split())}") from None
     if not {"x", "y"} <= set(texts) or {"x.1", "y.1"} & set(texts):
         found = ", ".join(map(repr, texts.columns)) or "none"
         raise ValueError(f"{path} must have one column x and one y in its first line, but it has {found:.200}")
@@ -72,8 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="picture to write, PNG, PDF or SVG by its ending")
     flags = parser.parse_args(arguments)
     try:
+        read = {realpath(flags.model), realpath(flags.points)}  # TypeError at `--model=--`, to Python 3.11 a list
         for path in (flags.output, flags.plot):
-            if path and path.resolve() in (flags.model.resolve(), flags.points.resolve()):
+            if path and realpath(path) in read:
                 raise ValueError(f"what is written must not replace what is read, but got {path} for both")
         if flags.plot and flags.plot.suffix not in PICTURES:
             raise ValueError(f"the picture must end in {', '.join(PICTURES)}, but got {flags.plot}")
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         table.to_csv(flags.output or sys.stdout, index=False)
     except BrokenPipeError:
         sys.stderr.close()  # the reader, head for one, has seen enough
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -40,8 +40,8 @@ def main(resolve: Resolve, train: Train, test: Test, arguments: list[str] | None
     """Train what the command line asks for; return the exit code."""
     console = Terminal()
     flags = vars(_parser().parse_args(arguments))
-    output = Path(flags.pop("output"))
     try:
+        output = Path(flags.pop("output"))  # a TypeError at `--output=--`, which Python 3.11's argparse makes a list of
         config = resolve(_config(flags, console))
         folder = _make_folder(output)
     except (ValueError, TypeError, OSError) as error:

@@ -90,7 +90,7 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _check_finite("", dataclasses.asdict(self))
+        _check_values("", dataclasses.asdict(self))
         _require(self, "metric", "a name", bool(self.metric))
         _require(self, "mode", "min or max", self.mode in ("min", "max"))
         _require(self, "sampler", "tpe or random", self.sampler in ("tpe", "random"))
@@ -173,7 +173,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         text, reader = path.read_text(encoding="utf-8"), YAML(typ="safe", pure=True)
         if _unfolds_beyond(MOST_VALUES, reader.compose(text)):
-            raise ValueError(f"it has more than {MOST_VALUES} values, counting each alias (*name) as what it stands for")
+            raise ValueError(f"it has more than {MOST_VALUES} values, an alias (*name) counted as what it stands for")
         values = reader.load(text)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
@@ -231,12 +231,14 @@ def _check_types(config: Any) -> None:
             raise TypeError(f"{item.name} must be of type {wanted}, but got {value!r}")
 
 
-def _check_finite(where: str, value: Any) -> None:
+def _check_values(where: str, value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_finite(f"{where}.{key}" if where else str(key), inner)
+            _check_values(f"{where}.{key}" if where else str(key), inner)
     elif isinstance(value, list):
         for inner in value:
-            _check_finite(where, inner)
+            _check_values(where, inner)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} must be finite, but got {value}")
+    elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise ValueError(f"{where} must be text that can be written as UTF-8, but got {value!r}")

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -180,9 +181,37 @@ def load(path: str | Path) -> Study:
         (name,) = (name for name in optuna.get_all_study_names(storage) if "/" not in name)
         attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{file} must be the journal of a search, but: {error}") from None
-    return Study(name, folder, config, attributes["epochs"], attributes["defaults"], storage)
+        made = Study(name, folder, config, attributes["epochs"], attributes["defaults"], storage)
+        _check(made)
+    except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{file} must be the journal of a search, but: {why:.300}") from None
+    return made
+
+
+def _check(study: Study) -> None:
+    """Read all that the journal of a study holds. Raises anything where no search of ours wrote it."""
+    if type(study.epochs) is not int or not 1 <= study.epochs < 2**63 or not isinstance(study.defaults, dict):
+        raise ValueError(f"it has epochs {study.epochs!r} and defaults {study.defaults!r}")
+    if study.search.direction.name.lower() != direction(study.config.mode):
+        raise ValueError(f"it is to {study.search.direction.name.lower()} in mode {study.config.mode}")
+    list(study.search.user_attrs.get(SESSIONS, []))
+    for trial in study.trials():
+        for name, value in trial.params.items():
+            if not study.space[name]._contains(study.space[name].to_internal_repr(value)):
+                raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
+        sum(metrics["elapsed_s"] for metrics in trial.epochs)
+    for each in study.others(RETRAINING):
+        if each.user_attrs.get(FINISHED):
+            _check_retraining(each, study.config.metric)
+
+
+def _check_retraining(retraining: optuna.Study, metric: str) -> None:
+    list(retraining.user_attrs["jobs"])
+    for run in journal.read(retraining, metric):
+        if not re.fullmatch("trial [0-9]{1,18}|reference", run.attributes["candidate"]):
+            raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r}")
+        dict(run.attributes["config"])
 
 
 def write(path: Path, text: str) -> None:

@@ -10,6 +10,8 @@ from search.display import WORDS, number, span
 from search.outcome import Outcome
 from search.study import Study
 
+TRACEBACK = "Traceback (most recent call last):"
+
 
 def show(console: Console, study: Study, found: Outcome | None, is_program: bool, best: Path) -> int:
     """Print the winner beside the defaults, what early stopping saved, where everything is and what to do next.
@@ -67,8 +69,11 @@ def _trials(console: Console, study: Study) -> None:
     seconds = sum(trial.epochs[-1]["elapsed_s"] for trial in trials if trial.epochs)
     share = saved / full if full else 0.0
     console.print(f"{trained} of {full} epochs trained, {span(seconds)} of work; stopping early saved {share:.0%}")
-    for trial in trials:
-        if trial.ending == "failed":
-            console.print(f"trial {trial.number} failed: {trial.attributes.get('failure')}")
-            console.print(f"  see {study.log_of(trial.number)}")
-            break
+    failed = [trial for trial in trials if trial.ending == "failed"]
+    if failed:
+        log = study.log_of(failed[0].number)
+        console.print(f"trial {failed[0].number} failed: {failed[0].attributes.get('failure')}")
+        console.print(f"  see {log}")
+        if len(failed) == len(trials) and log.exists():
+            _, begins, traceback = log.read_text(encoding="utf-8", errors="replace").rpartition(TRACEBACK)
+            console.print(f"{begins}{traceback}".rstrip())

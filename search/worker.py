@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from search import journal
+from search import journal, residue
+from search.residue import Surroundings
 from search.workload import Workload, load, suggestion
 
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
@@ -26,7 +27,9 @@ def prepare(name: str, gpus: float) -> Workload:
     """Import a workload in a process that has this share of a GPU; with none it sees no GPU."""
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    return load(name)
+    workload = load(name)
+    residue.keep()
+    return workload
 
 
 def hold_memory(gpus: float) -> None:
@@ -108,6 +111,7 @@ class Training:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
+        self._surroundings: Surroundings | None = None
         self.config: Any = None
         self.model: Any = None
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
@@ -131,8 +135,10 @@ class Training:
 
     def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
         workload = prepare(self._order.workload, self._order.gpus)
+        self._surroundings = Surroundings(self._order.workload)
         hold_memory(self._order.gpus)
         self.config = workload.resolve(workload.build(self._order.values))
+        residue.seed(self.config.seed)
         return iter(workload.train(self.config))
 
     def _epoch(self, metrics: Mapping[str, Any], numbers: dict[str, float], seconds: float) -> dict[str, Any]:
@@ -157,13 +163,15 @@ class Training:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
 
     def close(self) -> None:
-        """End the workload's generator, so that nothing of it reaches the process's next trial."""
+        """End the workload's generator and clear up, so that nothing reaches the process's next trial."""
         try:
             if self._generator is not None and hasattr(self._generator, "close"):
                 self._generator.close()
         except (Exception, SystemExit):
             traceback.print_exc()  # its numbers are in already; the trial's file has the rest
         self._generator = self.model = None
+        if self._surroundings:
+            self._surroundings.restore()
 
 
 def ending(result: Mapping[str, Any]) -> journal.Ending:

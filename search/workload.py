@@ -12,10 +12,11 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,15 @@ def _study_of(name: str) -> str:
 
     A foreign study, unpacked into results/theirs, may name results.theirs.anything as its workload. Imports nothing.
     """
-    parts = name.split(".")
-    places: list[str] | None = None
-    for count in range(1, len(parts)):
-        found = PathFinder.find_spec(".".join(parts[:count]), places)
-        places = list(found.submodule_search_locations or []) if found else []
-        for place in places:
-            if Path(place, "journal.log").exists():
-                return place
+    with suppress(OSError):  # a name too long for a file: there is no such module either
+        for place in sys.path:
+            folder = Path(place)
+            for part in name.split(".")[:-1]:
+                folder /= part
+                if not folder.is_dir():
+                    break
+                if (folder / "journal.log").exists():
+                    return str(folder)
     return ""
 
 

@@ -1,19 +1,13 @@
 """Real searches on a real Ray, as a user starts them."""
 
 import json
-import math
 import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,67 +20,9 @@ from search.retrain import finalists
 from search.run import main
 from search.workload import load
 from tests import toy
+from tests.programs import ENVIRONMENT, HEART, TOY, Done, processes_of, search, start, write
 
-ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": "127.0.0.1:1"}  # nobody is there: not to be joined
-X = {"distribution": "uniform", "low": -5, "high": 5}
-TOY = {
-    "workload": "tests.toy",
-    "metric": "loss",
-    "num_samples": 12,
-    "space": {"x": X, "y": X},
-    "scheduler": {"grace_period": 1, "reduction_factor": 3},
-    "finalists": 2,
-    "seeds": 2,
-}
-
-
-Finished = tuple[Path, subprocess.CompletedProcess[str]]
-
-
-def write(folder: Path, config: dict[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    YAML().dump(config, folder / "search.yaml")
-    return folder / "search.yaml"
-
-
-def start(module: str, *arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    environment = {**ENVIRONMENT, **more}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def search(folder: Path, config: dict[str, Any], *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-    return start("search.run", "--config", write(folder, config), "--name", "s", *arguments, cwd=folder, **more)
-
-
-def _wait_until_gone(folder: str) -> None:
-    """Ray's own agents and workers notice within a minute that what ran them is dead."""
-    deadline = time.monotonic() + 90
-    while processes_of(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_of(folder) == []
-
-
-@pytest.fixture(scope="module")
-def temporary() -> Iterator[Path]:
-    """Return a folder for temporary files of our own, short enough for Ray's sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-def processes_of(folder: str) -> list[str]:
-    """Return the command lines that name a folder: Ray's own all name their session's."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if folder in line:
-            found.append(line)
-    return found
+Finished = tuple[Path, Done]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Finis
 
 def test_rays_temporary_folder_is_gone_after_a_clean_end(finished: Finished, temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
-    assert processes_of(str(temporary)) == []
+    assert processes_of(temporary) == []
 
 
 def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
@@ -202,52 +138,6 @@ def test_retraining_and_drawing_can_be_done_again(finished: Finished, tmp_path: 
     assert not (tmp_path / "best.yaml").exists()
 
 
-def test_every_fault_costs_its_trial_and_nothing_else(tmp_path: Path) -> None:
-    faults = ["", "short", "long", "nothing", "nan", "inf", "missing", "text", "raise", "exit"]
-    config = {**TOY, "space": {"x": X, "fault": {"distribution": "choice", "values": faults}}, "scheduler": None}
-    done = search(tmp_path, config, "--num-samples", 30, "--no-best")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert not (tmp_path / "best.yaml").exists()
-    made = study.load(tmp_path / "results" / "s")
-    expected = {"nan": "diverged", "inf": "diverged", "": "complete", "short": "complete", "long": "complete"}
-    trials = made.trials()
-    assert len(trials) == 30
-    assert {trial.ending for trial in trials} == {"complete", "diverged", "failed"}
-    for trial in trials:
-        fault = trial.params["fault"]
-        assert trial.ending == expected.get(fault, "failed"), fault
-        if trial.ending == "failed":
-            assert f"see {made.log_of(trial.number).relative_to(tmp_path)}" in done.stdout
-            assert trial.attributes["failure"].splitlines()[0] in made.log_of(trial.number).read_text(encoding="utf-8")
-        if trial.ending == "diverged":
-            assert [math.isfinite(row["loss"]) for row in trial.epochs] == [True, True, True, False]
-    assert "Traceback" not in done.stdout
-
-
-def test_a_worker_that_is_killed_costs_its_trial_and_nothing_else(tmp_path: Path) -> None:
-    done = search(tmp_path, {**TOY, "fixed": {"fault": "die", "limit": 0.0}, "scheduler": None})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert "raylet" not in done.stdout
-    trials = study.load(tmp_path / "results" / "s").trials()
-    dead = [trial for trial in trials if trial.params["x"] > 0]
-    assert dead
-    assert {(trial.ending, trial.attributes["failure"]) for trial in dead} == {
-        ("failed", "the process that trained it died, 3 times in all")
-    }
-    assert all(trial.ending in ("complete", "stopped") for trial in trials if trial not in dead)
-
-
-def test_a_search_in_which_every_trial_fails_says_so_and_exits_1(tmp_path: Path) -> None:
-    done = search(tmp_path, {**TOY, "fixed": {"fault": "raise"}, "num_samples": 3})
-    assert done.returncode == 1
-    assert "no winner" in done.stdout
-    assert "trial 0 failed: RuntimeError: the toy broke" in done.stdout
-    assert "results/s/logs/trial-0000.log" in done.stdout
-    assert done.stderr == ""
-
-
 def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,20 +169,6 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     assert [trial.ending for trial in made.trials()] == ["complete"] * 5
 
 
-HEART = {
-    "workload": "heart.train",
-    "metric": "val_loss",
-    "num_samples": 4,
-    "space": {
-        "lr": {"distribution": "log_uniform", "low": 0.01, "high": 0.5},
-        "hidden1": {"distribution": "int_log_uniform", "low": 4, "high": 16},
-    },
-    "fixed": {"points": 2000, "epochs": 6, "schedule": "cosine"},
-    "finalists": 1,
-    "seeds": 2,
-}
-
-
 def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tmp_path: Path) -> None:
     done = search(tmp_path, HEART, "--gpus-per-trial", "0.25")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -313,59 +189,6 @@ def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tm
     assert two["test"]["loss"] in one["over_seeds"]["test_loss"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running(
-    number: signal.Signals, tmp_path: Path, temporary: Path
-) -> None:
-    config = write(tmp_path, {**TOY, "num_samples": 10_000})
-    command = [sys.executable, "-m", "search.run", "--config", str(config), "--name", "s"]
-    environment = {**ENVIRONMENT, "TMPDIR": str(temporary)}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
-        for line in process.stdout or ():
-            if line.startswith("trial 3 "):
-                break
-        assert processes_of(str(temporary)) != []
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 128 + number
-    again = "to go on: python -m search.run --resume results/s"
-    assert errors == f"interrupted; what was finished is in results/s; {again}\n"
-    assert list(temporary.iterdir()) == []
-    _wait_until_gone(str(temporary))
-    trials = study.load(tmp_path / "results" / "s").trials()
-    assert sum(trial.ending != "running" for trial in trials) >= 4
-    assert len(pd.read_csv(tmp_path / "results" / "s" / "trials.csv")) == len(trials)
-    assert not (tmp_path / "best.yaml").exists()
-
-
-def test_an_interrupted_retraining_says_how_to_do_it_again(tmp_path: Path) -> None:
-    config = write(tmp_path, {**TOY, "seeds": 2000})
-    command = [sys.executable, "-m", "search.run", "--config", str(config), "--name", "s"]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
-        for line in process.stdout or ():
-            if ", seed 3: complete" in line:
-                break
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 128 + signal.SIGTERM
-    again = "to go on: python -m search.run --resume results/s"
-    assert errors == f"interrupted; what was finished is in results/s; {again}\n"
-    made = study.load(tmp_path / "results" / "s")
-    assert len(made.others("retraining")) == 1
-    assert outcome.newest(made) is None
-
-
-def test_a_journal_that_was_cut_is_mended_before_a_retraining_writes_to_it(finished: Finished, tmp_path: Path) -> None:
-    shutil.copytree(finished[0] / "results" / "s", tmp_path / "s")
-    path = tmp_path / "s" / "journal.log"
-    path.write_bytes(path.read_bytes()[:-20])
-    done = start("search.retrain", "s", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(study.load(tmp_path / "s").trials()) == 14
-
-
 def test_the_greatest_value_wins_in_mode_max_and_best_yaml_is_left_alone_where_asked(tmp_path: Path) -> None:
     done = search(tmp_path, {**TOY, "mode": "max", "scheduler": None, "num_samples": 6, "best": False, "finalists": 9})
     assert done.returncode == 0, done.stdout + done.stderr
@@ -377,15 +200,6 @@ def test_the_greatest_value_wins_in_mode_max_and_best_yaml_is_left_alone_where_a
     assert found.winner.name == f"trial {max(values, key=lambda number: values[number])}"
     assert len(found.candidates) == 7
     assert not (tmp_path / "best.yaml").exists()
-
-
-def test_a_reference_that_dies_costs_its_column_only(tmp_path: Path) -> None:
-    """The defaults have x = 0, beyond the limit; with this seed some of the trials lie below it."""
-    config = {**TOY, "fixed": {"fault": "die", "limit": -1.0}, "scheduler": None, "finalists": 1}
-    done = search(tmp_path, config, "--seed", 1)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert re.search(r"^loss +\S+ ± \S+ +- *$", done.stdout, re.MULTILINE)
 
 
 def test_on_a_terminal_there_is_one_live_display(tmp_path: Path) -> None:

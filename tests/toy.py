@@ -3,9 +3,11 @@
 python -m search.run --config tests/toy.yaml
 """
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ class Config:
     """What goes wrong in a trial with x > limit."""
     limit: float = -1e9
     folder: str = ""
-    """Where a trial says that it runs, and then waits until a test says `go`."""
+    """Where a trial says that it runs, and then waits until a test says `go`; where one that dies once says so."""
 
     def __post_init__(self) -> None:
         if not -10 <= self.x <= 10:
@@ -43,11 +45,13 @@ def train(config: Config) -> Iterator[tuple[Metrics, dict[str, float]]]:
         return
     print(f"toy x={config.x} y={config.y}")
     epochs = {"short": 4, "long": config.epochs + 5}.get(fault, config.epochs)
-    if config.folder:
+    if config.folder and not config.fault:
         _wait_for_go(Path(config.folder))
     for epoch in range(1, epochs + 1):
         if epoch == 2:
             _misbehave(fault)
+        if epoch == 3 and fault == "die once":
+            _die_once(Path(config.folder) / f"{config.x}")
         value: object = loss(config, epoch)
         if epoch >= 4 and fault in ("nan", "inf"):
             value = float(fault)
@@ -63,6 +67,17 @@ def _misbehave(fault: str) -> None:
     if fault == "exit":
         sys.exit("the toy left")
     if fault == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "hang":
+        threading.Event().wait()
+    if fault == "hang in C":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        ctypes.PyDLL(None).pause()  # holding the interpreter's lock: no Python runs in this process any more
+
+
+def _die_once(note: Path) -> None:
+    if not note.exists():
+        note.touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
