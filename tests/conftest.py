@@ -1,4 +1,4 @@
-"""What all tests share: the full run, and a place for Ray's files."""
+"""What all tests share: the full run, denormals as they were, and a place for Ray's files."""
 
 import shutil
 import tempfile
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 settings.register_profile("short", max_examples=100, deadline=None)
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("full"):
                 item.add_marker(pytest.mark.skip(reason="part of the full run: pytest --full"))
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Let the process compute with denormals again: heart.train flushes them, and hypothesis refuses to."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")
