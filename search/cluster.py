@@ -148,8 +148,8 @@ class Ray:
 
     def __init__(self, address: str | None, here: Node, log: Path) -> None:
         self._address, self._here, self._log = address, here, log
-        self._folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
-        self._errors = os.dup(2)
+        self._folder: Path | None = None
+        self._errors = -1
 
     @contextmanager
     def running(self) -> Iterator[Path]:
@@ -159,20 +159,22 @@ class Ray:
         """
         ray = _import_ray()
         _log_to(self._log)
-        sys.stderr.flush()
-        with self._log.open("ab") as file:
-            os.dup2(file.fileno(), 2)  # Ray's C++ writes there
         try:
+            self._folder = folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+            sys.stderr.flush()
+            with self._log.open("ab") as file:
+                self._errors = os.dup(2)
+                os.dup2(file.fileno(), 2)  # Ray's C++ writes there
             if self._address:
                 _join(ray, self._address)
             else:
-                self._start(ray)
-            yield self._folder
+                self._start(ray, folder)
+            yield folder
         finally:
             ray.shutdown()
             self._clear()
 
-    def _start(self, ray: Any) -> None:
+    def _start(self, ray: Any, folder: Path) -> None:
         ray.init(
             address="local",
             num_cpus=self._here.cpus,
@@ -180,7 +182,7 @@ class Ray:
             include_dashboard=False,
             log_to_driver=False,
             configure_logging=False,
-            _temp_dir=str(self._folder),
+            _temp_dir=str(folder),
         )
 
     def abandon(self) -> None:
@@ -191,10 +193,14 @@ class Ray:
         self._clear()
 
     def _clear(self) -> None:
-        """Remove the temporary folder and give the error stream back."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        sys.stderr.flush()
-        os.dup2(self._errors, 2)
+        """Remove the temporary folder and give the error stream back, as far as they were taken."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._errors >= 0:
+            sys.stderr.flush()
+            os.dup2(self._errors, 2)
+            os.close(self._errors)
+            self._errors = -1
 
 
 def _import_ray() -> Any:

@@ -151,6 +151,11 @@ class OpenTrial:
         """Record, before its last epoch, that the scheduler stops it there: a kill between the two is then known."""
         self.note(STOPPED_AT, epoch)
 
+    def begin_again(self) -> None:
+        """Forget that it was to stop: trained again, it may go on there."""
+        if STOPPED_AT in self._trial.user_attrs:
+            self.note(STOPPED_AT, 0)
+
     def lose(self) -> None:
         """Record that the process that trained it died, and begin anew."""
         self.lost += 1
@@ -161,7 +166,7 @@ class OpenTrial:
         """Close it."""
         if self.epoch < self._recorded and ending != "failed":
             self.note(LENGTH, self.epoch)
-        if ending == "diverged":
+        if ending == "diverged" and not self._trial._get_latest_trial().constraints:
             self._trial.set_constraint("diverged", 1.0)
         value = self.best if ending == "complete" else None
         self._study.tell(self._trial, value, state=STATES.get(ending, TrialState.FAIL))

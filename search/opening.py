@@ -42,34 +42,29 @@ def opened(flags: dict[str, Any], holding: ExitStack, console: Console, module: 
 
     Raises ValueError, TypeError or OSError at a user's mistake; of a new study nothing is then left on disk.
     """
-    made, loaded = (_resumed if "resume" in flags else _new)(dict(flags), holding)
-    nodes = cluster.nodes(made.config.ray_address)
-    share = cluster.share_out(made.config, nodes)
+    before = program.opened(Path(flags["resume"]), holding) if "resume" in flags else None
+    config = _asked(flags, before)
+    loaded = workload.load(config.workload)
+    config.check(loaded)
+    nodes = cluster.nodes(config.ray_address)
+    share = cluster.share_out(config, nodes)
+    cluster.check_home()
+    if before:
+        made = before.continued(config, loaded)
+    else:
+        made = study.create(config, loaded)
+        holding.enter_context(Writer(made.folder))
     made.begin_session(dataclasses.asdict(share))
     return Session(made, share, nodes[0], console, f"python -m {module} --resume {made.folder}"), loaded
 
 
-def _new(flags: dict[str, Any], holding: ExitStack) -> tuple[Study, Workload]:
-    """Return a new study, and become its writer. Nothing is left on disk of one that cannot run."""
-    config = StudyConfig.of(read(Path(flags.pop("config", DEFAULT_FILE))) | flags)
-    loaded = workload.load(config.workload)
-    config.check(loaded)
-    cluster.share_out(config, cluster.nodes(config.ray_address))
-    cluster.check_home()
-    made = study.create(config, loaded)
-    holding.enter_context(Writer(made.folder))
-    return made, loaded
-
-
-def _resumed(flags: dict[str, Any], holding: ExitStack) -> tuple[Study, Workload]:
-    """Return a study that goes on, under its own config, or the file's, and the flags; become its writer."""
-    folder = Path(flags.pop("resume"))
+def _asked(flags: dict[str, Any], before: Study | None) -> StudyConfig:
+    """Return the config that the flags ask for: over a file's, or over that of a study that goes on."""
+    given = {name: value for name, value in flags.items() if name not in ("config", "resume")}
+    if before is None:
+        return StudyConfig.of(read(Path(flags.get("config", DEFAULT_FILE))) | given)
     for name in ("name", "output"):
-        if name in flags:
+        if name in given:
             raise ValueError(f"a study keeps its {name}: give --resume or --{name}, but not both")
-    made = program.opened(folder, holding)
-    values = read(Path(flags.pop("config"))) if "config" in flags else dataclasses.asdict(made.config)
-    config = StudyConfig.of(values | flags)
-    loaded = workload.load(config.workload)
-    cluster.check_home()
-    return made.continued(config, loaded), loaded
+    values = read(Path(flags["config"])) if "config" in flags else dataclasses.asdict(before.config)
+    return StudyConfig.of(values | given)

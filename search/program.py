@@ -62,5 +62,7 @@ def study_parser(module: str, description: str) -> argparse.ArgumentParser:
 
 def opened(folder: Path, holding: ExitStack) -> Study:
     """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
-    holding.enter_context(Writer(folder))
-    return study.load(folder)
+    writer = holding.enter_context(Writer(folder))
+    made = study.load(folder)
+    writer.mend()
+    return made

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
@@ -23,33 +25,54 @@ METRICS = "metrics/"
 
 
 class SeededTPE(TPESampler):
-    """TPE whose proposal depends on the seed, the trial's number and the history, not on the process's past."""
+    """TPE whose proposal depends on the seed, the trial's number and the history alone.
+
+    Not on the process's past, nor on which parts of the proposal a killed writer had written.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
         self._seed = seed
 
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Reseed both generators for this trial; reseed_rng() would take entropy from the system."""
-        first, second = _states(self._seed, trial.number)
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Reseed for what is drawn together."""
+        self._reseed(trial, "")
+        return super().sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Reseed for what is drawn by itself, as at the start all is."""
+        self._reseed(trial, param_name)
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+    def _reseed(self, trial: FrozenTrial, name: str) -> None:
+        """Reseed both generators; reseed_rng() would take entropy from the system."""
+        first, second = _states(self._seed, trial.number, name)
         self._rng.rng.seed(first)
         self._random_sampler._rng.rng.seed(second)
 
 
 class SeededRandom(RandomSampler):
-    """Random proposals, each a function of the seed and the trial's number."""
+    """Random proposals, each number a function of the seed, the trial and the name."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
         self._seed = seed
 
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Reseed for this trial."""
-        self._rng.rng.seed(_states(self._seed, trial.number)[0])
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Reseed."""
+        self._rng.rng.seed(_states(self._seed, trial.number, param_name)[0])
+        return super().sample_independent(study, trial, param_name, param_distribution)
 
 
-def _states(seed: int, number: int) -> list[int]:
-    return [int(state) for state in np.random.SeedSequence([seed, number]).generate_state(2)]
+def _states(seed: int, number: int, name: str) -> list[int]:
+    states = np.random.SeedSequence([seed, number, zlib.crc32(name.encode())]).generate_state(2)
+    return [int(state) for state in states]
 
 
 SAMPLERS: dict[str, type[SeededTPE] | type[SeededRandom]] = {"tpe": SeededTPE, "random": SeededRandom}
@@ -87,6 +110,7 @@ class OptunaSearcher(Searcher):
                 if ending := trial.settled(self._study.epochs, config.metric):
                     opened.settle(trial, ending, config.metric, config.mode)
                 else:
+                    opened.begin_again()
                     self._again.append(opened)
         for trial in self._study.trials():
             self.tally.recall(trial)

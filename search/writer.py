@@ -13,20 +13,20 @@ from search import journal
 class Writer:
     """The right to write the study of a folder, from here until it is given up or this process is gone.
 
-    The operating system holds the lock, so a killed writer leaves none behind; what it may leave is Optuna's own lock,
-    which would be waited for, and half a record at the journal's end. Both are cleared here, where no one else writes.
+    The operating system holds the lock, so a killed writer leaves none behind.
 
     Raises ValueError where the folder holds no study, OSError where another process has the right, whose pid and host
     are named, or where the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
-        file = journal.file_of(folder)
+        self._folder = folder
+        self._journal = journal.file_of(folder)
         try:
-            self._file = (folder / "writer.lock").open("a+", encoding="utf-8")
+            descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._file.seek(0)
             other = self._file.read().strip() or "another process"
             self._file.close()
             raise OSError(
@@ -37,9 +37,15 @@ class Writer:
         self._file.truncate(0)
         self._file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
         self._file.flush()
-        for left in folder.glob("journal.log.lock*"):
+
+    def mend(self) -> None:
+        """Clear what a killed writer may leave: Optuna's own lock, which would be waited for, and half a record.
+
+        Only once the journal has been read: what is none is nobody's to change. Raises OSError.
+        """
+        for left in self._folder.glob("journal.log.lock*"):
             left.unlink(missing_ok=True)
-        journal.mend(file)
+        journal.mend(self._journal)
 
     def close(self) -> None:
         """Give up the right."""

@@ -1,5 +1,6 @@
-"""What all tests share: the full run, denormals as they were, and a place for Ray's files."""
+"""What all tests share: the full run, a process as it was, and a place for Ray's files."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,9 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def denormals() -> Iterator[None]:
-    """Let the process compute with denormals again: heart.train flushes them, and hypothesis refuses to."""
+def process() -> Iterator[None]:
+    """Put back what training sets for its process: no GPU in sight, and denormals flushed, which hypothesis refuses."""
+    environment = os.environ.copy()
     yield
+    os.environ.clear()
+    os.environ.update(environment)
     torch.set_flush_denormal(False)
 
 

@@ -1,10 +1,12 @@
 """How tests start the real programs, and what they look at from outside."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +63,17 @@ def resume(folder: Path, *arguments: object, **more: str) -> Done:
     return start("search.run", "--resume", "results/s", *arguments, cwd=folder, **more)
 
 
-def begin(cwd: Path, *arguments: object, **more: str) -> subprocess.Popen[str]:
-    """Start search.run in a process group of its own; use it as a context manager."""
+@contextmanager
+def begin(cwd: Path, *arguments: object, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Run search.run in a process group of its own, killed where a test is done with it."""
     command = [sys.executable, "-m", "search.run", *map(str, arguments)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=cwd, env={**ENVIRONMENT, **more}, start_new_session=True, **pipes)
+    with subprocess.Popen(command, cwd=cwd, env={**ENVIRONMENT, **more}, start_new_session=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def until_line(process: subprocess.Popen[str], text: str) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import study
+from search import journal, study
 from search.journal import Trial
 from search.sampler import OptunaSearcher
 from search.scheduler import Rungs
 from search.study import Study
-from search.writer import Writer
 from tests import replay
 from tests.replay import Event, Table
 
@@ -62,8 +61,8 @@ def diverging(table: Table, seed: int) -> Table:
 def test_the_rule_stops_and_keeps_what_it_says(seed: int, workers: int, tmp_path: Path) -> None:
     events = list(replay.search(in_memory(tmp_path, seed), replay.recorded(), workers))
     assert [event.verdict for event in events] == list(oracle(events))
-    decided = {(event.epoch, event.verdict) for event in events if event.epoch in (3, 9, 27)}
-    assert len(decided) == 6
+    decided = {(event.epoch, event.verdict) for event in events}
+    assert decided >= {(rung, verdict) for rung in (3, 9) for verdict in ("goes on", "stopped")}
     assert len({event.trial for event in events}) == TRIALS
 
 
@@ -180,7 +179,7 @@ def killed(whole: Study, size: int, folder: Path) -> Study:
     shutil.copytree(whole.folder, folder)
     with (folder / "journal.log").open("r+b") as file:
         file.truncate(size)
-    Writer(folder).close()  # as a session begins: half a record is cut off
+    journal.mend(folder / "journal.log")  # as a session begins
     return study.load(folder)
 
 
@@ -224,7 +223,6 @@ def cuts(whole: Study, word: bytes) -> list[int]:
     return [end for begin, end in zip([0, *ends], ends, strict=False) if word in content[begin:end]]
 
 
-@pytest.mark.xfail(strict=True, reason="OpenTrial.of: a parameter that is there draws no number, the next one gets its")
 def test_a_proposal_of_which_a_part_was_written_is_completed_as_it_would_have_been(tmp_path: Path) -> None:
     table = replay.recorded()
     whole = replay.create(tmp_path / "whole", 0, 2)
@@ -237,7 +235,6 @@ def test_a_proposal_of_which_a_part_was_written_is_completed_as_it_would_have_be
         assert told(made) == told(whole)
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="OpenTrial.end: Optuna warns of a constraint set twice")
 def test_a_search_goes_on_in_silence_that_was_killed_while_it_closed_a_diverged_trial(tmp_path: Path) -> None:
     table = replay.recorded().diverging(dict.fromkeys(range(400), 1))
     whole = replay.create(tmp_path / "whole", 0, 2)

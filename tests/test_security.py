@@ -677,7 +677,6 @@ def test_a_pickle_in_the_folder_of_a_study_is_never_opened(
 
 
 @pytest.mark.parametrize("main", list(PROGRAMS.values())[1:], ids=list(PROGRAMS)[1:])
-@pytest.mark.xfail(strict=True, reason="search/writer.py: mends what is no journal, before anyone has looked at it")
 def test_a_file_that_is_no_journal_is_left_as_it_was(main: Main, here: Path, refused: Refused) -> None:
     unpack(here / "s", b"somebody's\nlast line, without an end")
     refused(main(["s"]))
@@ -685,7 +684,6 @@ def test_a_file_that_is_no_journal_is_left_as_it_was(main: Main, here: Path, ref
 
 
 @pytest.mark.parametrize("main", list(PROGRAMS.values())[1:], ids=list(PROGRAMS)[1:])
-@pytest.mark.xfail(strict=True, reason="search/writer.py: opens writer.lock through a link, and empties what it finds")
 def test_a_link_for_a_lock_does_not_cost_the_file_that_it_leads_to(
     main: Main, records: list[dict[str, Any]], here: Path
 ) -> None:
