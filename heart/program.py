@@ -45,7 +45,7 @@ def main(resolve: Resolve, train: Train, test: Test, arguments: list[str] | None
         config = resolve(_config(flags, console))
         folder = _make_folder(output)
     except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}".replace("\n", "\\n"), file=sys.stderr)
         return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: what is trained is kept

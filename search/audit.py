@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search import cluster, journal, plot, program, provenance
-from search.axes import scale_metric
+from search.axes import plain, scale_metric
 from search.cluster import Share
 from search.session import Session
 from search.study import AUDIT, Study, write
@@ -96,7 +96,7 @@ def train(study: Study, share: Share, report: Callable[[str], None]) -> None:
         run.note("trial", trial.number)
         run.note("config", values)
     tasks = Tasks(study, share, "audit")
-    for done, (at, record, _) in enumerate(tasks.train(jobs), 1):
+    for done, (at, record, _) in enumerate(tasks.train(jobs, keep=False), 1):
         record.write(runs[at])
         report(f"trial {trials[at].number}: {record.came_to(config.metric)}  [{done}/{len(jobs)}]")
 
@@ -142,7 +142,7 @@ def best(table: pd.DataFrame, *states: str) -> "pd.Series[Any] | None":
 def draw(study: Study, table: pd.DataFrame) -> Figure:
     """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
     found, full, metric = correlations(table), table.dropna(subset=["final_value"]), study.config.metric
-    columns = min(len(found), 3)
+    label, columns = plain(metric), min(len(found), 3)
     rows = -(-len(found) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
@@ -153,7 +153,7 @@ def draw(study: Study, table: pd.DataFrame) -> Figure:
         _scatter(axes, full, f"{RUNG}{rung}")
         scale_metric(axes, metric, finals + at_rungs, "x")
         scale_metric(axes, metric, finals + at_rungs)
-        axes.set(xlabel=f"best {metric} up to epoch {rung}", ylabel="" if at % columns else f"final best {metric}")
+        axes.set(xlabel=f"best {label} up to epoch {rung}", ylabel="" if at % columns else f"final best {label}")
         axes.set_title(f"epoch {rung}: rank correlation {_number(correlation)}")
         axes.tick_params(labelbottom=True)
     handles, names = panels[0].get_legend_handles_labels()

@@ -19,6 +19,11 @@ def position(distribution: BaseDistribution, value: Any) -> float:
     return choices.index((type(value), value))
 
 
+def plain(name: str) -> str:
+    """Return a user's name as matplotlib writes it as it stands, and not as a formula."""
+    return name.replace("$", r"\$")
+
+
 def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x", "y"] = "y") -> None:
     """Label the axis of a metric; logarithmic where the values are positive and span more than a factor of ten."""
     if not values:
@@ -26,16 +31,18 @@ def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x"
     elif min(values) > 0 and max(values) > 10 * min(values):
         axes.set(**{f"{side}scale": "log"})
         _write_plainly(axes.xaxis if side == "x" else axes.yaxis)
-    axes.set(**{f"{side}label": metric})
+    axes.set(**{f"{side}label": plain(metric)})
 
 
 def scale_parameter(axes: Axes, name: str, distribution: BaseDistribution) -> None:
     """Label the x axis; show the whole range that was searched, on its scale."""
-    axes.set_xlabel(name)
+    axes.set_xlabel(plain(name))
     if isinstance(distribution, CategoricalDistribution):
         names = [str(choice) for choice in distribution.choices]
         short = [text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" for text in names]
-        axes.set_xticks(range(len(short)), short, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_xticks(
+            range(len(short)), [plain(text) for text in short], rotation=30, ha="right", rotation_mode="anchor"
+        )
         axes.set_xlim(-0.5, len(short) - 0.5)
         return
     assert isinstance(distribution, FloatDistribution | IntDistribution)

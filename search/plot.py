@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search import journal, outcome, program
-from search.axes import position, scale_metric, scale_parameter
+from search.axes import plain, position, scale_metric, scale_parameter
 from search.study import Study, direction, load
 
 COLOURS = {
@@ -148,7 +148,7 @@ def importances(study: Study, trials: list[journal.Trial]) -> Figure:
     axes.set_xlabel("importance (shares of 1)")
     if found:
         names = list(found)
-        axes.barh(names[::-1], [found[name] for name in names[::-1]], color="#4c72b0")
+        axes.barh([plain(name) for name in names[::-1]], [found[name] for name in names[::-1]], color="#4c72b0")
         for at, name in enumerate(names[::-1]):
             axes.text(found[name], at, f" {found[name]:.2f}", va="center")
         axes.set_xlim(0, max(1e-9, *found.values()) * 1.15)

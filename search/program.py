@@ -39,7 +39,7 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
         try:
             action = prepare(holding)
         except (ValueError, TypeError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_one_line(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             return 130
@@ -49,8 +49,13 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
             print("interrupted", file=sys.stderr)
             return 130
         except OSError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_one_line(error)}", file=sys.stderr)
             return 1
+
+
+def _one_line(error: Exception) -> str:
+    """Return what an error says, also where a file's name has an end of line in it."""
+    return str(error).replace("\n", "\\n")
 
 
 def study_parser(module: str, description: str) -> argparse.ArgumentParser:

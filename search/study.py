@@ -145,7 +145,8 @@ def create(config: StudyConfig, workload: Workload) -> Study:
     """
     epochs = config.check(workload)
     output = Path(config.output)
-    name = config.name or _free_name(output, f"{config.workload}-{time.strftime('%Y%m%d-%H%M%S')}")
+    module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
+    name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
     config = dataclasses.replace(config, name=name)
     folder = output / name
     if output.exists() and not output.is_dir():
@@ -178,7 +179,7 @@ def load(path: str | Path) -> Study:
     file = journal.file_of(folder)
     try:
         storage = journal.open_storage(file)
-        (name,) = (name for name in optuna.get_all_study_names(storage) if "/" not in name)
+        name = _only([name for name in optuna.get_all_study_names(storage) if "/" not in name])
         attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])
         made = Study(name, folder, config, attributes["epochs"], attributes["defaults"], storage)
@@ -187,6 +188,12 @@ def load(path: str | Path) -> Study:
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{file} must be the journal of a search, but: {why:.300}") from None
     return made
+
+
+def _only(names: list[str]) -> str:
+    if len(names) != 1:
+        raise ValueError(f"it holds {len(names)} searches")
+    return names[0]
 
 
 def _check(study: Study) -> None:

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = program.Terminal()
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        if file.suffix != ".parquet" or not file.parent.is_dir():
+        if file.suffix != ".parquet" or not file.parent.is_dir() or file.is_dir():
             raise ValueError(f"the table must be a .parquet file in a folder that exists, but got {file}")
         asked = {**flags, "sampler": "random", "scheduler": None}
         session, _ = opening.opened(asked, holding, console, f"search.table {file}")

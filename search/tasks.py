@@ -73,12 +73,12 @@ class Tasks:
     def _ordered(self, values: dict[str, Any]) -> tuple[worker.Order, str]:
         return dataclasses.replace(self._order, values=values), str(self.log.absolute())
 
-    def train(self, values: list[dict[str, Any]]) -> Iterator[tuple[int, Record, Any]]:
-        """Yield (index, record, model at its best epoch) of each config, as they end."""
+    def train(self, values: list[dict[str, Any]], *, keep: bool = True) -> Iterator[tuple[int, Record, Any]]:
+        """Yield (index, record, model at its best epoch, where it is to be kept) of each config, as they end."""
         task = self._task(_train, num_returns=2)
         pending = {}
         for at, each in enumerate(values):
-            record, model = task.remote(*self._ordered(each))
+            record, model = task.remote(*self._ordered(each), keep)
             pending[record] = (at, model)
         while pending:
             (ended,), _ = self._ray.wait(list(pending))
@@ -104,7 +104,7 @@ class Tasks:
             return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))
 
 
-def _train(order: worker.Order, log: str) -> tuple[Record, bytes | None]:
+def _train(order: worker.Order, log: str, keep: bool) -> tuple[Record, bytes | None]:
     worker.redirect_output(Path(log))
     training = worker.Training(order)
     epochs: list[tuple[dict[str, float], float | None]] = []
@@ -113,7 +113,7 @@ def _train(order: worker.Order, log: str) -> tuple[Record, bytes | None]:
         result = training.pull()
         if result["epoch"] > len(epochs):
             epochs.append(({**result["metrics"], "elapsed_s": result["elapsed_s"]}, result["best"]))
-        if result["best"] != best:
+        if keep and result["best"] != best:
             model, best = _pickle(training.model), result["best"]
         if result["ended"]:
             break

@@ -34,7 +34,7 @@ def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running
     number: signal.Signals, tmp_path: Path, temporary: Path
 ) -> None:
     with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
-        until_line(process, "trial 3 ")
+        until_line(process, "  [4/")
         assert processes_of(temporary) != []
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
@@ -53,7 +53,7 @@ def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running
 
 def test_a_sigterm_to_the_whole_group_which_ends_ray_too_loses_nothing(tmp_path: Path, temporary: Path) -> None:
     with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
-        until_line(process, "trial 3 ")
+        until_line(process, "  [4/")
         os.killpg(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
@@ -66,7 +66,7 @@ def test_a_sigterm_to_the_whole_group_which_ends_ray_too_loses_nothing(tmp_path:
 def test_a_second_ctrl_c_leaves_at_once_and_the_journal_opens(tmp_path: Path, temporary: Path) -> None:
     """The first is not answered: the process is stopped in the middle of it, so that the second finds it there."""
     with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
-        until_line(process, "trial 3 ")
+        until_line(process, "  [4/")
         process.send_signal(signal.SIGINT)
         while process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -252,17 +252,17 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> list[list[Event]]:
 
 
 def test_a_search_finds_for_its_epochs_what_random_search_in_full_does_not(sixty: list[list[Event]]) -> None:
-    """On the mean of sixty seeds: what is handed over is at most 1.52 times the best recorded, for 45 % of the epochs.
+    """On the mean of sixty seeds: what is handed over is at most 1.45 times the best recorded, for 46 % of the epochs.
 
-    Measured over the seeds 1000 to 1399: 1.33 times, deviation 0.25, for 38.8 %, deviation 8.6 %. A mean of sixty drawn
-    from those is above 1.508 or 43.4 % once in 100,000, so that, whatever the versions of the libraries, this fails by
+    Measured over the seeds 1000 to 1399: 1.31 times, deviation 0.20, for 39.8 %, deviation 9.3 %. A mean of sixty drawn
+    from those is above 1.420 or 45.0 % once in 100,000, so that, whatever the versions of the libraries, this fails by
     chance less often. With the rule upside down it is 2.87 times, with a rule that throws dice 2.30.
     """
     full = np.sort(replay.recorded().loss.min(axis=1))
     handed = [min(events, key=lambda event: event.best).full for events in sixty]
     share = np.mean([len(events) for events in sixty]) / (TRIALS * 30)
-    assert np.mean(handed) / full[0] <= 1.52
-    assert share <= 0.45
+    assert np.mean(handed) / full[0] <= 1.45
+    assert share <= 0.46
     alike = round(TRIALS * share)  # trials in full for the same epochs; of so many, the best of the table's rows
     draws = np.random.default_rng(0).permuted(np.tile(full, (20_000, 1)), axis=1)[:, :alike]
     assert np.mean(handed) < draws.min(axis=1).mean()
@@ -271,7 +271,7 @@ def test_a_search_finds_for_its_epochs_what_random_search_in_full_does_not(sixty
 def test_the_later_proposals_are_good_ones(sixty: list[list[Event]]) -> None:
     """On the mean of sixty seeds 82 % of the last sixteen proposals are in the better half of the table.
 
-    Measured over the seeds 3000 to 3299: 90 %, deviation 11 %. A mean of sixty drawn from those is below 82.6 % once in
+    Measured over the seeds 1000 to 1399: 90 %, deviation 12 %. A mean of sixty drawn from those is below 82.1 % once in
     100,000. Of random proposals 45 % are, of those of a sampler that is told the opposite direction 74 %.
     """
     median = float(np.median(replay.recorded().loss.min(axis=1)))

@@ -443,6 +443,20 @@ def test_a_workload_that_is_a_path_or_a_look_alike_is_refused_and_not_imported(
     assert not (here / "results").exists()
 
 
+def test_an_end_of_line_in_the_name_of_a_file_does_not_make_the_mistake_two_lines(here: Path, refused: Refused) -> None:
+    for main in (run.main, train_main):
+        assert "there is no file a\\nb.yaml" in refused(main(["--config", "a\nb.yaml"]))
+
+
+def test_a_study_is_called_after_its_workload_in_letters_that_any_system_has(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(here))
+    (here / "größe_überall.py").write_text("from tests.toy import *\n", encoding="utf-8")
+    config = StudyConfig.of({**LEAST, "workload": "größe_überall"})
+    assert study.create(config, load("größe_überall")).name.startswith("gr__e__berall-2")
+
+
 def test_a_workload_whose_name_is_longer_than_a_files_is_one_line(here: Path, refused: Refused) -> None:
     (here / "a.yaml").write_text(json.dumps({**LEAST, "workload": "e" * 300 + ".x"}), encoding="utf-8")
     assert "must be an importable module" in refused(run.main(["--config", "a.yaml"]))
