@@ -13,9 +13,10 @@ import pytest
 
 from heart.config import Config
 from heart.train import train
-from search import audit, cluster, journal, study
-from search.audit import best, correlations, pairs, remaining, tabulate
+from search import audit, cluster, hindsight, journal, study
+from search.audit import remaining
 from search.config import StudyConfig
+from search.hindsight import best, correlations, pairs, tabulate
 from search.journal import Ending, OpenTrial
 from search.program import Terminal
 from search.study import AUDIT, Study
@@ -230,7 +231,7 @@ def test_the_table_and_the_picture_are_derived_from_the_journal(
 
 def test_the_picture_shows_every_final_value_at_every_rung(made: Study) -> None:
     table = tabulate(made, pairs(made))
-    left, right = audit.draw(made, table).get_axes()
+    left, right = hindsight.draw(made, table).get_axes()
     for axes, rung in ((left, "rung_1"), (right, "rung_2")):
         shown = [tuple(point) for drawn in axes.collections for point in drawn.get_offsets().tolist()]  # type: ignore[union-attr]
         points = list(zip(table[rung], table["final_value"], strict=True))

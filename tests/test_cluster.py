@@ -93,7 +93,7 @@ def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeyp
 ROOT = Path(__file__).parent.parent
 LIGHT = (
     *("workload", "space", "config", "journal", "writer", "tables", "study", "worker", "cluster", "outcome"),
-    *("session", "retrain", "plot"),
+    *("session", "retrain", "plot", "hindsight", "audit"),
 )
 
 
