@@ -21,6 +21,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 Ending = Literal["complete", "stopped", "diverged", "failed"]
@@ -82,17 +83,28 @@ def file_of(folder: Path) -> Path:
     return file
 
 
+class Unlocked(BaseJournalFileLock):
+    """Stands for Optuna's lock, a link that a killed writer leaves behind: search.writer has the one that counts."""
+
+    def acquire(self) -> bool:
+        """Go ahead."""
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
 def open_storage(path: Path) -> JournalStorage:
-    """Return the storage of a journal file, which is made where there is none."""
-    return JournalStorage(JournalFileBackend(str(path.absolute())))
+    """Return the storage of a journal file, which is made where there is none. Only the study's Writer may write it."""
+    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=Unlocked()))
 
 
-def mend(path: Path) -> None:
+def mend(folder: Path) -> None:
     """Cut a record that a dying writer left half written: the next one would be glued to it and both be lost.
 
-    Only for whoever is about to write, with no other writer alive.
+    Only for the study's Writer. Raises OSError.
     """
-    with path.open("r+b") as file:
+    with file_of(folder).open("r+b") as file:
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)
 

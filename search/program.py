@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from rich.console import Console
 
-from search import study
+from search import journal, study
 from search.study import Study
 from search.writer import Writer
 
@@ -67,7 +67,7 @@ def study_parser(module: str, description: str) -> argparse.ArgumentParser:
 
 def opened(folder: Path, holding: ExitStack) -> Study:
     """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
-    writer = holding.enter_context(Writer(folder))
+    holding.enter_context(Writer(folder))
     made = study.load(folder)
-    writer.mend()
+    journal.mend(folder)  # only what has been read: a file that is no journal is nobody's to change
     return made

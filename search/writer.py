@@ -1,4 +1,4 @@
-"""The one process that may write a study: a second is refused, a dead one's traces are cleared away."""
+"""The one process that may write a study: a second is refused."""
 
 import fcntl
 import os
@@ -20,8 +20,7 @@ class Writer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._journal = journal.file_of(folder)
+        journal.file_of(folder)
         try:
             descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
@@ -37,15 +36,6 @@ class Writer:
         self._file.truncate(0)
         self._file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
         self._file.flush()
-
-    def mend(self) -> None:
-        """Clear what a killed writer may leave: Optuna's own lock, which would be waited for, and half a record.
-
-        Only once the journal has been read: what is none is nobody's to change. Raises OSError.
-        """
-        for left in self._folder.glob("journal.log.lock*"):
-            left.unlink(missing_ok=True)
-        journal.mend(self._journal)
 
     def close(self) -> None:
         """Give up the right."""

@@ -179,7 +179,7 @@ def killed(whole: Study, size: int, folder: Path) -> Study:
     shutil.copytree(whole.folder, folder)
     with (folder / "journal.log").open("r+b") as file:
         file.truncate(size)
-    journal.mend(folder / "journal.log")  # as a session begins
+    journal.mend(folder)  # as a session begins
     return study.load(folder)
 
 

@@ -1,0 +1,123 @@
+"""The disk fills up or turns read-only in the middle of a search, which says so and goes on when there is room."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from search import study
+from tests.programs import TOY, Done, begin, resume, start, until_gone, until_line, write
+
+MANY = {**TOY, "num_samples": 10_000}
+
+
+def check_that_it_goes_on(folder: Path, asked: int, *flags: object) -> None:
+    """The journal is whole after its resumption, and every trial ended once."""
+    before = [trial for trial in study.load(folder).trials() if trial.ending != "running"]
+    assert len(before) >= 4
+    done = start("search.run", "--resume", folder, "--num-samples", asked, *flags, cwd=folder.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = study.load(folder).trials()
+    assert [trial.number for trial in trials] == list(range(asked))
+    assert {trial.ending for trial in trials} <= {"complete", "stopped"}
+    assert {trial.number: trial for trial in before}.items() <= {trial.number: trial for trial in trials}.items()
+    lines = (folder / "journal.log").read_bytes().splitlines()
+    told = [each["trial_id"] for each in map(json.loads, lines) if each["op_code"] == 6 and each["state"] in (1, 2, 3)]
+    assert len(told) == len(set(told))
+
+
+def test_a_journal_that_cannot_grow_ends_the_search_with_one_line(tmp_path: Path, temporary: Path) -> None:
+    """A limit on the size of files is to a process what a full disk is, wherever the tests run."""
+    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
+        until_line(process, "  [4/")
+        room = (tmp_path / "results" / "s" / "journal.log").stat().st_size + 5000
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    again = "what was finished is in results/s; to go on: python -m search.run --resume results/s"
+    assert errors == f"error: [Errno 27] File too large; {again}\n"
+    until_gone(temporary)
+    made = study.load(tmp_path / "results" / "s")
+    assert "not retrained" in (made.folder / "best.yaml").read_text(encoding="utf-8")
+    check_that_it_goes_on(tmp_path / "results" / "s", len(made.trials()) + 2)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of two megabytes. Only root may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Write to a disk until nothing more fits."""
+    file = disk / "full"
+    with file.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(bytes(512)):
+            pass
+    return file
+
+
+def test_a_full_disk_ends_the_search_with_one_line_and_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", "--output", small_disk) as process:
+        until_line(process, "  [4/")
+        full = fill(small_disk)
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert errors.startswith("error: [Errno 28] No space left on device")
+    assert errors.endswith(f"; to go on: python -m search.run --resume {small_disk}/s\n")
+    assert errors.count("\n") == 1
+    full.unlink()
+    check_that_it_goes_on(small_disk / "s", len(study.load(small_disk / "s").trials()) + 2)
+
+
+def test_a_disk_that_is_full_at_the_end_of_the_retraining_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    with begin(tmp_path, "--config", write(tmp_path, TOY), "--name", "s", "--output", small_disk) as process:
+        until_line(process, "retraining the best")
+        full = fill(small_disk)
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert errors.startswith("error: [Errno 28] No space left on device")
+    assert errors.count("\n") == 1
+    full.unlink()
+    check_that_it_goes_on(small_disk / "s", 12)
+
+
+def set_read_only(folder: Path, yes: bool) -> bool:
+    """Make a folder and what lies in it read-only or not, also to root; return whether that can be done here."""
+    paths = [folder, *(path for path in folder.iterdir() if not path.is_symlink())]
+    if os.getuid():
+        command = ["chmod", "a-w" if yes else "u+w"]
+    else:
+        command = ["chattr", "+i" if yes else "-i"]
+    return bool(shutil.which(command[0])) and not subprocess.run([*command, *paths], capture_output=True).returncode
+
+
+def test_a_folder_that_turns_read_only_ends_the_search_with_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "s"
+    try:
+        with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s") as process:
+            until_line(process, "  [4/")
+            if not set_read_only(folder, True):
+                pytest.skip("the file system knows no read-only for root")
+            _, errors = process.communicate(timeout=100)
+        assert process.returncode == 1
+        assert errors.startswith("error: [Errno ")
+        assert errors.count("\n") == 1
+        refused: Done = resume(tmp_path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert "a study's folder must take writing" in refused.stderr
+    finally:
+        set_read_only(folder, False)
+    check_that_it_goes_on(folder, len(study.load(folder).trials()) + 2)
