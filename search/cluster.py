@@ -140,7 +140,8 @@ def _join(ray: Any, address: str) -> None:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         why = str(error).strip().partition("\n")[0]
-        raise ValueError(f"ray_address must be that of a running cluster, but {address!r}: {why}") from None
+        token = "" if os.environ.get("RAY_AUTH_MODE") else "; one that asks for a token needs RAY_AUTH_MODE=token"
+        raise ValueError(f"ray_address must be that of a running cluster, but {address!r}: {why}{token}") from None
 
 
 class Ray:

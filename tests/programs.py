@@ -77,7 +77,7 @@ def begin(cwd: Path, *arguments: object, **more: str) -> Iterator[subprocess.Pop
 
 
 def until_line(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a process prints up to a line with this text."""
+    """Read what a process prints, up to a line with this text."""
     assert any(text in line for line in process.stdout or ()), process.communicate()
 
 
