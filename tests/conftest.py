@@ -1,14 +1,21 @@
 """What all tests share: the full run, a process as it was, and a place for Ray's files."""
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
+
+from search import journal, study
+from search.config import StudyConfig
+from search.workload import load
+from tests.programs import LEAST
 
 settings.register_profile("short", max_examples=100, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
@@ -45,3 +52,16 @@ def temporary() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Return the journal of a study of three trials that are complete."""
+    values = {**LEAST, "name": "s", "output": str(tmp_path_factory.mktemp("made"))}
+    made = study.create(StudyConfig.of(values), load("tests.toy"))
+    for _ in range(3):
+        trial = journal.OpenTrial(made.search, made.search.ask(made.space))
+        for epoch in range(1, 10):
+            trial.add(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch)
+        trial.end("complete")
+    return [json.loads(line) for line in (made.folder / "journal.log").read_text(encoding="utf-8").splitlines()]

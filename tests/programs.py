@@ -1,5 +1,6 @@
 """How tests start the real programs, and what they look at from outside."""
 
+import json
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ TOY: dict[str, Any] = {
     "finalists": 2,
     "seeds": 2,
 }
+LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}, "num_samples": 3}
 HEART: dict[str, Any] = {
     "workload": "heart.train",
     "metric": "val_loss",
@@ -105,3 +107,11 @@ def processes_of(folder: Path) -> list[str]:
 def until_gone(folder: Path) -> None:
     """Wait until no process names a folder: Ray's own agents notice within a minute that what ran them is dead."""
     until(lambda: not processes_of(folder), 90)
+
+
+def unpack(folder: Path, content: bytes | list[Any]) -> Path:
+    """Make the folder of a foreign study with this journal."""
+    folder.mkdir(parents=True)
+    lines = content if isinstance(content, bytes) else "".join(json.dumps(each) + "\n" for each in content).encode()
+    (folder / "journal.log").write_bytes(lines)
+    return folder

@@ -26,13 +26,11 @@ from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, load, save
 from search import config as search_config
-from search import journal, plot, retrain, run, study, table
+from search import plot, retrain, run, study, table
 from search.config import StudyConfig
 from search.session import Session
-from search.workload import load as load_workload
+from tests.programs import LEAST, X, unpack
 
-X = {"distribution": "uniform", "low": -5, "high": 5}
-LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}, "num_samples": 3}
 Main = Callable[[list[str]], int]
 
 
@@ -322,24 +320,6 @@ def flags(names: list[str]) -> st.SearchStrategy[list[str]]:
         value = GIVEN[name]
         one = one | value.map(partial(_apart, name)) | value.map(partial(_joined, name))
     return st.lists(one, max_size=4).map(lambda parts: [word for part in parts for word in part])
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Return the journal of a study of three trials that are complete."""
-    values = {**LEAST, "name": "s", "output": str(tmp_path_factory.mktemp("made"))}
-    made = study.create(StudyConfig.of(values), load_workload("tests.toy"))
-    for _ in range(3):
-        trial = journal.OpenTrial(made.search, made.search.ask(made.space))
-        for epoch in range(1, 10):
-            trial.add(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch)
-        trial.end("complete")
-    return [json.loads(line) for line in (made.folder / "journal.log").read_text(encoding="utf-8").splitlines()]
-
-
-def unpack(folder: Path, lines: list[Any]) -> None:
-    folder.mkdir()
-    (folder / "journal.log").write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
 
 
 @given(data=st.data())

@@ -1,4 +1,4 @@
-"""The README's example, as a reader would copy it."""
+"""What the README claims: its example, as a reader would copy it, and the tests that it names."""
 
 import re
 import subprocess
@@ -21,3 +21,10 @@ def test_the_example_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "the winner is trial" in done.stdout
     assert "test_loss" in done.stdout
+
+
+def test_each_test_that_the_readme_names_is_there() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert [name for name in named if f"def {name}(" not in sources] == []

@@ -33,10 +33,8 @@ from search import journal, plot, retrain, run, space, study, table
 from search.config import StudyConfig
 from search.session import Session
 from search.workload import load
+from tests.programs import LEAST, ROOT, X, unpack
 
-ROOT = Path(__file__).parent.parent
-X = {"distribution": "uniform", "low": -5, "high": 5}
-LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}, "num_samples": 3}
 Main = Callable[[list[str]], int]
 
 
@@ -463,27 +461,6 @@ def test_a_workload_whose_name_is_longer_than_a_files_is_one_line(here: Path, re
 
 
 # the folder of a study
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Return the journal of a study of three trials that are complete."""
-    values = {**LEAST, "name": "s", "output": str(tmp_path_factory.mktemp("made"))}
-    made = study.create(StudyConfig.of(values), load("tests.toy"))
-    for _ in range(3):
-        trial = journal.OpenTrial(made.search, made.search.ask(made.space))
-        for epoch in range(1, 10):
-            trial.add(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch)
-        trial.end("complete")
-    return [json.loads(line) for line in (made.folder / "journal.log").read_text(encoding="utf-8").splitlines()]
-
-
-def unpack(folder: Path, content: bytes | list[Any]) -> Path:
-    """Make the folder of a foreign study with this journal."""
-    folder.mkdir(parents=True)
-    lines = content if isinstance(content, bytes) else "".join(json.dumps(each) + "\n" for each in content).encode()
-    (folder / "journal.log").write_bytes(lines)
-    return folder
 
 
 def with_attribute(records: list[dict[str, Any]], name: str, *value: object) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def _misbehave(fault: str) -> None:
 def _die_once(note: Path) -> None:
     if not note.exists():
         note.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        ctypes.string_at(0)  # a segmentation fault
 
 
 def _wait_for_go(folder: Path) -> None:
