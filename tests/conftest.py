@@ -36,13 +36,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="part of the full run: pytest --full"))
 
 
+GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 @pytest.fixture(autouse=True)
-def process() -> Iterator[None]:
+def process() -> None:
     """Put back what training sets for its process: no GPU in sight, and denormals flushed, which hypothesis refuses."""
-    environment = os.environ.copy()
-    yield
-    os.environ.clear()
-    os.environ.update(environment)
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    if GPUS is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = GPUS
     torch.set_flush_denormal(False)
 
 
