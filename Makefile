@@ -15,7 +15,7 @@ search: $(READY)
 	$(BIN)/python -m search.run --num-samples 32 --gpus-per-trial 0.25
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -3,7 +3,9 @@
 import logging
 import math
 import os
+import re
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -137,11 +139,18 @@ def nodes(address: str | None) -> list[Node]:
 
 def _join(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        why = str(error).strip().partition("\n")[0]
-        token = "" if os.environ.get("RAY_AUTH_MODE") else "; one that asks for a token needs RAY_AUTH_MODE=token"
-        raise ValueError(f"ray_address must be that of a running cluster, but {address!r}: {why}{token}") from None
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+        why = str(error).strip().partition("\n")[0].partition(". ")[0]
+        token = "where it has a token, put that into ~/.ray/auth_token and set RAY_AUTH_MODE=token"
+        raise ValueError(f"ray_address must be that of a running cluster, but {address!r}: {why}; {token}") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at host:port: Ray would try again for minutes."""
+    if found := re.fullmatch(r"([\w.-]+):(\d+)", address):
+        socket.create_connection((found[1], int(found[2])), timeout=10).close()
 
 
 class Ray:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from search import study
-from tests.programs import ROOT, TOY, begin, processes_of, until, until_line, write
+from tests.programs import ROOT, TOY, begin, processes_of, start, until, until_line, write
 
 COMPLETE, PRUNED = 1, 2
 
@@ -115,3 +116,17 @@ def test_the_ray_of_a_search_shows_no_dashboard_and_refuses_a_client_without_its
         (notes / "go").touch()
         _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_a_cluster_that_cannot_be_joined_is_one_line_before_anything_is_made(tmp_path: Path) -> None:
+    def refused(port: int, **more: str) -> str:
+        arguments = ["--config", write(tmp_path, TOY), "--ray-address", f"127.0.0.1:{port}"]
+        done = start("search.run", *arguments, cwd=tmp_path, HOME=str(tmp_path), **more)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith("error: ray_address must be that of a running cluster, but '127.0.0.1:")
+        assert not (tmp_path / "results").exists()
+        return done.stderr
+
+    assert "Connection refused" in refused(1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert "no authentication token was found" in refused(server.getsockname()[1], RAY_AUTH_MODE="token")
