@@ -113,8 +113,9 @@ def _train(order: worker.Order, log: str, keep: bool) -> tuple[Record, bytes | N
         result = training.pull()
         if result["epoch"] > len(epochs):
             epochs.append(({**result["metrics"], "elapsed_s": result["elapsed_s"]}, result["best"]))
-        if keep and result["best"] != best:
-            model, best = _pickle(training.model), result["best"]
+        if result["best"] != best:
+            best = result["best"]
+            model = _pickle(training.model) if keep else None
         if result["ended"]:
             break
     config = _plain(dataclasses.asdict(training.config)) if training.config else None

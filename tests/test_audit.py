@@ -311,6 +311,7 @@ def test_what_was_stopped_is_trained_to_its_end_and_never_twice(tmp_path: Path) 
     lines = done.stdout.splitlines()
     assert lines[0].startswith("training the stopped trials of s to their end: 5, ")
     assert all(line.startswith("  trial ") for line in lines[1:6])
+    assert f"  trial 1: complete, best loss {0.103 * 1.25:.5g}  [" in done.stdout
     assert lines[6:9] == [
         f"cut off in the search, and left out here: 1 trials; {again}",
         "the true best of s is trial 1, loss 0.12875, which was stopped at epoch 1",
