@@ -151,8 +151,8 @@ class StudyConfig:
                 if not isinstance(value, SCALAR):
                     raise TypeError(f"{workload.name}.Config must hold plain values, but {name} is {value!r}")
         epochs: int = config.epochs
-        if type(epochs) is not int or epochs < 1:
-            raise ValueError(f"epochs of {workload.name} must be a whole number >= 1, but got {epochs!r}")
+        if type(epochs) is not int or not 1 <= epochs < 2**31:
+            raise ValueError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {epochs!r}")
         return epochs
 
     def _corners(self) -> list[dict[str, Any]]:

@@ -198,7 +198,7 @@ def _only(names: list[str]) -> str:
 
 def _check(study: Study) -> None:
     """Read all that the journal of a study holds. Raises anything where no search of ours wrote it."""
-    if type(study.epochs) is not int or not 1 <= study.epochs < 2**63 or not isinstance(study.defaults, dict):
+    if type(study.epochs) is not int or not 1 <= study.epochs < 2**31 or not isinstance(study.defaults, dict):
         raise ValueError(f"it has epochs {study.epochs!r} and defaults {study.defaults!r}")
     if study.search.direction.name.lower() != direction(study.config.mode):
         raise ValueError(f"it is to {study.search.direction.name.lower()} in mode {study.config.mode}")

@@ -212,8 +212,9 @@ def toy() -> Workload:
         ({"space": {"epochs": X}}, "'epochs' must not be searched"),
         ({"space": {"seed": X}}, "'seed' must not be searched"),
         ({"fixed": {"seed": 3}}, "'seed' must not stand in fixed"),
-        ({"fixed": {"epochs": 0}}, "epochs of tests.toy must be a whole number >= 1, but got 0"),
-        ({"fixed": {"epochs": "9"}}, "epochs of tests.toy must be a whole number >= 1, but got '9'"),
+        ({"fixed": {"epochs": 0}}, "epochs of tests.toy must be a whole number in [1, 2**31), but got 0"),
+        ({"fixed": {"epochs": 2**63}}, "epochs of tests.toy must be a whole number in [1, 2**31), but got 9223"),
+        ({"fixed": {"epochs": "9"}}, "epochs of tests.toy must be a whole number in [1, 2**31), but got '9'"),
     ],
 )
 def test_names_and_ends_are_held_against_the_workloads_config(
