@@ -53,7 +53,10 @@ def redirect_output(path: Path) -> None:
         return  # another machine of the cluster, which does not share the folder: Ray's own logs have it
     os.dup2(file, 1)
     os.dup2(file, 2)
-    os.close(file)
+    if file > 2:
+        os.close(file)
+    else:  # a workload has closed the streams that it was given, so the file has become one of them
+        os.set_inheritable(file, True)
 
 
 @contextmanager

@@ -122,6 +122,9 @@ for name in ("one", "two", "three"):
         print("from python", name)
         os.system(f"echo from a child {name}; echo on the error stream >&2")
     worker.remove_if_empty(path)
+    if name == "two":  # as a careless workload does
+        os.close(1)
+        os.close(2)
 """
 
 
