@@ -11,6 +11,7 @@ A step's value is the best so far, since TPE ranks a PRUNED trial by its last st
 the trial's attributes.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,13 +101,25 @@ def open_storage(path: Path) -> JournalStorage:
 
 
 def mend(folder: Path) -> None:
-    """Cut a record that a dying writer left half written: the next one would be glued to it and both be lost.
+    """Cut off the last records that a killed writer or a power cut left broken: all after them would be lost, too.
 
-    Only for the study's Writer. Raises OSError.
+    Only for the study's Writer. Raises ValueError where the file is no journal, which is nobody's to change; OSError.
     """
-    with file_of(folder).open("r+b") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+    file = file_of(folder)
+    with file.open("r+b") as stream:
+        lines = stream.readlines()
+        if not lines or not _is_record(lines[0]):
+            raise ValueError(f"{file} must be the journal of a search, but its first line is no record")
+        while not _is_record(lines[-1]):
+            lines.pop()
+        stream.truncate(sum(map(len, lines)))
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and "op_code" in json.loads(line)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def better(value: float, than: float | None, mode: str) -> bool:

@@ -68,6 +68,5 @@ def study_parser(module: str, description: str) -> argparse.ArgumentParser:
 def opened(folder: Path, holding: ExitStack) -> Study:
     """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
     holding.enter_context(Writer(folder))
-    made = study.load(folder)
-    journal.mend(folder)  # only what has been read: a file that is no journal is nobody's to change
-    return made
+    journal.mend(folder)
+    return study.load(folder)

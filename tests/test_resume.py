@@ -228,6 +228,21 @@ def test_a_journal_cut_anywhere_in_a_record_goes_on_to_the_same_end(
         cut_and_go_on(whole, length, tmp_path / "s")
 
 
+def test_a_last_record_of_which_a_power_cut_left_zeros_is_cut_off(
+    whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path
+) -> None:
+    """A file may have grown on the disk without what was written there."""
+    source, expected, _ = whole
+    lines = (source / "journal.log").read_bytes().splitlines(keepends=True)
+    for kept in (0, 1, 20):
+        shutil.copytree(source, tmp_path / "s")
+        zeros = lines[-1][:kept] + bytes(len(lines[-1]) - kept - 1) + b"\n"
+        (tmp_path / "s" / "journal.log").write_bytes(b"".join(lines[:-1]) + zeros)
+        with ExitStack() as holding:
+            assert told(play(program.opened(tmp_path / "s", holding))) == expected
+        shutil.rmtree(tmp_path / "s")
+
+
 @pytest.mark.full
 def test_a_journal_cut_at_every_record_goes_on_to_the_same_end(
     whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path
