@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 SCHEDULES = ("constant", "cosine")
+ENGINES = ("auto", "torch", "fused", "graph")
 MOST_VALUES = 10_000
 """In a YAML file."""
 
@@ -38,6 +39,7 @@ class Config:
     points: int = setting(100_000, "points drawn in all, 10 to 10**9; 80/10/10 % train, validation and test")
     data_seed: int = setting(123, "of the points and their split, in [0, 2**32)")
     device: str = setting("auto", "cpu, cuda, cuda:N, or auto (CUDA where there is one)")
+    engine: str = setting("auto", "torch, fused (on the CPU), graph (on CUDA), or auto (fused on the CPU, else torch)")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -58,6 +60,7 @@ class Config:
         self._require("data_seed", "in [0, 2**32)", 0 <= self.data_seed < 2**32)
         device = re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", self.device)
         self._require("device", "cpu, cuda, cuda:N or auto", device is not None)
+        self._require("engine", f"one of {', '.join(ENGINES)}", self.engine in ENGINES)
 
     def _require(self, name: str, rule: str, holds: bool) -> None:
         if not holds:

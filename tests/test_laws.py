@@ -12,7 +12,7 @@ SEARCH = [
     *("cluster", "outcome", "interruption", "program", "tally", "sampler", "scheduler", "trial", "tuning", "display"),
     *("summary", "session", "opening", "tasks", "retrain", "axes", "plot", "hindsight", "audit", "run", "table"),
 ]
-HEART = ["config", "data", "model", "plot", "history", "program", "train", "predict"]
+HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
 FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])
 
 
