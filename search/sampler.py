@@ -21,7 +21,6 @@ from search.study import Study
 from search.tally import Tally
 
 log = logging.getLogger(__name__)
-METRICS = "metrics/"
 
 
 class SeededTPE(TPESampler):
@@ -91,6 +90,7 @@ class OptunaSearcher(Searcher):
         super().__init__(metric="value", mode=study.config.mode)
         self._study = study
         self._gpus = gpus
+        self._rungs = study.config.scheduler.rungs(study.epochs) if study.config.scheduler else []
         self._open: dict[str, journal.OpenTrial] = {}
         self._again: deque[journal.OpenTrial] = deque()
         self._heard: dict[str, float] = {}
@@ -123,7 +123,8 @@ class OptunaSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's order, None where there may be one later, FINISHED where there will be none.
 
-        What the order comes with: the trial's number, and the file for what it prints.
+        What the order comes with: the trial's number, the epochs at which its process waits for a decision, and the
+        file for what it prints.
         """
         if self.error:
             return None
@@ -138,7 +139,7 @@ class OptunaSearcher(Searcher):
                 config.workload, self._gpus, config.metric, config.mode, values, timeout=config.epoch_timeout
             )
             log = str(self._study.log_of(trial.number).absolute())
-            return {"order": vars(order), "log": log, "number": trial.number}
+            return {"order": vars(order), "rungs": self._rungs, "log": log, "number": trial.number}
         return None
 
     def _next(self) -> journal.OpenTrial:
@@ -153,7 +154,7 @@ class OptunaSearcher(Searcher):
         self._heard[trial_id] = time.monotonic()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Record an epoch after which the trial goes on."""
+        """Record epochs after which the trial goes on."""
         self._heard[trial_id] = time.monotonic()
         if self.error:
             return
@@ -161,7 +162,7 @@ class OptunaSearcher(Searcher):
             self._record(self._open[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Record a trial's last epoch and its ending, or have it trained again where its process died.
+        """Record a trial's last epochs and its ending, or have it trained again where its process died.
 
         A trial that Tune drops without a result stays open in the journal, for a later session.
         """
@@ -172,7 +173,7 @@ class OptunaSearcher(Searcher):
             trial = self._open.pop(trial_id)
             if error:
                 self._lose(trial, silence)
-            elif result and "epoch" in result:
+            elif result and "epochs" in result:
                 self._end(trial, result)
 
     def _end(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
@@ -208,9 +209,9 @@ class OptunaSearcher(Searcher):
         self.tally.end(trial, ending, failure)
 
     def _record(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
-        """Record an epoch; the result that only says that a workload ended repeats its last one."""
-        metrics = {name.removeprefix(METRICS): value for name, value in result.items() if name.startswith(METRICS)}
-        trial.add(result["epoch"], {**metrics, "elapsed_s": result["elapsed_s"]}, result["best"])
+        """Record the epochs of a result."""
+        for epoch, metrics, best in result["epochs"]:
+            trial.add(epoch, metrics, best)
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:

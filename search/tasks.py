@@ -110,9 +110,8 @@ def _train(order: worker.Order, log: str, keep: bool) -> tuple[Record, bytes | N
     epochs: list[tuple[dict[str, float], float | None]] = []
     model, best = None, None
     while True:
-        result = training.pull()
-        if result["epoch"] > len(epochs):
-            epochs.append(({**result["metrics"], "elapsed_s": result["elapsed_s"]}, result["best"]))
+        result = training.advance(seconds=0)
+        epochs += [(metrics, reached) for _, metrics, reached in result["epochs"]]
         if result["best"] != best:
             best = result["best"]
             model = _pickle(training.model) if keep else None

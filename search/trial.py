@@ -1,4 +1,4 @@
-"""The bridge to Ray Tune: one epoch of the workload is one step of a Trainable, in a process that is used again."""
+"""The bridge to Ray Tune: the epochs up to a decision are a step of a Trainable, in a process that is used again."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from search import worker
 
 
 class WorkloadTrainable(Trainable):
-    """Trains the order it is given, then the next; `config` is {order: ..., log: path of the trial's file}."""
+    """Trains the order it is given, then the next; `config` is {order, rungs, log: path of the trial's file}."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
@@ -19,15 +19,15 @@ class WorkloadTrainable(Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next order; return that this process can be used for it."""
         self._end()
-        self._log = Path(new_config["log"])
+        self._log, self._rungs = Path(new_config["log"]), new_config["rungs"]
         worker.redirect_output(self._log)
         self._training = worker.Training(worker.Order(**new_config["order"]))
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch; `done` where the trial ended by itself, however that was."""
+        """Train up to a rung, or for a moment; `done` where the trial ended by itself, however that was."""
         assert self._training is not None
-        result = self._training.pull()
+        result = self._training.advance(self._rungs)
         return {**result, "done": result["ended"]}
 
     def cleanup(self) -> None:

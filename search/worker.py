@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,8 @@ from search import journal, residue
 from search.residue import Surroundings
 from search.workload import Workload, load, suggestion
 
+SILENT_FOR = 0.2
+"""Seconds that a process trains before it reports, where there is nothing to decide: a report costs milliseconds."""
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 
 
@@ -118,6 +120,20 @@ class Training:
         self.config: Any = None
         self.model: Any = None
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
+
+    def advance(self, rungs: Collection[int] = (), seconds: float = SILENT_FOR) -> dict[str, Any]:
+        """Pull until there is something to decide, at a rung or the end, or so many seconds have passed.
+
+        Returns the last pull, and `epochs`: those that were trained, each as epoch, metrics with elapsed_s, best.
+        """
+        epochs, begin = [], time.monotonic()
+        while True:
+            before = self._last["epoch"]
+            result = self.pull()
+            if result["epoch"] > before:
+                epochs.append((result["epoch"], result["metrics"] | {"elapsed_s": result["elapsed_s"]}, result["best"]))
+            if result["ended"] or result["epoch"] in rungs or time.monotonic() - begin >= seconds:
+                return {**result, "epochs": epochs}
 
     def pull(self) -> dict[str, Any]:
         """Train one epoch. Never raises what the workload raises."""

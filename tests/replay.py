@@ -132,10 +132,12 @@ class Recorded(Training):
     def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
         return (({METRIC: value}, None) for value in self._loss.tolist())
 
-    def pull(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Return an epoch's result as it reaches searcher and scheduler: flat, and with the names that Tune adds."""
-        result = super().pull()
-        more = {"elapsed_s": self._elapsed[result["epoch"]], "training_iteration": result["epoch"]}
+        result = self.advance(seconds=0)
+        elapsed = self._elapsed[result["epoch"]]
+        epochs = [(epoch, metrics | {"elapsed_s": elapsed}, best) for epoch, metrics, best in result["epochs"]]
+        more = {"elapsed_s": elapsed, "epochs": epochs, "training_iteration": result["epoch"]}
         flat: dict[str, Any] = flatten_dict({**result, **more, "done": result["ended"]})
         return flat
 
@@ -177,7 +179,7 @@ def play(
         if not running:
             return
         now, count, training = heapq.heappop(running)
-        result = training.pull()
+        result = training.report()
         verdict: Verdict = "ended" if result["ended"] else "goes on"
         if verdict == "goes on" and not rule(training.number, result):
             verdict = "stopped"

@@ -16,7 +16,7 @@ import pytest
 from search import journal, outcome, program, study, tables
 from search.config import StudyConfig
 from search.journal import Trial
-from search.sampler import METRICS, OptunaSearcher
+from search.sampler import OptunaSearcher
 from search.scheduler import Rungs
 from search.study import Study
 from search.worker import Order, Training
@@ -177,12 +177,11 @@ def play(made: Study) -> list[Trial]:
 def train(searcher: OptunaSearcher, rungs: Rungs, name: str, asked: dict[str, Any]) -> None:
     training = Training(Order(**asked["order"]))
     while True:
-        result = training.pull()
-        flat = {**result, **{f"{METRICS}{key}": value for key, value in result["metrics"].items()}}
+        result = training.advance(asked["rungs"], seconds=0)
         if result["ended"] or not rungs.goes_on(asked["number"], result["epoch"], result["value"]):
-            searcher.on_trial_complete(name, flat)
+            searcher.on_trial_complete(name, result)
             break
-        searcher.on_trial_result(name, flat)
+        searcher.on_trial_result(name, result)
     training.close()
 
 

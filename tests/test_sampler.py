@@ -35,8 +35,8 @@ def create(folder: Path, name: str, **change: Any) -> Study:
 
 def result(epoch: int, raw: float, best: float | None, **more: Any) -> dict[str, Any]:
     value = best if math.isfinite(raw) else math.nan
-    plain = {"epoch": epoch, "metrics/loss": raw, "metrics/acc": 0.5, "best": best, "value": value, "elapsed_s": epoch}
-    return {**plain, "ended": False, **more}
+    epochs = [(epoch, {"loss": raw, "acc": 0.5, "elapsed_s": epoch}, best)]
+    return {"epoch": epoch, "epochs": epochs, "best": best, "value": value, "ended": False, **more}
 
 
 def play(searcher: OptunaSearcher, name: str, results: list[dict[str, Any]], error: bool = False) -> None:

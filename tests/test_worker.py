@@ -67,6 +67,24 @@ def test_a_diverged_trial_keeps_its_best_finite_value() -> None:
     assert last["best"] == toy.loss(toy.Config(x=3.0), 3)
 
 
+def test_a_process_reports_at_rungs_at_the_end_and_once_in_a_while() -> None:
+    training = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0}))
+    steps = [training.advance([1, 3], seconds=60) for _ in range(3)]
+    assert [step["epoch"] for step in steps] == [1, 3, 9]
+    alone = pull_all(x=3.0)
+    epochs = [each for step in steps for each in step["epochs"]]
+    assert [(at, metrics["loss"], best) for at, metrics, best in epochs] == [
+        (pull["epoch"], pull["metrics"]["loss"], pull["best"]) for pull in alone
+    ]
+    often = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0}))
+    assert [len(often.advance(seconds=0)["epochs"]) for _ in range(9)] == [1] * 9
+
+
+def test_a_process_reports_a_failure_with_the_epochs_before_it() -> None:
+    step = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0, "fault": "raise"})).advance(seconds=60)
+    assert (step["epoch"], len(step["epochs"]), step["failure"]) == (1, 1, "RuntimeError: the toy broke")
+
+
 def write_workload(folder: Path, name: str, body: str) -> None:
     head = (
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n  epochs: int = 3; seed: int = 0\n"
