@@ -30,6 +30,7 @@ class Display:
         self._console, self._config, self._tally = console, config, tally
         self._began = time.monotonic()
         self._seen = tally.events
+        self._live: Live | None = None
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -38,8 +39,15 @@ class Display:
         if not self._console.is_terminal:
             yield
             return
-        with Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True):
+        live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True)
+        self._live = live
+        with live:
             yield
+
+    def end(self) -> None:
+        """Take the live display away, before its time."""
+        if self._live:
+            self._live.stop()
 
     def look(self) -> None:
         """Print what is new since the last look: every ended trial, or on a terminal only a failure."""

@@ -20,13 +20,14 @@ import optuna
 from rich.console import Console
 
 from search import cluster, journal, outcome, program, summary, tables
-from search.cluster import Share
 from search.outcome import Candidate, Outcome
 from search.session import Session
 from search.study import FINISHED, RETRAINING, Study
 from search.tasks import Tasks
 from search.workload import Workload, load
 
+LOG = "retraining"
+"""Of what the workload prints: logs/retraining.log."""
 Report = Callable[[str], None]
 
 
@@ -71,7 +72,7 @@ def _told(jobs: list[Job]) -> list[list[Any]]:
     return [[job.candidate, job.values] for job in jobs]
 
 
-def retrain(study: Study, workload: Workload, share: Share, report: Report) -> Outcome | None:
+def retrain(study: Study, workload: Workload, tasks: Tasks, report: Report) -> Outcome | None:
     """Train every run on the running Ray, judge, write best/ and best.yaml; `report` takes a line a run.
 
     Returns None where no trial of the search can be a finalist.
@@ -84,7 +85,6 @@ def retrain(study: Study, workload: Workload, share: Share, report: Report) -> O
     for job, trial in zip(jobs, trials, strict=True):
         trial.note("candidate", job.candidate)
         trial.note("config", job.values)
-    tasks = Tasks(study, share, "retraining")
     models: dict[int, Any] = {}
     for at, record, model in tasks.train([job.values for job in jobs]):
         record.write(trials[at])
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _again(session: Session, workload: Workload, console: Console) -> int:
     with session.working():
-        found = retrain(session.study, workload, session.share, console.print)
+        found = retrain(session.study, workload, Tasks(session.study, session.share, LOG), console.print)
     best = session.study.folder / "best.yaml"
     return summary.show(console, session.study, found, workload.is_program, best)
 

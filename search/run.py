@@ -7,14 +7,17 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from search import __version__, opening, plot, program, retrain, summary
+from search.outcome import Outcome
 from search.session import Session
+from search.tasks import ProcessLostError, Tasks
 from search.workload import Workload
 
 
@@ -44,16 +47,30 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     if not found:
         session.announce(ended)
         with session.working() as folder:
-            if ended < config.num_samples:
-                session.search(folder)
-            console.print("retraining the best with other seeds, and the defaults beside them")
-            found = retrain.retrain(made, loaded, session.share, lambda line: console.print(f"  {line}"))
+            found = _search(session, loaded, folder, console)
     made.write_tables()
     plot.draw(made)
     best = made.folder / "best.yaml"
     if config.best and found and found.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
     return summary.show(console, made, found, loaded.is_program, best)
+
+
+def _search(session: Session, loaded: Workload, folder: Path, console: Console) -> Outcome | None:
+    """Search, as far as that is left to do, and retrain: in the processes of the search, or else in new ones."""
+    found: list[Outcome | None] = []
+
+    def use(processes: list[Any], check: Callable[[], None]) -> None:
+        console.print("retraining the best with other seeds, and the defaults beside them")
+        tasks = Tasks(session.study, session.share, retrain.LOG, processes, check)
+        found.append(retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}")))
+
+    if sum(trial.ending != "running" for trial in session.study.trials()) < session.study.config.num_samples:
+        with suppress(ProcessLostError):
+            session.search(folder, use)
+    if not found:
+        use([], lambda: None)
+    return found[0]
 
 
 def _versions() -> str:

@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from search import journal, worker
 from search.study import Study
 from search.tally import Tally
+from search.worker import LENT
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +84,16 @@ class OptunaSearcher(Searcher):
     Trials that an earlier session left open come first: those of which all was recorded are closed, the others are
     trained again under their own number and config, as is a trial whose process died, up to max_failures times.
 
+    At the end it keeps so many processes as it is to `lend`, each in a trial of its own that trains nothing.
+
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
 
-    def __init__(self, study: Study, gpus: float) -> None:
+    def __init__(self, study: Study, gpus: float, lend: int = 0) -> None:
         super().__init__(metric="value", mode=study.config.mode)
+        self._to_lend = lend
+        self.lent: dict[str, Any] = {}
+        """The processes that have nothing more to search, by trial_id: pickled handles, None before it has come."""
         self._study = study
         self._gpus = gpus
         self._rungs = study.config.scheduler.rungs(study.epochs) if study.config.scheduler else []
@@ -120,6 +126,16 @@ class OptunaSearcher(Searcher):
         """Return whether there is no trial left to propose."""
         return not self._again and self._proposed >= self._study.config.num_samples
 
+    @property
+    def lends(self) -> bool:
+        """Return whether processes are kept at the end."""
+        return self._to_lend > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether every trial has ended."""
+        return self.is_done and not self._open
+
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's order, None where there may be one later, FINISHED where there will be none.
 
@@ -129,8 +145,11 @@ class OptunaSearcher(Searcher):
         if self.error:
             return None
         with self._keeping_errors():
+            if self.is_done and len(self.lent) < self._to_lend:
+                self.lent[trial_id] = None
+                return {"order": None, "number": -1}
             if self.is_done:
-                return None if self._open else Searcher.FINISHED
+                return None if self._open or self.lent else Searcher.FINISHED
             trial = self._open[trial_id] = self._next()
             self.tally.running += 1
             config = self._study.config
@@ -155,6 +174,9 @@ class OptunaSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record epochs after which the trial goes on."""
+        if trial_id in self.lent:
+            self.lent[trial_id] = result[LENT]
+            return
         self._heard[trial_id] = time.monotonic()
         if self.error:
             return
@@ -166,6 +188,10 @@ class OptunaSearcher(Searcher):
 
         A trial that Tune drops without a result stays open in the journal, for a later session.
         """
+        if trial_id in self.lent:
+            del self.lent[trial_id]
+            self._to_lend -= 1
+            return
         silence = time.monotonic() - self._heard.pop(trial_id, math.inf)
         if self.error:
             return

@@ -1,9 +1,10 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,6 +13,9 @@ from search.cluster import Node, Share
 from search.display import Display
 from search.interruption import Interruption
 from search.study import Study
+
+Use = Callable[[list[Any], Callable[[], None]], None]
+"""Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
 
 
 class Session:
@@ -51,12 +55,15 @@ class Session:
         trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {share.concurrent} at once"
         self._console.print(f"{doing}: {trials}, into {self.study.folder}")
 
-    def search(self, folder: Path) -> None:
-        """Search until there are as many trials as asked. Raises Interrupted; OSError where nothing can be written."""
+    def search(self, folder: Path, use: Use | None = None) -> None:
+        """Search until there are as many trials as asked, then `use` the processes.
+
+        Raises Interrupted; OSError where nothing can be written.
+        """
         from search import tuning  # imports Ray Tune, which takes seconds: not before a user's mistakes are out
         from search.sampler import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus)
+        searcher = OptunaSearcher(self.study, self.share.gpus, lend=self.share.concurrent if use else 0)
         display = Display(self._console, self.study.config, searcher.tally)
 
         def look() -> None:
@@ -66,8 +73,14 @@ class Session:
 
         if searcher.is_done:
             return
+
+        def use_processes(handles: list[Any]) -> None:
+            display.end()
+            assert use is not None
+            use(handles, self._interruption.check)
+
         with display.showing(), self._interruption.held():
-            tuning.run(self.study, self.share, searcher, folder, look)
+            tuning.run(self.study, self.share, folder, searcher, look, use_processes)
 
     def _secure(self) -> None:
         """Derive from the journal what can be had before its end; on a full disk do without."""

@@ -7,7 +7,8 @@ import dataclasses
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,13 +53,26 @@ class Record:
         return f"{self.ending}, best {metric} {'none' if self.best is None else format(self.best, '.5g')}"
 
 
+class ProcessLostError(Exception):
+    """One of the processes that were given is gone, and what it held with it."""
+
+
 class Tasks:
     """The functions below, in processes with a trial's share of the machine; what they print goes to logs/<name>.log.
 
-    A model travels pickled, as a reference: the driver never holds one.
+    The processes are those of a search, given as handles, or new ones. A model travels pickled, as a reference: the
+    driver never holds one. Every moment `check` is called; what it raises is raised here. ProcessLostError is raised where one of
+    the given processes dies.
     """
 
-    def __init__(self, study: Study, share: Share, name: str) -> None:
+    def __init__(
+        self,
+        study: Study,
+        share: Share,
+        name: str,
+        processes: Sequence[Any] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         import ray
 
         self.log = study.logs / f"{name}.log"
@@ -67,40 +81,63 @@ class Tasks:
         config = study.config
         self._order = worker.Order(config.workload, share.gpus, config.metric, config.mode, {}, config.epoch_timeout)
 
-    def _task(self, function: Callable[..., Any], **options: Any) -> Any:
-        return self._ray.remote(**self._resources, **options)(function)
+        self._processes, self._check = list(processes), check
+        self._busy: dict[Any, Any] = {}
+
+    def _start(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
+        """Start a function in a process that is free; return references to its results, the first ends with it."""
+        if not self._processes:
+            return self._ray.remote(**self._resources, num_returns=returns)(function).remote(*arguments)
+        while len(self._busy) == len(self._processes):
+            self._wait(list(self._busy))
+        process = next(each for each in self._processes if each not in self._busy.values())
+        call = process.__ray_call__.options(num_returns=returns)
+        started = call.remote(lambda actor, *arguments: function(*arguments), *arguments)
+        self._busy[started if returns == 1 else started[0]] = process
+        return started
+
+    def _wait(self, references: list[Any]) -> Any:
+        """Return the first of these that has ended."""
+        ended: list[Any] = []
+        while not ended:
+            ended, _ = self._ray.wait(references, timeout=0.2)
+            self._check()
+        self._busy.pop(ended[0], None)
+        return ended[0]
 
     def _ordered(self, values: dict[str, Any]) -> tuple[worker.Order, str]:
         return dataclasses.replace(self._order, values=values), str(self.log.absolute())
 
     def train(self, values: list[dict[str, Any]], *, keep: bool = True) -> Iterator[tuple[int, Record, Any]]:
         """Yield (index, record, model at its best epoch, where it is to be kept) of each config, as they end."""
-        task = self._task(_train, num_returns=2)
-        pending = {}
-        for at, each in enumerate(values):
-            record, model = task.remote(*self._ordered(each), keep)
-            pending[record] = (at, model)
-        while pending:
-            (ended,), _ = self._ray.wait(list(pending))
+        waiting = deque(enumerate(values))
+        pending: dict[Any, tuple[int, Any]] = {}
+        while waiting or pending:
+            while waiting and len(pending) < (len(self._processes) or len(values)):
+                at, each = waiting.popleft()
+                record, model = self._start(_train, *self._ordered(each), keep, returns=2)
+                pending[record] = (at, model)
+            ended = self._wait(list(pending))
             at, model = pending.pop(ended)
             yield at, self._get(ended, lambda why: Record("failed", failure=why)), model
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
         """Return the test metrics of each (model, config)."""
-        task = self._task(_test)
-        asked = [task.remote(*self._ordered(values), model) for model, values in work]
+        asked = [self._start(_test, *self._ordered(values), model) for model, values in work]
         return [self._get(each, lambda why: ({}, f"test: {why}")) for each in asked]
 
     def package(self, model: Any, values: dict[str, Any]) -> Files:
         """Return the files that the workload makes of a model."""
-        return self._get(self._task(_package).remote(*self._ordered(values), model), lambda why: ({}, [f"save: {why}"]))
+        return self._get(self._start(_package, *self._ordered(values), model), lambda why: ({}, [f"save: {why}"]))
 
     def _get(self, reference: Any, lost: Callable[[str], T]) -> T:
         """Return a task's result, or what stands for it where its process was lost."""
         try:
-            found: T = self._ray.get(reference)
+            found: T = self._ray.get(self._wait([reference]))
             return found
         except self._ray.exceptions.RayError as error:
+            if self._processes:
+                raise ProcessLostError from error
             return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))
 
 

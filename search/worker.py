@@ -19,6 +19,8 @@ from search import journal, residue
 from search.residue import Surroundings
 from search.workload import Workload, load, suggestion
 
+LENT = "process"
+"""In a result: a handle, pickled, to a process that waits for other work."""
 SILENT_FOR = 0.2
 """Seconds that a process trains before it reports, where there is nothing to decide: a report costs milliseconds."""
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"

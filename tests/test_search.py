@@ -163,7 +163,7 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
 
     node = cluster.Node(cluster.count_cpus(), 1)
     with cluster.Ray(None, node, made.logs / "ray.log").running() as folder:
-        tuning.run(made, Share(0.25, 0.25, 5), searcher, folder, look)
+        tuning.run(made, Share(0.25, 0.25, 5), folder, searcher, look, lambda processes: None)
     assert seen == [(4, 0.0)]
     assert {note.read_text(encoding="utf-8") for note in notes.glob("*.running")} == {"0"}
     assert [trial.ending for trial in made.trials()] == ["complete"] * 5
