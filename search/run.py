@@ -14,9 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
-from search import __version__, opening, plot, program, retrain, summary
+from search import __version__, opening, program, retrain, summary
 from search.outcome import Outcome
 from search.session import Session
+from search.study import Study
 from search.tasks import ProcessLostError, Tasks
 from search.workload import Workload
 
@@ -48,8 +49,7 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
         session.announce(ended)
         with session.working() as folder:
             found = _search(session, loaded, folder, console)
-    made.write_tables()
-    plot.draw(made)
+    _draw(made)
     best = made.folder / "best.yaml"
     if config.best and found and found.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
@@ -71,6 +71,14 @@ def _search(session: Session, loaded: Workload, folder: Path, console: Console) 
     if not found:
         use([], lambda: None)
     return found[0]
+
+
+def _draw(made: Study) -> None:
+    """Derive the tables and the pictures from the journal."""
+    from search import plot  # imports matplotlib and seaborn: not while a trial could be trained
+
+    made.write_tables()
+    plot.draw(made)
 
 
 def _versions() -> str:

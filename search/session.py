@@ -1,6 +1,8 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
+import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +36,8 @@ class Session:
         Raises SystemExit: 128 + its number after a signal, 1 where the disk is full or the like.
         """
         try:
+            # Tune takes a second to import, Ray two to start: the one while waiting for the other.
+            threading.Thread(target=importlib.import_module, args=("search.tuning",)).start()
             with self._interruption.listening(), self._ray.running() as folder:
                 self._interruption.listen()
                 yield folder
@@ -60,7 +64,7 @@ class Session:
 
         Raises Interrupted; OSError where nothing can be written.
         """
-        from search import tuning  # imports Ray Tune, which takes seconds: not before a user's mistakes are out
+        from search import tuning  # imports Ray Tune: not before a user's mistakes are out
         from search.sampler import OptunaSearcher
 
         searcher = OptunaSearcher(self.study, self.share.gpus, lend=self.share.concurrent if use else 0)

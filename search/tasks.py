@@ -61,8 +61,8 @@ class Tasks:
     """The functions below, in processes with a trial's share of the machine; what they print goes to logs/<name>.log.
 
     The processes are those of a search, given as handles, or new ones. A model travels pickled, as a reference: the
-    driver never holds one. Every moment `check` is called; what it raises is raised here. ProcessLostError is raised where one of
-    the given processes dies.
+    driver never holds one. Every moment `check` is called; what it raises is raised here.
+    ProcessLostError is raised where one of the given processes dies.
     """
 
     def __init__(
