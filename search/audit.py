@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import matplotlib.style
 import pandas as pd
-import seaborn as sns
 from rich.console import Console
 from rich.table import Table
 
 from search import cluster, hindsight, journal, program, provenance
+from search.axes import STYLE
 from search.cluster import Share
 from search.session import Session
 from search.study import AUDIT, Study, write
@@ -60,7 +61,7 @@ def show(console: Console, study: Study) -> int:
     file, picture = study.folder / "audit.csv", study.folder / "plots" / "audit.png"
     picture.parent.mkdir(exist_ok=True)
     write(file, table.to_csv(index=False))
-    with sns.axes_style("whitegrid"):
+    with matplotlib.style.context(STYLE):
         hindsight.draw(study, table).savefig(picture, dpi=120)
     _order(console, study, table)
     _runs(console, study, found)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import matplotlib.style
 import optuna
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search import journal, outcome, program
-from search.axes import plain, position, scale_metric, scale_parameter
+from search.axes import STYLE, plain, position, scale_metric, scale_parameter
 from search.study import Study, direction, load
 
 COLOURS = {
@@ -48,7 +48,7 @@ def draw(study: Study) -> list[Path]:
     (study.folder / "plots").mkdir(exist_ok=True)
     for name, picture in pictures.items():
         path = study.folder / "plots" / f"{name}.png"
-        with sns.axes_style("whitegrid"):
+        with matplotlib.style.context(STYLE):
             picture(study, trials).savefig(path, dpi=120)
         paths.append(path)
     return paths

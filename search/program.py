@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import optuna
 from rich.console import Console
@@ -51,6 +52,15 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
         except OSError as error:
             print(f"error: {_one_line(error)}", file=sys.stderr)
             return 1
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code: taking its libraries down object by object takes half a second."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _one_line(error: Exception) -> str:

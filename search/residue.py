@@ -12,6 +12,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,7 @@ class Surroundings:
         self._folder = Path.cwd()
         self._environment = dict(os.environ)
         self._path = list(sys.path)
-        self._settings = [(setting, get()) for get, setting in _torch_settings()]
+        self._settings = [(get, setting, get()) for get, setting in _torch_settings()]
         self._plain = {name: _plain_values(module) for name, module in self._modules()}
 
     def _modules(self) -> list[tuple[str, ModuleType]]:
@@ -46,12 +47,14 @@ class Surroundings:
         os.environ.update(self._environment)
         os.chdir(self._folder)
         sys.path[:] = self._path
-        for setting, value in self._settings:
-            setting(value)
+        for get, setting, value in self._settings:
+            if get() != value:  # torch's setters import half of torch
+                setting(value)
         for name, module in self._modules():
             for key, value in self._plain.get(name, {}).items():
                 _put_back(module, key, value)
         gc.collect()
+        _keep_what_a_first_trial_made()
         torch = sys.modules.get("torch")
         if torch and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -60,6 +63,12 @@ class Surroundings:
 def keep() -> None:
     """Keep what there is for the life of the process: the collections between trials need not look at it."""
     gc.collect()
+    gc.freeze()
+
+
+@cache
+def _keep_what_a_first_trial_made() -> None:
+    """Keep what the first trial has imported and loaded: it is looked at no more after each of the next."""
     gc.freeze()
 
 

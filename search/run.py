@@ -5,7 +5,6 @@ python -m search.run --num-samples 32 --gpus-per-trial 0.25
 
 import platform
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
@@ -88,4 +87,4 @@ def _versions() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.leave(main())

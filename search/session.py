@@ -20,6 +20,18 @@ Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
 
 
+def _import_what_takes_long() -> None:
+    """Import Tune and what draws, which take half a second each, while Ray takes two to start."""
+    for name in (
+        "ray.tune",
+        "optuna.importance",
+        "matplotlib.figure",
+        "matplotlib.style",
+        "matplotlib.backends.backend_agg",
+    ):
+        importlib.import_module(name)
+
+
 class Session:
     """A study, each trial's share of the machine, and the command that goes on where a session was ended early."""
 
@@ -36,8 +48,7 @@ class Session:
         Raises SystemExit: 128 + its number after a signal, 1 where the disk is full or the like.
         """
         try:
-            # Tune takes a second to import, Ray two to start: the one while waiting for the other.
-            threading.Thread(target=importlib.import_module, args=("search.tuning",)).start()
+            threading.Thread(target=_import_what_takes_long).start()
             with self._interruption.listening(), self._ray.running() as folder:
                 self._interruption.listen()
                 yield folder

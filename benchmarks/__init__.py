@@ -1,0 +1,1 @@
+"""What the same search takes elsewhere: python -m benchmarks.run, or make bench."""
