@@ -3,12 +3,13 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help search test check clean
+.PHONY: help search test check bench clean
 
 help:
 	@echo "make search   set up, then search, retrain and draw: the README's first command"
 	@echo "make test     set up, then run the tests"
 	@echo "make check    set up, then ruff and mypy --strict"
+	@echo "make bench    set up, then time the same search done by us and by others: an hour"
 	@echo "make clean    remove what make made; results/ stays"
 
 search: $(READY)
@@ -20,12 +21,16 @@ test: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict heart search tests
+	$(BIN)/mypy --strict heart search tests benchmarks
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $(READY)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

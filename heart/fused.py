@@ -50,7 +50,11 @@ class Fused:
         """Train on the points in this order [n]; return train_loss, val_loss and val_accuracy."""
         rates = np.float32(lr), self._momentum
         train_loss = train(*self._train, order.numpy(), self._weights, self._velocities, *rates, self._batch_size)
-        return train_loss, *validate(*self._validation, self._weights)
+        return train_loss, *self.validate()
+
+    def validate(self) -> tuple[float, float]:
+        """Return val_loss and val_accuracy."""
+        return validate(*self._validation, self._weights)
 
 
 def _columns(data: PointDataset) -> tuple[Array, Array]:

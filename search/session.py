@@ -1,6 +1,5 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
-import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,14 +21,7 @@ Use = Callable[[list[Any], Callable[[], None]], None]
 
 def _import_what_takes_long() -> None:
     """Import Tune and what draws, which take half a second each, while Ray takes two to start."""
-    for name in (
-        "ray.tune",
-        "optuna.importance",
-        "matplotlib.figure",
-        "matplotlib.style",
-        "matplotlib.backends.backend_agg",
-    ):
-        importlib.import_module(name)
+    import ray.tune  # noqa: F401
 
 
 class Session:

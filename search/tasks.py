@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import tempfile
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class Tasks:
 
     The processes are those of a search, given as handles, or new ones. A model travels pickled, as a reference: the
     driver never holds one. Every moment `check` is called; what it raises is raised here.
-    ProcessLostError is raised where one of the given processes dies.
+    ProcessLostError is raised where the last of the given processes dies, or one with a model.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Tasks:
 
         self._processes, self._check = list(processes), check
         self._busy: dict[Any, Any] = {}
+        self._ran: dict[Any, Any] = {}
 
     def _start(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
         """Start a function in a process that is free; return references to its results, the first ends with it."""
@@ -93,7 +94,8 @@ class Tasks:
         process = next(each for each in self._processes if each not in self._busy.values())
         call = process.__ray_call__.options(num_returns=returns)
         started = call.remote(lambda actor, *arguments: function(*arguments), *arguments)
-        self._busy[started if returns == 1 else started[0]] = process
+        reference = started if returns == 1 else started[0]
+        self._busy[reference] = self._ran[reference] = process
         return started
 
     def _wait(self, references: list[Any]) -> Any:
@@ -112,14 +114,32 @@ class Tasks:
         """Yield (index, record, model at its best epoch, where it is to be kept) of each config, as they end."""
         waiting = deque(enumerate(values))
         pending: dict[Any, tuple[int, Any]] = {}
+        tried: Counter[int] = Counter()
         while waiting or pending:
             while waiting and len(pending) < (len(self._processes) or len(values)):
                 at, each = waiting.popleft()
+                tried[at] += 1
                 record, model = self._start(_train, *self._ordered(each), keep, returns=2)
                 pending[record] = (at, model)
             ended = self._wait(list(pending))
             at, model = pending.pop(ended)
-            yield at, self._get(ended, lambda why: Record("failed", failure=why)), model
+            if tried[at] == 1 and self._is_gone_with(ended):
+                waiting.appendleft((at, values[at]))
+            else:
+                yield at, self._get(ended, lambda why: Record("failed", failure=why)), model
+
+    def _is_gone_with(self, reference: Any) -> bool:
+        """Return whether one of the given processes died in a call; it is then done without."""
+        process = self._ran.get(reference)
+        try:
+            if process is not None:
+                self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            self._processes.remove(process)
+            if not self._processes:
+                raise ProcessLostError from error
+            return True
+        return False
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
         """Return the test metrics of each (model, config)."""
@@ -136,7 +156,7 @@ class Tasks:
             found: T = self._ray.get(self._wait([reference]))
             return found
         except self._ray.exceptions.RayError as error:
-            if self._processes:
+            if reference in self._ran and isinstance(error, self._ray.exceptions.RayActorError):
                 raise ProcessLostError from error
             return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))
 

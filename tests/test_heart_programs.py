@@ -53,7 +53,9 @@ def test_a_run_leaves_the_complete_folder(trained: tuple[Path, subprocess.Comple
 
 def test_flags_win_over_the_file_wherever_they_stand(trained: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, config = load(trained[0] / "model.pt")
-    assert config == Config(lr=0.2, hidden1=9, hidden2=7, points=3000, epochs=12, seed=4, device=config.device)
+    assert config == Config(
+        lr=0.2, hidden1=9, hidden2=7, points=3000, epochs=12, seed=4, device=config.device, engine=config.engine
+    )
     assert build(read(trained[0] / "config.yaml")) == config
 
 

@@ -1,0 +1,190 @@
+"""Time the same search done by us and by what people use instead: whole processes, one after the other, in turn.
+
+python -m benchmarks.run --trials 32 256 --repeats 3
+
+Prints medians and ratios, and writes runs.csv, table.md and time.png into results/benchmark-<time>/.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import pandas as pd
+import psutil
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from search import provenance
+from search.axes import STYLE
+
+ROOT = Path(__file__).parent.parent
+OURS = "ours"
+Row = dict[str, Any]
+
+
+def ours(folder: Path, trials: int, seed: int) -> list[str]:
+    """Return our own command."""
+    where = ["--output", str(folder), "--name", OURS]
+    search = ["--config", str(ROOT / "benchmarks" / "search.yaml"), "--num-samples", str(trials), "--seed", str(seed)]
+    return ["search.run", *search, *where]
+
+
+def rival(module: str, engine: str = "torch") -> Callable[[Path, int, int], list[str]]:
+    """Return what makes the command of a rival."""
+    return lambda folder, trials, seed: [
+        *(f"benchmarks.{module}", "--trials", str(trials), "--seed", str(seed), "--engine", engine),
+        *("--output", str(folder / "found.json")),
+    ]
+
+
+ARMS = {
+    OURS: ours,
+    "plain Optuna": rival("plain_optuna"),
+    "plain Optuna, our engine": rival("plain_optuna", "fused"),
+    "expert Ray Tune": rival("expert_ray"),
+    "tutorial Ray Tune": rival("tutorial_ray"),
+}
+
+
+def measure(arm: str, trials: int, seed: int) -> Row:
+    """Run one process to its end; return seconds, MB at their peaks, and what it found."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", *ARMS[arm](folder, trials, seed)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        row: Row = {
+            "arm": arm,
+            "trials": trials,
+            "seed": seed,
+            "first_epoch_s": None,
+            "driver_mb": 0.0,
+            "workers_mb": 0.0,
+        }
+        with (folder / "log").open("wb") as log:
+            begin = time.perf_counter()
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+            while process.poll() is None:
+                _look(row, process.pid, folder, time.perf_counter() - begin)
+                time.sleep(0.05)
+            row["seconds"] = time.perf_counter() - begin
+        if process.returncode:
+            raise SystemExit(f"{arm} failed:\n{(folder / 'log').read_text(encoding='utf-8')[-3000:]}")
+        return row | (_found_by_us(folder) if arm == OURS else json.loads((folder / "found.json").read_text()))
+
+
+def _look(row: Row, pid: int, folder: Path, elapsed: float) -> None:
+    """Take in the memory of a process and of its workers, and whether a first epoch is in the journal."""
+    journal = folder / OURS / "journal.log"
+    if row["first_epoch_s"] is None and journal.exists() and b'"epoch 1"' in journal.read_bytes():
+        row["first_epoch_s"] = elapsed
+    try:
+        driver = psutil.Process(pid)
+        row["driver_mb"] = max(row["driver_mb"], driver.memory_info().rss / 1e6)
+        workers = [each for each in driver.children(recursive=True) if each.name().startswith("ray::")]
+        row["workers_mb"] = max(row["workers_mb"], sum(each.memory_info().rss / 1e6 for each in workers))
+    except psutil.Error:
+        return
+
+
+def _found_by_us(folder: Path) -> Row:
+    metrics = json.loads((folder / OURS / "best" / "metrics.json").read_text(encoding="utf-8"))
+    trained = pd.read_csv(folder / OURS / "trials.csv")["epochs"].sum()
+    scores = metrics["over_seeds"]
+    return {"epochs": int(trained), "val_loss": scores["val_loss"][0], "test_loss": scores["test_loss"][0]}
+
+
+def table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each number of trials and arm: medians, and our time over the arm's."""
+    found = runs.groupby(["trials", "arm"], sort=False).median(numeric_only=True).reset_index()
+    mine = found[found["arm"] == OURS].set_index("trials")["seconds"]
+    found["ours / it"] = found["trials"].map(mine) / found["seconds"]
+    found["runs"] = runs.groupby(["trials", "arm"], sort=False).size().to_numpy()
+    found["epochs a trial"] = found["epochs"] / found["trials"]
+    columns = [
+        "trials",
+        "arm",
+        "runs",
+        "seconds",
+        "ours / it",
+        "first_epoch_s",
+        "epochs a trial",
+        "val_loss",
+        "test_loss",
+    ]
+    return found[[*columns, "driver_mb", "workers_mb"]]
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """Return the table as Markdown."""
+    formats = {"seconds": ".1f", "ours / it": ".2f", "first_epoch_s": ".1f", "epochs a trial": ".1f"}
+    formats |= {"val_loss": ".5f", "test_loss": ".5f", "driver_mb": ".0f", "workers_mb": ".0f"}
+    lines = ["| " + " | ".join(found.columns) + " |", "|---" * len(found.columns) + "|"]
+    for row in found.to_dict("records"):
+        cells = ["" if value != value else format(value, formats.get(str(name), "")) for name, value in row.items()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(found: pd.DataFrame) -> Figure:
+    """Draw seconds against trials."""
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    for arm, part in found.groupby("arm", sort=False):
+        width, colour = (2.5, "#d1173a") if arm == OURS else (1.3, None)
+        axes.plot(part["trials"], part["seconds"], marker="o", label=arm, linewidth=width, color=colour)
+    axes.set(xscale="log", yscale="log", xlabel="trials", ylabel="seconds, whole process")
+    axes.set_title("The same search: from the command to the retrained winner")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xticks(sorted(found["trials"].unique()), minor=False)
+    axes.legend()
+    return figure
+
+
+def machine() -> str:
+    """Return what this ran on, as a line."""
+    told = provenance.describe()
+    return ", ".join(f"{name} {value}" for name, value in told["machine"].items()) if "machine" in told else str(told)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.run", description="Time the same search, done by us and others."
+    )
+    parser.add_argument("--trials", type=int, nargs="+", default=[32, 256], metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, each with a seed of its own")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / f"benchmark-{time.strftime('%Y%m%d-%H%M%S')}")
+    asked = parser.parse_args()
+    asked.output.mkdir(parents=True)
+    print(machine())
+    rows: list[Row] = []
+    for trials in asked.trials:
+        for seed in range(asked.repeats):
+            for arm in asked.arms:
+                rows.append(measure(arm, trials, seed))
+                print(
+                    f"{trials} trials, seed {seed}, {arm}: {rows[-1]['seconds']:.1f} s, {rows[-1]['epochs']} epochs",
+                    flush=True,
+                )
+                runs = pd.DataFrame(rows).drop(columns="values", errors="ignore")
+                runs.to_csv(asked.output / "runs.csv", index=False)
+    found = table(runs)
+    text = markdown(found)
+    (asked.output / "table.md").write_text(f"{machine()}\n\n{text}", encoding="utf-8")
+    with matplotlib.style.context(STYLE):
+        picture(found).savefig(asked.output / "time.png", dpi=120)
+    print(f"\n{text}\nwritten to {asked.output}")
+
+
+if __name__ == "__main__":
+    main()
