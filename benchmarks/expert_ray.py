@@ -76,7 +76,7 @@ def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]
     results = tuner.fit()
     values = dict(results.get_best_result().config or {})
     del values["seed"], values["engine"]
-    return values, int(results.get_dataframe()["training_iteration"].sum())
+    return values, sum((results[at].metrics or {})["training_iteration"] for at in range(len(results)))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]
     )
     results = tuner.fit()
     values = results.get_best_result("val_loss", "min").config or {}
-    return values, int(results.get_dataframe()["training_iteration"].sum())
+    return values, sum((results[at].metrics or {})["training_iteration"] for at in range(len(results)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""The processes of a search are used again for its retraining. Real searches on a real Ray."""
+
+from pathlib import Path
+from typing import Any
+
+from search import study
+from tests.programs import X, search
+
+WORKLOAD = """
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    epochs: int = 3
+    seed: int = 0
+    dies: bool = False
+
+def train(config):
+    print("process", os.getpid())
+    note = Path("died")
+    if config.dies and config.seed == 1 and not note.exists():
+        note.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    for epoch in range(config.epochs):
+        yield {"loss": config.x**2 + config.seed + 1 / (epoch + 1)}, config.x
+
+def test(model, config):
+    print("process", os.getpid())
+    return {"test_loss": model**2}
+"""
+CONFIG: dict[str, Any] = {"workload": "lends", "metric": "loss", "space": {"x": X}, "num_samples": 6, "finalists": 2}
+
+
+def processes(paths: list[Path]) -> set[str]:
+    """Return the ids that a workload printed."""
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line for line in lines if line.startswith("process")}
+
+
+def test_the_best_are_retrained_and_tested_in_the_processes_of_the_search(tmp_path: Path) -> None:
+    (tmp_path / "lends.py").write_text(WORKLOAD, encoding="utf-8")
+    done = search(tmp_path, CONFIG)
+    assert (done.returncode, done.stderr) == (0, "")
+    logs = tmp_path / "results" / "s" / "logs"
+    searched = processes(list(logs.glob("trial-*.log")))
+    assert searched
+    assert processes([logs / "retraining.log"]) <= searched
+
+
+def test_a_process_that_dies_in_the_retraining_costs_its_run_a_second_try(tmp_path: Path) -> None:
+    (tmp_path / "lends.py").write_text(WORKLOAD, encoding="utf-8")
+    done = search(tmp_path, {**CONFIG, "fixed": {"dies": True}})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "died").exists()
+    (*_, retraining) = study.load(tmp_path / "results" / "s").others("retraining")
+    assert {trial.state.name for trial in retraining.trials} == {"COMPLETE"}
+    assert len(retraining.trials) == 9
