@@ -132,6 +132,11 @@ class OptunaSearcher(Searcher):
         return self._to_lend > 0
 
     @property
+    def wants_back(self) -> bool:
+        """Return whether what was lent is needed: a trial has lost its process, and maybe its node."""
+        return bool(self._again)
+
+    @property
     def is_over(self) -> bool:
         """Return whether every trial has ended."""
         return self.is_done and not self._open
@@ -147,7 +152,7 @@ class OptunaSearcher(Searcher):
         with self._keeping_errors():
             if self.is_done and len(self.lent) < self._to_lend:
                 self.lent[trial_id] = None
-                return {"order": None, "number": -1}
+                return {"order": None, "number": None}
             if self.is_done:
                 return None if self._open or self.lent else Searcher.FINISHED
             trial = self._open[trial_id] = self._next()
@@ -190,7 +195,7 @@ class OptunaSearcher(Searcher):
         """
         if trial_id in self.lent:
             del self.lent[trial_id]
-            self._to_lend -= 1
+            self._to_lend -= error
             return
         silence = time.monotonic() - self._heard.pop(trial_id, math.inf)
         if self.error:

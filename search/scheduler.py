@@ -10,6 +10,7 @@ best epoch so far, not by the one that falls on the rung.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -52,13 +53,19 @@ class Rungs:
 
 
 class Scheduler(FIFOScheduler):
-    """Asks the rungs at every result that Tune has; starts trials in the order of their proposals."""
+    """Asks the rungs at every result that Tune has; starts trials in the order of their proposals.
 
-    def __init__(self, rungs: Rungs) -> None:
+    A trial without a number only lends its process, until `wants_back` says otherwise.
+    """
+
+    def __init__(self, rungs: Rungs, wants_back: Callable[[], bool] = lambda: False) -> None:
         FIFOScheduler.__init__(self)
-        self._rungs = rungs
+        self._rungs, self._wants_back = rungs, wants_back
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Return CONTINUE or STOP for an epoch that did not end its trial by itself."""
-        goes_on = self._rungs.goes_on(trial.config["number"], result["epoch"], result["value"])
+        if trial.config["number"] is None:
+            goes_on = not self._wants_back()
+        else:
+            goes_on = self._rungs.goes_on(trial.config["number"], result["epoch"], result["value"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP

@@ -90,7 +90,7 @@ def run(
         tune.with_resources(WorkloadTrainable, resources),
         tune_config=TuneConfig(
             search_alg=searcher,
-            scheduler=Scheduler(rungs),
+            scheduler=Scheduler(rungs, lambda: searcher.wants_back),
             num_samples=-1,  # the searcher says when there are enough: a trial may be trained again
             max_concurrent_trials=share.concurrent,  # without it a model-based searcher brings trials up one by one
             reuse_actors=True,

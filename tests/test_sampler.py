@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -11,7 +12,9 @@ from optuna.trial import TrialState
 from search import journal, study, tables
 from search.config import StudyConfig
 from search.sampler import OptunaSearcher
+from search.scheduler import Rungs, Scheduler
 from search.study import Study
+from search.worker import LENT
 from search.workload import load
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
@@ -207,3 +210,30 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.log").write_text("{}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="must be the journal of a search"):
         study.load(tmp_path)
+
+
+def test_a_process_that_was_lent_is_taken_back_where_a_trial_has_lost_its_own(tmp_path: Path) -> None:
+    searcher = OptunaSearcher(create(tmp_path, "s", num_samples=2), 0, lend=2)
+    scheduler = Scheduler(Rungs(None, 9, "min"), lambda: searcher.wants_back)
+
+    def said(name: str) -> str:
+        lent: Any = SimpleNamespace(trial_id=name, config={"number": None})
+        result = {LENT: b"handle", "epoch": 0, "value": 0.0}
+        searcher.on_trial_result(name, result)
+        return scheduler.on_trial_result(None, lent, result)
+
+    first, second = searcher.suggest("a"), searcher.suggest("b")
+    searcher.on_trial_complete("a", result(9, 1.0, 1.0, ended=True))
+    assert searcher.suggest("c")["order"] is None
+    assert said("c") == "CONTINUE"
+    searcher.on_trial_complete("b", None, error=True)
+    assert said("c") == "STOP"
+    searcher.on_trial_complete("c", {})
+    again = searcher.suggest("d")
+    assert (again["number"], again["order"]) == (second["number"], second["order"])
+    searcher.on_trial_complete("d", result(9, 1.0, 1.0, ended=True))
+    assert [searcher.suggest(name)["order"] for name in "ef"] == [None, None]
+    assert [said(name) for name in "ef"] == ["CONTINUE", "CONTINUE"]
+    assert list(searcher.lent.values()) == [b"handle", b"handle"]
+    assert searcher.is_over
+    assert first["number"] == 0
