@@ -139,6 +139,8 @@ class Tasks:
             if not self._processes:
                 raise ProcessLostError from error
             return True
+        except self._ray.exceptions.RayError:
+            return False  # the call has failed; the process is there
         return False
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:

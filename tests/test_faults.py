@@ -50,7 +50,8 @@ def test_a_process_that_dies_once_costs_one_retry_under_the_trials_own_number(tm
     assert [(trial.ending, len(trial.epochs)) for trial in trials] == [("complete", 9)] * 12
     assert [trial.attributes.get("lost") for trial in trials] == [1 if trial in died else None for trial in trials]
     for trial in died:
-        assert f"trial {trial.number} lost its process after epoch 0; it will be trained again" in done.stdout
+        told = rf"trial {trial.number} lost its process after epoch [012]; it will be trained again"  # as it had said
+        assert re.search(told, done.stdout)
 
 
 def test_a_trial_whose_process_dies_each_time_fails_after_max_failures_retries(tmp_path: Path) -> None:
