@@ -74,7 +74,7 @@ def _search(session: Session, loaded: Workload, folder: Path, console: Console) 
 
 def _draw(made: Study) -> None:
     """Derive the tables and the pictures from the journal."""
-    from search import plot  # imports matplotlib and seaborn: not while a trial could be trained
+    from search import plot  # imports matplotlib: not while a trial could be trained
 
     made.write_tables()
     plot.draw(made)

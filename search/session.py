@@ -21,6 +21,9 @@ Use = Callable[[list[Any], Callable[[], None]], None]
 
 def _import_what_takes_long() -> None:
     """Import Tune and what draws, which take half a second each, while Ray takes two to start."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.style  # noqa: F401
+    import optuna.importance  # noqa: F401
     import ray.tune  # noqa: F401
 
 

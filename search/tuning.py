@@ -38,7 +38,7 @@ class Watcher(Callback):
 
 
 class Loan:
-    """The processes of a search, which outlive it by what is done with them: starting new ones takes seconds."""
+    """The processes of a search, for what is to be done after it: starting new ones takes seconds."""
 
     PATIENCE = 5.0
     """Seconds to wait for all of them, from when the last trial has ended."""
@@ -58,7 +58,8 @@ class Loan:
         if len(lent) == self._processes or time.monotonic() - self._over_at > self.PATIENCE:
             self.is_used = True
             try:
-                self._use([cloudpickle.loads(handle) for handle in lent])
+                if lent:
+                    self._use([cloudpickle.loads(handle) for handle in lent])
             except BaseException as error:  # for `run` to raise: Tune would make another of it
                 self.error = error
             raise LoanOverError

@@ -17,12 +17,12 @@ class Config:
     x: float = 0.0
     epochs: int = 3
     seed: int = 0
-    dies: bool = False
+    dies: str = ""
 
 def train(config):
     print("process", os.getpid())
     note = Path("died")
-    if config.dies and config.seed == 1 and not note.exists():
+    if config.seed == 1 and (config.dies == "always" or (config.dies == "once" and not note.exists())):
         note.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     for epoch in range(config.epochs):
@@ -53,9 +53,20 @@ def test_the_best_are_retrained_and_tested_in_the_processes_of_the_search(tmp_pa
 
 def test_a_process_that_dies_in_the_retraining_costs_its_run_a_second_try(tmp_path: Path) -> None:
     (tmp_path / "lends.py").write_text(WORKLOAD, encoding="utf-8")
-    done = search(tmp_path, {**CONFIG, "fixed": {"dies": True}})
+    done = search(tmp_path, {**CONFIG, "fixed": {"dies": "once"}})
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "died").exists()
     (*_, retraining) = study.load(tmp_path / "results" / "s").others("retraining")
     assert {trial.state.name for trial in retraining.trials} == {"COMPLETE"}
     assert len(retraining.trials) == 9
+
+
+def test_where_all_processes_die_in_the_retraining_new_ones_are_started(tmp_path: Path) -> None:
+    (tmp_path / "lends.py").write_text(WORKLOAD, encoding="utf-8")
+    done = search(tmp_path, {**CONFIG, "fixed": {"dies": "always"}})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "no winner" in done.stdout
+    first, second = study.load(tmp_path / "results" / "s").others("retraining")
+    assert "finished" not in first.user_attrs
+    assert "finished" in second.user_attrs
+    assert [trial.state.name for trial in second.trials] == ["FAIL", "COMPLETE", "COMPLETE"] * 3
