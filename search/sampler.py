@@ -133,8 +133,8 @@ class OptunaSearcher(Searcher):
 
     @property
     def wants_back(self) -> bool:
-        """Return whether what was lent is needed: a trial has lost its process, and maybe its node."""
-        return bool(self._again)
+        """Return whether what was lent is needed: a trial waits for a process, having lost its own and maybe a node."""
+        return bool(self._again) or any(trial_id not in self._heard for trial_id in self._open)
 
     @property
     def is_over(self) -> bool:
