@@ -12,10 +12,9 @@ from typing import Any
 import optuna
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks import job
+from benchmarks import job, ray_job
 from heart.train import train
 
 
@@ -46,23 +45,14 @@ def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]
     """Return the best values and the epochs that were trained."""
     ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {
-        "lr": tune.loguniform(*job.SPACE["lr"]),
-        "momentum": tune.uniform(*job.SPACE["momentum"]),
-        "hidden1": tune.lograndint(8, 129),
-        "hidden2": tune.lograndint(8, 129),
-        "seed": seed,
-        "engine": engine,
-    }
-    scheduler = ASHAScheduler(max_t=job.EPOCHS, grace_period=job.GRACE_PERIOD, reduction_factor=job.REDUCTION_FACTOR)
     tuner = tune.Tuner(
         tune.with_resources(Training, {"cpu": 1}),
-        param_space=space,
+        param_space={**ray_job.space(), "seed": seed, "engine": engine},
         tune_config=tune.TuneConfig(
             metric="val_loss",
             mode="min",
             search_alg=OptunaSearch(seed=seed),
-            scheduler=scheduler,
+            scheduler=ray_job.scheduler(),
             num_samples=trials,
             max_concurrent_trials=os.cpu_count(),
             reuse_actors=True,
@@ -76,7 +66,7 @@ def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]
     results = tuner.fit()
     values = dict(results.get_best_result().config or {})
     del values["seed"], values["engine"]
-    return values, sum((results[at].metrics or {})["training_iteration"] for at in range(len(results)))
+    return values, ray_job.epochs(results)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from heart.config import Config
 from heart.train import test, train
 
 EPOCHS, BATCH_SIZE, GRACE_PERIOD, REDUCTION_FACTOR = 30, 256, 3, 3
-SPACE = {"lr": (1e-3, 1.0), "momentum": (0.0, 0.99), "hidden1": (8, 128), "hidden2": (8, 128)}
-"""As in search.yaml here: log-uniform but for the momentum, which is uniform."""
+LR, MOMENTUM, WIDTH = (1e-3, 1.0), (0.0, 0.99), (8, 128)
+"""The space, both ends included, as in search.yaml here: log-uniform but for the momentum, which is uniform."""
 
 
 def config(values: Mapping[str, Any], seed: int, engine: str) -> Config:

@@ -16,10 +16,10 @@ def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]
     def objective(trial: optuna.Trial) -> float:
         nonlocal epochs
         values = {
-            "lr": trial.suggest_float("lr", *job.SPACE["lr"], log=True),
-            "momentum": trial.suggest_float("momentum", *job.SPACE["momentum"]),
-            "hidden1": trial.suggest_int("hidden1", 8, 128, log=True),
-            "hidden2": trial.suggest_int("hidden2", 8, 128, log=True),
+            "lr": trial.suggest_float("lr", *job.LR, log=True),
+            "momentum": trial.suggest_float("momentum", *job.MOMENTUM),
+            "hidden1": trial.suggest_int("hidden1", *job.WIDTH, log=True),
+            "hidden2": trial.suggest_int("hidden2", *job.WIDTH, log=True),
         }
         best = float("inf")
         for epoch, (metrics, _) in enumerate(train(job.config(values, seed, engine)), 1):

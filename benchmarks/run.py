@@ -151,8 +151,7 @@ def picture(found: pd.DataFrame) -> Figure:
 
 def machine() -> str:
     """Return what this ran on, as a line."""
-    told = provenance.describe()
-    return ", ".join(f"{name} {value}" for name, value in told["machine"].items()) if "machine" in told else str(told)
+    return ", ".join(f"{name} {value}" for name, value in provenance.describe()["machine"].items())
 
 
 def main() -> None:

@@ -14,10 +14,9 @@ import ray
 import torch
 from ray import tune
 from ray.tune import Checkpoint
-from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks import job
+from benchmarks import job, ray_job
 from heart.train import train
 
 
@@ -32,28 +31,21 @@ def training(values: dict[str, Any], seed: int, engine: str) -> None:
 def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]:
     """Return the best values and the epochs that were trained."""
     ray.init(num_cpus=os.cpu_count())
-    space = {
-        "lr": tune.loguniform(*job.SPACE["lr"]),
-        "momentum": tune.uniform(*job.SPACE["momentum"]),
-        "hidden1": tune.lograndint(8, 129),
-        "hidden2": tune.lograndint(8, 129),
-    }
-    scheduler = ASHAScheduler(max_t=job.EPOCHS, grace_period=job.GRACE_PERIOD, reduction_factor=job.REDUCTION_FACTOR)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(training, seed=seed, engine=engine), resources={"cpu": 1}),
         tune_config=tune.TuneConfig(
             metric="val_loss",
             mode="min",
             search_alg=OptunaSearch(seed=seed),
-            scheduler=scheduler,
+            scheduler=ray_job.scheduler(),
             num_samples=trials,
         ),
-        param_space=space,
+        param_space=ray_job.space(),
         run_config=tune.RunConfig(storage_path=tempfile.mkdtemp()),
     )
     results = tuner.fit()
     values = results.get_best_result("val_loss", "min").config or {}
-    return values, sum((results[at].metrics or {})["training_iteration"] for at in range(len(results)))
+    return values, ray_job.epochs(results)
 
 
 if __name__ == "__main__":

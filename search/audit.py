@@ -7,7 +7,6 @@ so that its curve repeats what the search saw and then goes on. It trains only w
 end; the runs are the studies `NAME/audit 1`, `2`, ... in the journal, from which the table and the picture are derived.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -151,4 +150,4 @@ def _audit(session: Session, console: Console) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.leave(main())

@@ -39,9 +39,8 @@ class Display:
         if not self._console.is_terminal:
             yield
             return
-        live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True)
-        self._live = live
-        with live:
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True)
+        with self._live:
             yield
 
     def end(self) -> None:

@@ -4,7 +4,6 @@ python -m search.plot results/NAME
 """
 
 import math
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -224,4 +223,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.leave(main())

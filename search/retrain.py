@@ -8,7 +8,6 @@ search did not use. The reference is the workload's defaults under the same fixe
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -170,4 +169,4 @@ def _again(session: Session, workload: Workload, console: Console) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.leave(main())

@@ -47,7 +47,7 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     if not found:
         session.announce(ended)
         with session.working() as folder:
-            found = _search(session, loaded, folder, console)
+            found = _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
     _draw(made)
     best = made.folder / "best.yaml"
     if config.best and found and found.winner:
@@ -55,8 +55,8 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     return summary.show(console, made, found, loaded.is_program, best)
 
 
-def _search(session: Session, loaded: Workload, folder: Path, console: Console) -> Outcome | None:
-    """Search, as far as that is left to do, and retrain: in the processes of the search, or else in new ones."""
+def _work(session: Session, loaded: Workload, folder: Path, console: Console, *, is_searched: bool) -> Outcome | None:
+    """Search, unless that is done, and retrain: in the processes of the search, or else in new ones."""
     found: list[Outcome | None] = []
 
     def use(processes: list[Any], check: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ def _search(session: Session, loaded: Workload, folder: Path, console: Console) 
         tasks = Tasks(session.study, session.share, retrain.LOG, processes, check)
         found.append(retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}")))
 
-    if sum(trial.ending != "running" for trial in session.study.trials()) < session.study.config.num_samples:
+    if not is_searched:
         with suppress(ProcessLostError):
             session.search(folder, use)
     if not found:

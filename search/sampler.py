@@ -19,7 +19,6 @@ from ray.tune.search import Searcher
 from search import journal, worker
 from search.study import Study
 from search.tally import Tally
-from search.worker import LENT
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +179,7 @@ class OptunaSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record epochs after which the trial goes on."""
         if trial_id in self.lent:
-            self.lent[trial_id] = result[LENT]
+            self.lent[trial_id] = result[worker.LENT]
             return
         self._heard[trial_id] = time.monotonic()
         if self.error:

@@ -5,7 +5,6 @@ python -m search.table curves.parquet --config configs/search.yaml --num-samples
 The recording is a study like any other, with random proposals and no scheduler: it can be gone on with.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,4 +45,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.leave(main())

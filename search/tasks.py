@@ -123,25 +123,14 @@ class Tasks:
                 pending[record] = (at, model)
             ended = self._wait(list(pending))
             at, model = pending.pop(ended)
-            if tried[at] == 1 and self._is_gone_with(ended):
+            try:
+                ran = self._get(ended, lambda why: Record("failed", failure=why))
+            except ProcessLostError:
+                if tried[at] > 1 or not self._processes:
+                    raise
                 waiting.appendleft((at, values[at]))
             else:
-                yield at, self._get(ended, lambda why: Record("failed", failure=why)), model
-
-    def _is_gone_with(self, reference: Any) -> bool:
-        """Return whether one of the given processes died in a call; it is then done without."""
-        process = self._ran.get(reference)
-        try:
-            if process is not None:
-                self._ray.get(reference)
-        except self._ray.exceptions.RayActorError as error:
-            self._processes.remove(process)
-            if not self._processes:
-                raise ProcessLostError from error
-            return True
-        except self._ray.exceptions.RayError:
-            return False  # the call has failed; the process is there
-        return False
+                yield at, ran, model
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
         """Return the test metrics of each (model, config)."""
@@ -153,12 +142,16 @@ class Tasks:
         return self._get(self._start(_package, *self._ordered(values), model), lambda why: ({}, [f"save: {why}"]))
 
     def _get(self, reference: Any, lost: Callable[[str], T]) -> T:
-        """Return a task's result, or what stands for it where its process was lost."""
+        """Return a task's result, or what stands for it where its process was lost.
+
+        Raises ProcessLostError where that was one of the given processes, which is from then on done without.
+        """
         try:
             found: T = self._ray.get(self._wait([reference]))
             return found
         except self._ray.exceptions.RayError as error:
             if reference in self._ran and isinstance(error, self._ray.exceptions.RayActorError):
+                self._processes.remove(self._ran[reference])
                 raise ProcessLostError from error
             return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))
 

@@ -9,7 +9,6 @@ from ray import cloudpickle
 from ray.tune import Trainable
 
 from search import worker
-from search.worker import LENT
 
 
 class WorkloadTrainable(Trainable):
@@ -36,7 +35,7 @@ class WorkloadTrainable(Trainable):
     def step(self) -> dict[str, Any]:
         """Train up to a rung, or for a moment; `done` where the trial ended by itself, however that was."""
         if self._training is None:
-            return {LENT: self._lend(), "epoch": 0, "value": 0.0, "done": False}
+            return {worker.LENT: self._lend(), "epoch": 0, "value": 0.0, "done": False}
         result = self._training.advance(self._rungs)
         return {**result, "done": result["ended"]}
 

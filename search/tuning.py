@@ -20,8 +20,8 @@ from search.trial import WorkloadTrainable
 class Watcher(Callback):
     """Lets a display look at the search after every event, and the searcher know when a trial has its process."""
 
-    def __init__(self, looks: list[Callable[[], None]], searcher: OptunaSearcher) -> None:
-        self._looks, self._searcher = looks, searcher
+    def __init__(self, look: Callable[[], None], searcher: OptunaSearcher) -> None:
+        self._look, self._searcher = look, searcher
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tell the searcher."""
@@ -29,8 +29,7 @@ class Watcher(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Look."""
-        for look in self._looks:
-            look()
+        self._look()
 
     def __reduce__(self) -> Any:
         """Tune pickles it into a file that nobody reads, and a terminal cannot be pickled."""
@@ -86,6 +85,11 @@ def run(
     for trial in study.trials():
         rungs.recall(trial, config.metric)
     loan = Loan(searcher, share.concurrent, use)
+
+    def look_and_lend() -> None:
+        look()
+        loan.look()
+
     resources = {"cpu": share.cpus, "gpu": share.gpus}
     tuner = Tuner(
         tune.with_resources(WorkloadTrainable, resources),
@@ -101,7 +105,7 @@ def run(
             name="tune",
             storage_path=str(folder),
             verbose=0,
-            callbacks=[Watcher([look, loan.look], searcher)],
+            callbacks=[Watcher(look_and_lend, searcher)],
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             failure_config=FailureConfig(max_failures=0),
         ),

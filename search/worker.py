@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from search import journal, residue
 from search.residue import Surroundings
@@ -48,7 +49,11 @@ def hold_memory(gpus: float) -> None:
 
 
 def redirect_output(path: Path) -> None:
-    """Send what this process prints from here on, from C too, to the end of a file."""
+    """Send what this process prints from here on, from C too, to the end of a file, in whole lines.
+
+    Retraining has one file for several processes, and Ray's workers write each piece of a print on its own: two lines
+    would come out mixed.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -61,6 +66,13 @@ def redirect_output(path: Path) -> None:
         os.close(file)
     else:  # a workload has closed the streams that it was given, so the file has become one of them
         os.set_inheritable(file, True)
+    sys.stdout, sys.stderr = (_whole_lines(stream, number) for number, stream in enumerate((sys.stdout, sys.stderr), 1))
+
+
+def _whole_lines(stream: TextIO, number: int) -> TextIO:
+    if isinstance(stream, TextIOWrapper) and stream.line_buffering and not stream.write_through:
+        return stream
+    return open(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 @contextmanager

@@ -153,6 +153,27 @@ def test_what_a_trial_prints_goes_to_its_own_file_from_c_too(tmp_path: Path) -> 
     assert sorted(lines) == ["from a child three", "from python three", "on the error stream"]
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from ray._private.utils import open_log
+from search import worker
+sys.stdout, sys.stderr = (open_log(number, unbuffered=True, closefd=False) for number in (1, 2))  # as Ray's workers do
+worker.redirect_output(Path(sys.argv[1]))
+for number in range(5000):
+    print("a line of", "several", "pieces", file=sys.stdout if number % 2 else sys.stderr)
+"""
+
+
+def test_processes_that_print_to_one_file_write_whole_lines(tmp_path: Path) -> None:
+    log = tmp_path / "retraining.log"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(log)]) for _ in range(3)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 15_000
+    assert set(lines) == {"a line of several pieces"}
+
+
 class FakeCuda:
     """Stands for torch.cuda on a machine with a GPU, which the tests' machine has not."""
 
