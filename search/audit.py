@@ -37,13 +37,15 @@ def train(study: Study, share: Share, report: Callable[[str], None]) -> None:
     trials, config = remaining(study), study.config
     jobs = [{**study.defaults, **config.fixed, **trial.params, "seed": config.seed} for trial in trials]
     audit = study.add(AUDIT, **provenance.describe())
-    runs = [journal.OpenTrial(audit, audit.ask()) for _ in jobs]
-    for run, trial, values in zip(runs, trials, jobs, strict=True):
-        run.note("trial", trial.number)
-        run.note("config", values)
+    with study.storage.together():
+        runs = [journal.OpenTrial(audit, audit.ask()) for _ in jobs]
+        for run, trial, values in zip(runs, trials, jobs, strict=True):
+            run.note("trial", trial.number)
+            run.note("config", values)
     tasks = Tasks(study, share, "audit")
     for done, (at, record, _) in enumerate(tasks.train(jobs, keep=False), 1):
-        record.write(runs[at])
+        with study.storage.together():
+            record.write(runs[at])
         report(f"trial {trials[at].number}: {record.came_to(config.metric)}  [{done}/{len(jobs)}]")
 
 

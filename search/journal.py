@@ -11,18 +11,13 @@ A step's value is the best so far, since TPE ranks a PRUNED trial by its last st
 the trial's attributes.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 Ending = Literal["complete", "stopped", "diverged", "failed"]
@@ -74,52 +69,6 @@ class Trial:
         if len(self.epochs) >= epochs:
             return "complete"
         return "stopped" if self.epochs and self.attributes.get(STOPPED_AT) == len(self.epochs) else None
-
-
-def file_of(folder: Path) -> Path:
-    """Return the journal in the folder of a study. Raises ValueError where there is none."""
-    file = folder / "journal.log"
-    if not file.is_file():
-        raise ValueError(f"a study is a folder with a journal.log, but {folder} has none")
-    return file
-
-
-class Unlocked(BaseJournalFileLock):
-    """Stands for Optuna's lock, a link that a killed writer leaves behind: search.writer has the one that counts."""
-
-    def acquire(self) -> bool:
-        """Go ahead."""
-        return True
-
-    def release(self) -> None:
-        """Do nothing."""
-
-
-def open_storage(path: Path) -> JournalStorage:
-    """Return the storage of a journal file, which is made where there is none. Only the study's Writer may write it."""
-    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=Unlocked()))
-
-
-def mend(folder: Path) -> None:
-    """Cut off the last records that a killed writer or a power cut left broken: all after them would be lost, too.
-
-    Only for the study's Writer. Raises ValueError where the file is no journal, which is nobody's to change; OSError.
-    """
-    file = file_of(folder)
-    with file.open("r+b") as stream:
-        lines = stream.readlines()
-        if not lines or not _is_record(lines[0]):
-            raise ValueError(f"{file} must be the journal of a search, but its first line is no record")
-        while not _is_record(lines[-1]):
-            lines.pop()
-        stream.truncate(sum(map(len, lines)))
-
-
-def _is_record(line: bytes) -> bool:
-    try:
-        return line.endswith(b"\n") and "op_code" in json.loads(line)
-    except (ValueError, TypeError, RecursionError):
-        return False
 
 
 def better(value: float, than: float | None, mode: str) -> bool:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import optuna
 from rich.console import Console
 
-from search import journal, study
+from search import residue, storage, study
 from search.study import Study
 from search.writer import Writer
 
@@ -38,7 +38,8 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
     with ExitStack() as holding:
         try:
-            action = prepare(holding)
+            with residue.importing():
+                action = prepare(holding)
         except (ValueError, TypeError, OSError) as error:
             print(f"error: {_one_line(error)}", file=sys.stderr)
             return 2
@@ -78,5 +79,5 @@ def study_parser(module: str, description: str) -> argparse.ArgumentParser:
 def opened(folder: Path, holding: ExitStack) -> Study:
     """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
     holding.enter_context(Writer(folder))
-    journal.mend(folder)
+    storage.mend(folder)
     return study.load(folder)

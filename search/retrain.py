@@ -18,7 +18,7 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from search import cluster, journal, outcome, program, summary, tables
+from search import cluster, journal, outcome, program, summary
 from search.outcome import Candidate, Outcome
 from search.session import Session
 from search.study import FINISHED, RETRAINING, Study
@@ -80,13 +80,15 @@ def retrain(study: Study, workload: Workload, tasks: Tasks, report: Report) -> O
     if not jobs:
         return None
     retraining = study.add(RETRAINING, jobs=_told(jobs))
-    trials = [journal.OpenTrial(retraining, retraining.ask()) for _ in jobs]
-    for job, trial in zip(jobs, trials, strict=True):
-        trial.note("candidate", job.candidate)
-        trial.note("config", job.values)
+    with study.storage.together():
+        trials = [journal.OpenTrial(retraining, retraining.ask()) for _ in jobs]
+        for job, trial in zip(jobs, trials, strict=True):
+            trial.note("candidate", job.candidate)
+            trial.note("config", job.values)
     models: dict[int, Any] = {}
     for at, record, model in tasks.train([job.values for job in jobs]):
-        record.write(trials[at])
+        with study.storage.together():
+            record.write(trials[at])
         models[trials[at].number] = model
         report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {record.came_to(study.config.metric)}")
     found = outcome.of(retraining, study.config.metric, study.config.mode)
@@ -116,6 +118,8 @@ def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], task
 
 def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, bytes]) -> None:
     """Write the winner's folder as a whole, in the place of an earlier one, and best.yaml."""
+    from search import tables  # imports pandas: not while a trial could be trained
+
     metric, config = study.config.metric, run.attributes["config"]
     kept = run.epochs[run.best_epoch - 1]
     metrics = {

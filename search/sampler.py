@@ -148,7 +148,7 @@ class OptunaSearcher(Searcher):
         """
         if self.error:
             return None
-        with self._keeping_errors():
+        with self._writing():
             if self.is_done and len(self.lent) < self._to_lend:
                 self.lent[trial_id] = None
                 return {"order": None, "number": None}
@@ -184,7 +184,7 @@ class OptunaSearcher(Searcher):
         self._heard[trial_id] = time.monotonic()
         if self.error:
             return
-        with self._keeping_errors():
+        with self._writing():
             self._record(self._open[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -199,7 +199,7 @@ class OptunaSearcher(Searcher):
         silence = time.monotonic() - self._heard.pop(trial_id, math.inf)
         if self.error:
             return
-        with self._keeping_errors():
+        with self._writing():
             trial = self._open.pop(trial_id)
             if error:
                 self._lose(trial, silence)
@@ -244,10 +244,14 @@ class OptunaSearcher(Searcher):
             trial.add(epoch, metrics, best)
 
     @contextmanager
-    def _keeping_errors(self) -> Iterator[None]:
-        """Keep an error (a full disk) for `check`: Tune would take it for the trial's. Nothing is written after it."""
+    def _writing(self) -> Iterator[None]:
+        """Write what is recorded in here together; keep an error (a full disk) for `check`, and write no more after it.
+
+        Tune would take it for the trial's.
+        """
         try:
-            yield
+            with self._study.storage.together():
+                yield
         except Exception as error:
             log.exception("the journal could not be written")
             self.error = self.error or error

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import optuna
-from optuna.storages import JournalStorage
 from ruamel.yaml import YAML
 
-from search import journal, provenance, tables
+from search import journal, provenance
 from search.config import StudyConfig
 from search.space import Space, parse
+from search.storage import Storage, file_of
 from search.workload import Workload
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
@@ -43,7 +43,7 @@ class Study:
     """Epochs of a full trial."""
     defaults: Mapping[str, Any]
     """Those of the workload's Config."""
-    storage: JournalStorage
+    storage: Storage
 
     @property
     def logs(self) -> Path:
@@ -87,6 +87,8 @@ class Study:
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""
+        from search import tables  # imports pandas: not while a trial could be trained
+
         trials = self.trials()
         write(self.folder / "trials.csv", tables.trials(trials).to_csv(index=False))
         write(self.folder / "curves.csv", tables.curves(trials).to_csv(index=False))
@@ -161,7 +163,7 @@ def create(config: StudyConfig, workload: Workload) -> Study:
                 (made / part).mkdir(parents=True)
             search = optuna.create_study(
                 study_name=name,
-                storage=journal.open_storage(made / "journal.log"),
+                storage=Storage(made / "journal.log"),
                 direction=direction(config.mode),
             )
             attributes = {"config": dataclasses.asdict(config), "epochs": epochs, "defaults": workload.defaults()}
@@ -176,9 +178,9 @@ def create(config: StudyConfig, workload: Workload) -> Study:
 def load(path: str | Path) -> Study:
     """Open the folder of a study, running or finished. Raises ValueError where it is none."""
     folder = Path(path)
-    file = journal.file_of(folder)
+    file = file_of(folder)
     try:
-        storage = journal.open_storage(file)
+        storage = Storage(file)
         name = _only([name for name in optuna.get_all_study_names(storage) if "/" not in name])
         attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])

@@ -32,9 +32,8 @@ def prepare(name: str, gpus: float) -> Workload:
     """Import a workload in a process that has this share of a GPU; with none it sees no GPU."""
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    workload = load(name)
-    residue.keep()
-    return workload
+    with residue.importing():
+        return load(name)
 
 
 def hold_memory(gpus: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from search import journal
+from search.storage import file_of
 
 
 class Writer:
@@ -20,7 +20,7 @@ class Writer:
     """
 
     def __init__(self, folder: Path) -> None:
-        journal.file_of(folder)
+        file_of(folder)
         try:
             descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             self._file = os.fdopen(descriptor, "r+", encoding="utf-8")

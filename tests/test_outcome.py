@@ -6,9 +6,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search import journal, outcome, study
+from search import outcome, study
 from search.journal import Ending, OpenTrial, Trial
 from search.retrain import finalists
+from search.storage import Storage
 
 
 def trial(number: int, ending: Ending, value: float | None) -> Trial:
@@ -33,7 +34,7 @@ def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> No
 
 def retraining(folder: Path, mode: str, runs: list[tuple[str, Ending, float]]) -> optuna.Study:
     """Return a retraining in a journal, of one-epoch runs of (candidate, ending, value)."""
-    storage = journal.open_storage(folder / "j.log")
+    storage = Storage(folder / "j.log")
     made = optuna.create_study(study_name="r", storage=storage, direction=study.direction(mode))
     for candidate, ending, value in runs:
         run = OpenTrial(made, made.ask())

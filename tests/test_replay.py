@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import journal, study
+from search import storage, study
 from search.journal import Trial
 from search.sampler import OptunaSearcher
 from search.scheduler import Rungs
@@ -179,7 +179,7 @@ def killed(whole: Study, size: int, folder: Path) -> Study:
     shutil.copytree(whole.folder, folder)
     with (folder / "journal.log").open("r+b") as file:
         file.truncate(size)
-    journal.mend(folder)  # as a session begins
+    storage.mend(folder)  # as a session begins
     return study.load(folder)
 
 

@@ -12,6 +12,7 @@ import pytest
 from search import worker
 from search.worker import Order, Training, ending
 from tests import toy
+from tests.programs import ENVIRONMENT
 
 
 def pull_all(metric: str = "loss", **values: Any) -> list[dict[str, Any]]:
@@ -201,3 +202,18 @@ def test_a_trials_tensors_are_held_to_its_share_of_the_gpu(
     Training(Order("tests.toy", gpus, "loss", "min", {})).pull()
     assert cuda.fraction == fraction
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+LOOKS = """
+import gc, sys
+from search import residue
+before = gc.get_freeze_count()
+with residue.importing():
+    inside, kept = gc.isenabled(), [[] for _ in range(1000)]
+print(inside, gc.isenabled(), gc.get_freeze_count() - before >= 1000)
+"""
+
+
+def test_no_garbage_is_looked_for_while_a_workload_is_imported_and_what_that_made_is_kept() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOKS], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("False True True\n", "")
