@@ -9,7 +9,8 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from search import shortcuts
 from search.config import StudyConfig
 
 SILENCE = {
@@ -29,6 +31,7 @@ SILENCE = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
 
 
@@ -161,6 +164,17 @@ class Ray:
         self._address, self._here, self._log = address, here, log
         self._folder: Path | None = None
         self._errors = -1
+        self._helpers: list[threading.Thread] = []
+
+    def meanwhile(self, function: Callable[[], None]) -> None:
+        """Call a function in a thread while there is nothing to do but to wait; it has returned before Ray is ended.
+
+        A thread that lets go of a reference of Ray's (the garbage collector may, in any) while Ray is shut down has
+        Ray's C++ end the process with exit code 1.
+        """
+        thread = threading.Thread(target=function)
+        self._helpers.append(thread)
+        thread.start()
 
     @contextmanager
     def running(self) -> Iterator[Path]:
@@ -185,25 +199,24 @@ class Ray:
             self._end(ray)
 
     def _end(self, ray: Any) -> None:
-        """Stop it without what makes it slow, and clear up behind it."""
-        for process in psutil.Process().children():
-            with suppress(psutil.Error):
-                if any(part.endswith("autoscaler/_private/monitor.py") for part in process.cmdline()):
-                    process.kill()  # there is nothing to scale, and asked to leave it takes a second
+        """Stop it, and clear up behind it."""
+        for thread in self._helpers:
+            thread.join()
         ray.shutdown()
         atexit.unregister(ray.shutdown)  # it would wait half a second for log lines, which go to a file
         self._clear()
 
     def _start(self, ray: Any, folder: Path) -> None:
-        ray.init(
-            address="local",
-            num_cpus=self._here.cpus,
-            num_gpus=self._here.gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            _temp_dir=str(folder),
-        )
+        with shortcuts.lean_start():
+            ray.init(
+                address="local",
+                num_cpus=self._here.cpus,
+                num_gpus=self._here.gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+                _temp_dir=str(folder),
+            )
 
     def abandon(self) -> None:
         """Kill every process that was started here, and clear up behind them, without asking Ray."""

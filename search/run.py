@@ -61,6 +61,7 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
 
     def use(processes: list[Any], check: Callable[[], None]) -> None:
         console.print("retraining the best with other seeds, and the defaults beside them")
+        session.meanwhile(_import_what_draws)
         tasks = Tasks(session.study, session.share, retrain.LOG, processes, check)
         found.append(retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}")))
 
@@ -70,6 +71,13 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
     if not found:
         use([], lambda: None)
     return found[0]
+
+
+def _import_what_draws() -> None:
+    """Import what takes half a second, while there is nothing to do but to wait."""
+    import optuna.importance  # noqa: F401
+
+    from search import plot  # noqa: F401
 
 
 def _draw(made: Study) -> None:

@@ -1,7 +1,6 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,11 +18,8 @@ Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
 
 
-def _import_what_takes_long() -> None:
-    """Import Tune and what draws, which take half a second each, while Ray takes two to start."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.style  # noqa: F401
-    import optuna.importance  # noqa: F401
+def _import_tune() -> None:
+    """Import Tune, which takes half a second, while Ray takes one to start."""
     import ray.tune  # noqa: F401
 
 
@@ -43,7 +39,7 @@ class Session:
         Raises SystemExit: 128 + its number after a signal, 1 where the disk is full or the like.
         """
         try:
-            threading.Thread(target=_import_what_takes_long).start()
+            self.meanwhile(_import_tune)
             with self._interruption.listening(), self._ray.running() as folder:
                 self._interruption.listen()
                 yield folder
@@ -55,6 +51,10 @@ class Session:
             self._secure()
             self._say(f"error: {error}")
             raise SystemExit(1) from None
+
+    def meanwhile(self, function: Callable[[], None]) -> None:
+        """Call a function in a thread while there is nothing to do but to wait."""
+        self._ray.meanwhile(function)
 
     def announce(self, ended: int) -> None:
         """Say what will be done, of which so many trials have ended before."""

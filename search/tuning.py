@@ -10,6 +10,7 @@ from ray import cloudpickle, tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 
+from search import shortcuts
 from search.cluster import Share
 from search.sampler import OptunaSearcher
 from search.scheduler import Rungs, Scheduler
@@ -90,6 +91,9 @@ def run(
         look()
         loan.look()
 
+    shortcuts.keep_starting_processes()
+    if config.ray_address is None:
+        shortcuts.use_started_workers()
     resources = {"cpu": share.cpus, "gpu": share.gpus}
     tuner = Tuner(
         tune.with_resources(WorkloadTrainable, resources),

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SEARCH = [
     *("workload", "space", "config", "storage", "journal", "writer", "tables", "provenance", "study", "residue"),
-    *("worker", "cluster", "outcome", "interruption", "program", "tally", "sampler", "scheduler", "trial"),
+    *("worker", "shortcuts", "cluster", "outcome", "interruption", "program", "tally", "sampler", "scheduler", "trial"),
     *("tuning", "display", "summary", "session", "opening", "tasks", "retrain", "axes", "plot", "hindsight", "audit"),
     *("run", "table"),
 ]
