@@ -30,6 +30,7 @@ $(READY): pyproject.toml constraints.txt
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.run
 
 clean:

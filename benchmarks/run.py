@@ -2,11 +2,13 @@
 
 python -m benchmarks.run --trials 32 256 --repeats 3
 
-Prints medians and ratios, and writes runs.csv, table.md and time.png into results/benchmark-<time>/.
+Prints medians and ratios, and writes runs.csv, table.md and time.png into results/benchmark-<time>/. With --output it
+goes on with an earlier benchmark of this machine.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,6 +29,8 @@ from search.axes import STYLE
 
 ROOT = Path(__file__).parent.parent
 OURS = "ours"
+MEMORY_EVERY = 0.5
+"""Seconds: to ask for the memory of a dozen processes takes milliseconds of the cores that are measured."""
 Row = dict[str, Any]
 
 
@@ -60,38 +64,44 @@ def measure(arm: str, trials: int, seed: int) -> Row:
         folder = Path(name)
         command = [sys.executable, "-m", *ARMS[arm](folder, trials, seed)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        row: Row = {
-            "arm": arm,
-            "trials": trials,
-            "seed": seed,
-            "first_epoch_s": None,
-            "driver_mb": 0.0,
-            "workers_mb": 0.0,
-        }
+        row: Row = {"arm": arm, "trials": trials, "seed": seed, "first_epoch_s": math.nan}
+        row |= {"driver_mb": 0.0, "workers_mb": 0.0}
+        looked = 0.0
         with (folder / "log").open("wb") as log:
             begin = time.perf_counter()
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
             while process.poll() is None:
-                _look(row, process.pid, folder, time.perf_counter() - begin)
-                time.sleep(0.05)
+                elapsed = time.perf_counter() - begin
+                _look_for_an_epoch(row, folder / OURS / "journal.log", elapsed)
+                if elapsed >= looked + MEMORY_EVERY:
+                    looked = elapsed
+                    _look_at_memory(row, process.pid)
+                time.sleep(0.02)
             row["seconds"] = time.perf_counter() - begin
         if process.returncode:
             raise SystemExit(f"{arm} failed:\n{(folder / 'log').read_text(encoding='utf-8')[-3000:]}")
         return row | (_found_by_us(folder) if arm == OURS else json.loads((folder / "found.json").read_text()))
 
 
-def _look(row: Row, pid: int, folder: Path, elapsed: float) -> None:
-    """Take in the memory of a process and of its workers, and whether a first epoch is in the journal."""
-    journal = folder / OURS / "journal.log"
-    if row["first_epoch_s"] is None and journal.exists() and b'"epoch 1"' in journal.read_bytes():
+def _look_for_an_epoch(row: Row, journal: Path, elapsed: float) -> None:
+    """Take in when the first epoch came into our journal."""
+    if math.isnan(row["first_epoch_s"]) and journal.exists() and b'"epoch 1"' in journal.read_bytes():
         row["first_epoch_s"] = elapsed
+
+
+def _look_at_memory(row: Row, pid: int) -> None:
+    """Take in the memory of a process and of its workers."""
     try:
         driver = psutil.Process(pid)
         row["driver_mb"] = max(row["driver_mb"], driver.memory_info().rss / 1e6)
-        workers = [each for each in driver.children(recursive=True) if each.name().startswith("ray::")]
+        workers = [each for each in driver.children(recursive=True) if _trains(each)]
         row["workers_mb"] = max(row["workers_mb"], sum(each.memory_info().rss / 1e6 for each in workers))
     except psutil.Error:
         return
+
+
+def _trains(process: psutil.Process) -> bool:
+    return process.name().startswith("ray::") and not process.name().endswith("Agent")
 
 
 def _found_by_us(folder: Path) -> Row:
@@ -102,24 +112,15 @@ def _found_by_us(folder: Path) -> Row:
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each number of trials and arm: medians, and our time over the arm's."""
+    """Return a row for each number of trials and arm: medians, also of our time over the arm's in the same round."""
+    mine = runs[runs["arm"] == OURS].set_index(["trials", "seed"])["seconds"]
+    rounds = pd.MultiIndex.from_frame(runs[["trials", "seed"]])
+    runs = runs.assign(**{"ours / it": mine.reindex(rounds).to_numpy() / runs["seconds"]})
     found = runs.groupby(["trials", "arm"], sort=False).median(numeric_only=True).reset_index()
-    mine = found[found["arm"] == OURS].set_index("trials")["seconds"]
-    found["ours / it"] = found["trials"].map(mine) / found["seconds"]
     found["runs"] = runs.groupby(["trials", "arm"], sort=False).size().to_numpy()
     found["epochs a trial"] = found["epochs"] / found["trials"]
-    columns = [
-        "trials",
-        "arm",
-        "runs",
-        "seconds",
-        "ours / it",
-        "first_epoch_s",
-        "epochs a trial",
-        "val_loss",
-        "test_loss",
-    ]
-    return found[[*columns, "driver_mb", "workers_mb"]]
+    columns = ["trials", "arm", "runs", "seconds", "ours / it", "first_epoch_s", "epochs a trial", "val_loss"]
+    return found[[*columns, "test_loss", "driver_mb", "workers_mb"]]
 
 
 def markdown(found: pd.DataFrame) -> str:
@@ -164,21 +165,21 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / f"benchmark-{time.strftime('%Y%m%d-%H%M%S')}")
     asked = parser.parse_args()
-    asked.output.mkdir(parents=True)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    file = asked.output / "runs.csv"
+    runs = pd.read_csv(file) if file.exists() else pd.DataFrame()
     print(machine())
     for arm in asked.arms:
         measure(arm, 2, 0)  # not counted: from here on bytecode and compiled code are on the disk
-    rows: list[Row] = []
-    for trials in asked.trials:
-        for seed in range(asked.repeats):
-            for arm in asked.arms:
-                rows.append(measure(arm, trials, seed))
-                print(
-                    f"{trials} trials, seed {seed}, {arm}: {rows[-1]['seconds']:.1f} s, {rows[-1]['epochs']} epochs",
-                    flush=True,
-                )
-                runs = pd.DataFrame(rows).drop(columns="values", errors="ignore")
-                runs.to_csv(asked.output / "runs.csv", index=False)
+    rounds = [(trials, seed) for trials in asked.trials for seed in range(asked.repeats)]
+    for trials, seed in rounds:
+        if len(runs) and ((runs["trials"] == trials) & (runs["seed"] == seed)).any():
+            continue
+        for arm in asked.arms:
+            row = measure(arm, trials, seed)
+            print(f"{trials} trials, seed {seed}, {arm}: {row['seconds']:.1f} s, {row['epochs']} epochs", flush=True)
+            runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
+        runs.drop(columns="values", errors="ignore").to_csv(file, index=False)  # whole rounds: ratios are of one
     found = table(runs)
     text = markdown(found)
     (asked.output / "table.md").write_text(f"{machine()}\n\n{text}", encoding="utf-8")
