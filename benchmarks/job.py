@@ -18,6 +18,16 @@ LR, MOMENTUM, WIDTH = (1e-3, 1.0), (0.0, 0.99), (8, 128)
 """The space, both ends included, as in search.yaml here: log-uniform but for the momentum, which is uniform."""
 
 
+def describe() -> str:
+    """Return what each of them does, as a line."""
+    low, high = WIDTH
+    return (
+        f"the job: heart.train on {Config().points} points, {EPOCHS} epochs, batches of {BATCH_SIZE}; lr in {LR} and "
+        f"widths in [{low}, {high}] by their logarithms, momentum in {MOMENTUM}; halving by {REDUCTION_FACTOR} from "
+        f"epoch {GRACE_PERIOD}; the winner retrained once, its loss on held-out points is test_loss"
+    )
+
+
 def config(values: Mapping[str, Any], seed: int, engine: str) -> Config:
     """Return what is trained at a point of the space."""
     fixed: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "schedule": "cosine", "device": "cpu"}

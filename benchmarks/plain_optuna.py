@@ -9,20 +9,24 @@ from benchmarks import job
 from heart.train import train
 
 
+def suggest(trial: optuna.Trial) -> dict[str, Any]:
+    """Return a point of the space."""
+    return {
+        "lr": trial.suggest_float("lr", *job.LR, log=True),
+        "momentum": trial.suggest_float("momentum", *job.MOMENTUM),
+        "hidden1": trial.suggest_int("hidden1", *job.WIDTH, log=True),
+        "hidden2": trial.suggest_int("hidden2", *job.WIDTH, log=True),
+    }
+
+
 def search(trials: int, seed: int, engine: str) -> tuple[Mapping[str, Any], int]:
     """Return the best values and the epochs that were trained."""
     epochs = 0
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal epochs
-        values = {
-            "lr": trial.suggest_float("lr", *job.LR, log=True),
-            "momentum": trial.suggest_float("momentum", *job.MOMENTUM),
-            "hidden1": trial.suggest_int("hidden1", *job.WIDTH, log=True),
-            "hidden2": trial.suggest_int("hidden2", *job.WIDTH, log=True),
-        }
         best = float("inf")
-        for epoch, (metrics, _) in enumerate(train(job.config(values, seed, engine)), 1):
+        for epoch, (metrics, _) in enumerate(train(job.config(suggest(trial), seed, engine)), 1):
             epochs += 1
             best = min(best, metrics["val_loss"])
             trial.report(best, epoch)

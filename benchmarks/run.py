@@ -21,14 +21,13 @@ from typing import Any
 import matplotlib.style
 import pandas as pd
 import psutil
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
+from benchmarks import job, phases, report
+from benchmarks.report import OURS
 from search import provenance
 from search.axes import STYLE
 
 ROOT = Path(__file__).parent.parent
-OURS = "ours"
 MEMORY_EVERY = 0.5
 """Seconds: to ask for the memory of a dozen processes takes milliseconds of the cores that are measured."""
 Row = dict[str, Any]
@@ -68,7 +67,7 @@ def measure(arm: str, trials: int, seed: int) -> Row:
         row |= {"driver_mb": 0.0, "workers_mb": 0.0}
         looked = 0.0
         with (folder / "log").open("wb") as log:
-            begin = time.perf_counter()
+            begin, began = time.perf_counter(), time.time()
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
             while process.poll() is None:
                 elapsed = time.perf_counter() - begin
@@ -80,7 +79,11 @@ def measure(arm: str, trials: int, seed: int) -> Row:
             row["seconds"] = time.perf_counter() - begin
         if process.returncode:
             raise SystemExit(f"{arm} failed:\n{(folder / 'log').read_text(encoding='utf-8')[-3000:]}")
-        return row | (_found_by_us(folder) if arm == OURS else json.loads((folder / "found.json").read_text()))
+        if arm == OURS:
+            spans = phases.of(folder / OURS, began, row["first_epoch_s"], row["seconds"])
+            return row | _found_by_us(folder / OURS) | spans
+        found: Row = json.loads((folder / "found.json").read_text())
+        return row | found
 
 
 def _look_for_an_epoch(row: Row, journal: Path, elapsed: float) -> None:
@@ -105,49 +108,10 @@ def _trains(process: psutil.Process) -> bool:
 
 
 def _found_by_us(folder: Path) -> Row:
-    metrics = json.loads((folder / OURS / "best" / "metrics.json").read_text(encoding="utf-8"))
-    trained = pd.read_csv(folder / OURS / "trials.csv")["epochs"].sum()
+    metrics = json.loads((folder / "best" / "metrics.json").read_text(encoding="utf-8"))
+    trained = pd.read_csv(folder / "trials.csv")["epochs"].sum()
     scores = metrics["over_seeds"]
     return {"epochs": int(trained), "val_loss": scores["val_loss"][0], "test_loss": scores["test_loss"][0]}
-
-
-def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each number of trials and arm: medians, also of our time over the arm's in the same round."""
-    mine = runs[runs["arm"] == OURS].set_index(["trials", "seed"])["seconds"]
-    rounds = pd.MultiIndex.from_frame(runs[["trials", "seed"]])
-    runs = runs.assign(**{"ours / it": mine.reindex(rounds).to_numpy() / runs["seconds"]})
-    found = runs.groupby(["trials", "arm"], sort=False).median(numeric_only=True).reset_index()
-    found["runs"] = runs.groupby(["trials", "arm"], sort=False).size().to_numpy()
-    found["epochs a trial"] = found["epochs"] / found["trials"]
-    columns = ["trials", "arm", "runs", "seconds", "ours / it", "first_epoch_s", "epochs a trial", "val_loss"]
-    return found[[*columns, "test_loss", "driver_mb", "workers_mb"]]
-
-
-def markdown(found: pd.DataFrame) -> str:
-    """Return the table as Markdown."""
-    formats = {"seconds": ".1f", "ours / it": ".2f", "first_epoch_s": ".1f", "epochs a trial": ".1f"}
-    formats |= {"val_loss": ".5f", "test_loss": ".5f", "driver_mb": ".0f", "workers_mb": ".0f"}
-    lines = ["| " + " | ".join(found.columns) + " |", "|---" * len(found.columns) + "|"]
-    for row in found.to_dict("records"):
-        cells = ["" if value != value else format(value, formats.get(str(name), "")) for name, value in row.items()]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def picture(found: pd.DataFrame) -> Figure:
-    """Draw seconds against trials."""
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    for arm, part in found.groupby("arm", sort=False):
-        width, colour = (2.5, "#d1173a") if arm == OURS else (1.3, None)
-        axes.plot(part["trials"], part["seconds"], marker="o", label=arm, linewidth=width, color=colour)
-    axes.set(xscale="log", yscale="log", xlabel="trials", ylabel="seconds, whole process")
-    axes.set_title("The same search: from the command to the retrained winner")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xticks(sorted(found["trials"].unique()), minor=False)
-    axes.legend()
-    return figure
 
 
 def machine() -> str:
@@ -168,7 +132,8 @@ def main() -> None:
     asked.output.mkdir(parents=True, exist_ok=True)
     file = asked.output / "runs.csv"
     runs = pd.read_csv(file) if file.exists() else pd.DataFrame()
-    print(machine())
+    heading = f"{machine()}\n{job.describe()}\n"
+    print(heading)
     for arm in asked.arms:
         measure(arm, 2, 0)  # not counted: from here on bytecode and compiled code are on the disk
     rounds = [(trials, seed) for trials in asked.trials for seed in range(asked.repeats)]
@@ -180,11 +145,11 @@ def main() -> None:
             print(f"{trials} trials, seed {seed}, {arm}: {row['seconds']:.1f} s, {row['epochs']} epochs", flush=True)
             runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
         runs.drop(columns="values", errors="ignore").to_csv(file, index=False)  # whole rounds: ratios are of one
-    found = table(runs)
-    text = markdown(found)
-    (asked.output / "table.md").write_text(f"{machine()}\n\n{text}", encoding="utf-8")
+    found = report.comparison(runs)
+    text = f"{report.markdown(found)}\n{report.markdown(report.where_it_goes(runs))}"
+    (asked.output / "table.md").write_text(f"{heading}\n{text}", encoding="utf-8")
     with matplotlib.style.context(STYLE):
-        picture(found).savefig(asked.output / "time.png", dpi=120)
+        report.picture(found).savefig(asked.output / "time.png", dpi=120)
     print(f"\n{text}\nwritten to {asked.output}")
 
 
