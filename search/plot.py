@@ -20,6 +20,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search import journal, outcome, program
 from search.axes import STYLE, plain, position, scale_metric, scale_parameter
+from search.outcome import Outcome
 from search.study import Study, direction, load
 
 COLOURS = {
@@ -34,11 +35,14 @@ SPACE = "space."
 """Before a hyperparameter's name, which may be 'value' too."""
 
 
-def draw(study: Study) -> list[Path]:
-    """Write every picture of a study into its folder plots/; return their paths."""
-    trials = study.trials()
+def draw(study: Study, found: Outcome | None = None) -> list[Path]:
+    """Write every picture of a study into its folder plots/; return their paths.
+
+    `found` is what its newest retraining found, where the journal does not say so yet.
+    """
+    trials, found = study.trials(), found or outcome.newest(study)
     pictures: dict[str, Callable[[Study, list[journal.Trial]], Figure]] = {
-        "curves": curves,
+        "curves": lambda study, trials: curves(study, trials, found),
         "history": history,
         "hyperparameters": hyperparameters,
         "importances": importances,
@@ -53,11 +57,11 @@ def draw(study: Study) -> list[Path]:
     return paths
 
 
-def curves(study: Study, trials: list[journal.Trial]) -> Figure:
+def curves(study: Study, trials: list[journal.Trial], found: Outcome | None) -> Figure:
     """Draw the metric of every trial over the epochs, the rungs, and the winner in front."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot()
-    winner, word = _front(study, trials)
+    winner, word = _front(study, trials, found)
     shown: set[str] = set()
     drawn: list[float] = []
     for trial in sorted(trials, key=lambda trial: trial.number == winner):
@@ -172,9 +176,8 @@ def _importances(study: Study, trials: list[journal.Trial]) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _front(study: Study, trials: list[journal.Trial]) -> tuple[int | None, str]:
+def _front(study: Study, trials: list[journal.Trial], found: Outcome | None) -> tuple[int | None, str]:
     """Return the trial that won the retraining, else the best one, and what it is."""
-    found = outcome.newest(study)
     if found and found.winner:
         return int(found.winner.name.removeprefix("trial ")), "winner"
     able = [trial for trial in trials if trial.ending == "complete" and trial.value is not None]

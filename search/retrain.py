@@ -71,14 +71,43 @@ def _told(jobs: list[Job]) -> list[list[Any]]:
     return [[job.candidate, job.values] for job in jobs]
 
 
-def retrain(study: Study, workload: Workload, tasks: Tasks, report: Report) -> Outcome | None:
+def retrain(
+    study: Study,
+    workload: Workload,
+    tasks: Tasks,
+    report: Report,
+    meanwhile: Callable[[Outcome], None] = lambda found: None,
+) -> Outcome | None:
     """Train every run on the running Ray, judge, write best/ and best.yaml; `report` takes a line a run.
 
+    `meanwhile` is called when all is judged, while a process makes the winner's files, which are kept whatever it does.
     Returns None where no trial of the search can be a finalist.
     """
     jobs = plan(study, workload)
     if not jobs:
         return None
+    retraining, models = _train(study, jobs, tasks, report)
+    found = outcome.of(retraining, study.config.metric, study.config.mode)
+    if found.winner and workload.test:
+        _test(retraining, found, models, tasks, report)
+        found = outcome.of(retraining, study.config.metric, study.config.mode)
+    if found.winner:
+        best = found.winner.best_run(study.config.mode)
+        packaged = tasks.package(models[best.number], best.attributes["config"])
+    try:
+        meanwhile(found)
+    finally:
+        if found.winner:
+            files, problems = packaged()
+            for problem in problems:
+                report(f"{found.winner.name}: {problem}, see {tasks.log}")
+            _keep(study, found.winner, best, files)
+        retraining.set_user_attr(FINISHED, True)
+    return found
+
+
+def _train(study: Study, jobs: list[Job], tasks: Tasks, report: Report) -> tuple[optuna.Study, dict[int, Any]]:
+    """Train every run into a new retraining in the journal; return that, and the model of each run by its number."""
     retraining = study.add(RETRAINING, jobs=_told(jobs))
     with study.storage.together():
         trials = [journal.OpenTrial(retraining, retraining.ask()) for _ in jobs]
@@ -91,18 +120,7 @@ def retrain(study: Study, workload: Workload, tasks: Tasks, report: Report) -> O
             record.write(trials[at])
         models[trials[at].number] = model
         report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {record.came_to(study.config.metric)}")
-    found = outcome.of(retraining, study.config.metric, study.config.mode)
-    if found.winner and workload.test:
-        _test(retraining, found, models, tasks, report)
-        found = outcome.of(retraining, study.config.metric, study.config.mode)
-    if found.winner:
-        best = found.winner.best_run(study.config.mode)
-        files, problems = tasks.package(models[best.number], best.attributes["config"])
-        for problem in problems:
-            report(f"{found.winner.name}: {problem}, see {tasks.log}")
-        _keep(study, found.winner, best, files)
-    retraining.set_user_attr(FINISHED, True)
-    return found
+    return retraining, models
 
 
 def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], tasks: Tasks, report: Report) -> None:

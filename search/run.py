@@ -44,11 +44,12 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     made, config = session.study, session.study.config
     ended = sum(trial.ending != "running" for trial in made.trials())
     found = retrain.current(made, loaded) if ended == config.num_samples else None
-    if not found:
+    if found:
+        _draw(made, found)
+    else:
         session.announce(ended)
         with session.working() as folder:
             found = _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
-    _draw(made)
     best = made.folder / "best.yaml"
     if config.best and found and found.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
@@ -56,14 +57,20 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
 
 
 def _work(session: Session, loaded: Workload, folder: Path, console: Console, *, is_searched: bool) -> Outcome | None:
-    """Search, unless that is done, and retrain: in the processes of the search, or else in new ones."""
+    """Search, unless that is done, retrain, in the processes of the search or else in new ones, and draw."""
     found: list[Outcome | None] = []
+
+    def draw(outcome: Outcome | None) -> None:
+        _draw(session.study, outcome)
 
     def use(processes: list[Any], check: Callable[[], None]) -> None:
         console.print("retraining the best with other seeds, and the defaults beside them")
         session.meanwhile(_import_what_draws)
         tasks = Tasks(session.study, session.share, retrain.LOG, processes, check)
-        found.append(retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}")))
+        outcome = retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}"), draw)
+        if not outcome:
+            draw(None)
+        found.append(outcome)
 
     if not is_searched:
         with suppress(ProcessLostError):
@@ -80,12 +87,12 @@ def _import_what_draws() -> None:
     from search import plot  # noqa: F401
 
 
-def _draw(made: Study) -> None:
+def _draw(made: Study, found: Outcome | None) -> None:
     """Derive the tables and the pictures from the journal."""
     from search import plot  # imports matplotlib: not while a trial could be trained
 
     made.write_tables()
-    plot.draw(made)
+    plot.draw(made, found)
 
 
 def _versions() -> str:

@@ -137,9 +137,10 @@ class Tasks:
         asked = [self._start(_test, *self._ordered(values), model) for model, values in work]
         return [self._get(each, lambda why: ({}, f"test: {why}")) for each in asked]
 
-    def package(self, model: Any, values: dict[str, Any]) -> Files:
-        """Return the files that the workload makes of a model."""
-        return self._get(self._start(_package, *self._ordered(values), model), lambda why: ({}, [f"save: {why}"]))
+    def package(self, model: Any, values: dict[str, Any]) -> Callable[[], Files]:
+        """Have the workload make files of a model; return what waits for them."""
+        asked = self._start(_package, *self._ordered(values), model)
+        return lambda: self._get(asked, lambda why: ({}, [f"save: {why}"]))
 
     def _get(self, reference: Any, lost: Callable[[str], T]) -> T:
         """Return a task's result, or what stands for it where its process was lost.

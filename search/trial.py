@@ -6,9 +6,11 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.tune import Trainable
 
-from search import worker
+from search import residue, worker
+
+with residue.importing():
+    from ray.tune import Trainable
 
 
 class WorkloadTrainable(Trainable):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from search import study
-from tests.programs import TOY, Done, begin, resume, start, until_gone, until_line, write
+from tests.programs import TOY, Done, begin, resume, search, start, until_gone, until_line, write
 
 MANY = {**TOY, "num_samples": 10_000}
 
@@ -117,3 +117,31 @@ def test_a_folder_that_turns_read_only_ends_the_search_with_one_line(tmp_path: P
     finally:
         set_read_only(folder, False)
     check_that_it_goes_on(folder, len(study.load(folder).trials()) + 2)
+
+
+SPOILS = """
+import shutil
+from pathlib import Path
+from tests.toy import Config, save, train
+
+def test(model, config):
+    plots = Path("results/s/plots")
+    shutil.rmtree(plots)
+    plots.touch()
+    return {"test_loss": 0.0}
+"""
+
+
+def test_pictures_that_cannot_be_written_cost_no_winner_and_are_drawn_by_the_resumed_search(tmp_path: Path) -> None:
+    (tmp_path / "spoils.py").write_text(SPOILS, encoding="utf-8")
+    done = search(tmp_path, {**TOY, "workload": "spoils", "finalists": 1, "seeds": 1})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: [Errno 17] File exists: 'results/s/plots'; what was finished is in results/s")
+    folder = tmp_path / "results" / "s"
+    assert (folder / "best" / "model.pt").exists()
+    assert "over 1 seeds" in (folder / "best.yaml").read_text(encoding="utf-8")
+    (folder / "plots").unlink()
+    (tmp_path / "spoils.py").write_text("from tests.toy import Config, save, test, train\n", encoding="utf-8")
+    again = resume(tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert len(list((folder / "plots").iterdir())) == 4
