@@ -9,7 +9,7 @@ help:
 	@echo "make search   set up, then search, retrain and draw: the README's first command"
 	@echo "make test     set up, then run the tests"
 	@echo "make check    set up, then ruff and mypy --strict"
-	@echo "make bench    set up, then time the same search done by us and by others: an hour"
+	@echo "make bench    set up, then time the engines, the framework, and the same search done by us and by others: two hours"
 	@echo "make clean    remove what make made; results/ stays"
 
 search: $(READY)

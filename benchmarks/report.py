@@ -1,5 +1,7 @@
 """What the runs of a benchmark come to, as tables and a picture."""
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -31,20 +33,23 @@ def comparison(runs: pd.DataFrame) -> pd.DataFrame:
 
 def where_it_goes(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each number of trials: the medians of the seconds of each of our phases, and of `busy`."""
-    mine = runs[runs["arm"] == OURS]
-    return mine.groupby("trials", sort=False)[["seconds", *PHASES, "busy"]].median().reset_index()
+    mine = runs[runs["arm"] == OURS].reindex(columns=["trials", "seconds", *PHASES, "busy"])
+    return mine.groupby("trials", sort=False).median().reset_index()
 
 
 def markdown(found: pd.DataFrame) -> str:
     """Return a table as Markdown; seconds and epochs with one digit."""
     lines = ["| " + " | ".join(found.columns) + " |", "|---" * len(found.columns) + "|"]
     for row in found.to_dict("records"):
-        texts = [
-            format(value, FORMATS.get(str(name), ".1f")) if isinstance(value, float) else str(value)
-            for name, value in row.items()
-        ]
+        texts = [_text(str(name), value) for name, value in row.items()]
         lines.append("| " + " | ".join(texts) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else format(value, FORMATS.get(name, ".1f"))
+    return str(value)
 
 
 def picture(found: pd.DataFrame) -> Figure:

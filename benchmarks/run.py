@@ -138,9 +138,10 @@ def main() -> None:
         measure(arm, 2, 0)  # not counted: from here on bytecode and compiled code are on the disk
     rounds = [(trials, seed) for trials in asked.trials for seed in range(asked.repeats)]
     for trials, seed in rounds:
-        if len(runs) and ((runs["trials"] == trials) & (runs["seed"] == seed)).any():
-            continue
+        made = set() if runs.empty else set(runs[(runs["trials"] == trials) & (runs["seed"] == seed)]["arm"])
         for arm in asked.arms:
+            if arm in made:
+                continue
             row = measure(arm, trials, seed)
             print(f"{trials} trials, seed {seed}, {arm}: {row['seconds']:.1f} s, {row['epochs']} epochs", flush=True)
             runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)

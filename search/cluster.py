@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from search import shortcuts
+from search import residue, shortcuts
 from search.config import StudyConfig
 
 SILENCE = {
@@ -167,11 +167,7 @@ class Ray:
         self._helpers: list[threading.Thread] = []
 
     def meanwhile(self, function: Callable[[], None]) -> None:
-        """Call a function in a thread while there is nothing to do but to wait; it has returned before Ray is ended.
-
-        A thread that lets go of a reference of Ray's (the garbage collector may, in any) while Ray is shut down has
-        Ray's C++ end the process with exit code 1.
-        """
+        """Call a function in a thread while there is nothing to do but to wait; it has returned before Ray is ended."""
         thread = threading.Thread(target=function)
         self._helpers.append(thread)
         thread.start()
@@ -199,10 +195,15 @@ class Ray:
             self._end(ray)
 
     def _end(self, ray: Any) -> None:
-        """Stop it, and clear up behind it."""
+        """Stop it, and clear up behind it.
+
+        Where a thread lets go of a reference of Ray's while Ray is shut down, Ray's C++ ends the process with exit code
+        1. The garbage collector may do that in any thread.
+        """
         for thread in self._helpers:
             thread.join()
-        ray.shutdown()
+        with residue.uncollected():
+            ray.shutdown()
         atexit.unregister(ray.shutdown)  # it would wait half a second for log lines, which go to a file
         self._clear()
 

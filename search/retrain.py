@@ -91,17 +91,11 @@ def retrain(
     if found.winner and workload.test:
         _test(retraining, found, models, tasks, report)
         found = outcome.of(retraining, study.config.metric, study.config.mode)
-    if found.winner:
-        best = found.winner.best_run(study.config.mode)
-        packaged = tasks.package(models[best.number], best.attributes["config"])
+    keep = _keeping(study, found.winner, models, tasks, report) if found.winner else lambda: None
     try:
         meanwhile(found)
     finally:
-        if found.winner:
-            files, problems = packaged()
-            for problem in problems:
-                report(f"{found.winner.name}: {problem}, see {tasks.log}")
-            _keep(study, found.winner, best, files)
+        keep()
         retraining.set_user_attr(FINISHED, True)
     return found
 
@@ -132,6 +126,22 @@ def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], task
         retraining.set_user_attr(f"test {run.number}", {name: journal.to_json(value) for name, value in scores.items()})
         if problem:
             report(f"{run.attributes['candidate']}: {problem}, see {tasks.log}")
+
+
+def _keeping(
+    study: Study, winner: Candidate, models: dict[int, Any], tasks: Tasks, report: Report
+) -> Callable[[], None]:
+    """Have a process make the winner's files; return what waits for them and keeps them."""
+    best = winner.best_run(study.config.mode)
+    packaged = tasks.package(models[best.number], best.attributes["config"])
+
+    def keep() -> None:
+        files, problems = packaged()
+        for problem in problems:
+            report(f"{winner.name}: {problem}, see {tasks.log}")
+        _keep(study, winner, best, files)
+
+    return keep
 
 
 def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, bytes]) -> None:

@@ -71,6 +71,7 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
         if not outcome:
             draw(None)
         found.append(outcome)
+        check()
 
     if not is_searched:
         with suppress(ProcessLostError):
@@ -89,7 +90,7 @@ def _import_what_draws() -> None:
 
 def _draw(made: Study, found: Outcome | None) -> None:
     """Derive the tables and the pictures from the journal."""
-    from search import plot  # imports matplotlib: not while a trial could be trained
+    from search import plot  # imports matplotlib: not before the first trial
 
     made.write_tables()
     plot.draw(made, found)

@@ -77,8 +77,8 @@ class Session:
         display = Display(self._console, self.study.config, searcher.tally)
 
         def look() -> None:
+            searcher.check()  # before a trial is shown as ended that could not be recorded
             display.look()
-            searcher.check()
             self._interruption.check()
 
         if searcher.is_done:

@@ -1,41 +1,46 @@
 """Where Ray and Tune would let a search wait, and have no setting for it: functions of theirs that are replaced.
 
-Read from Ray 2.60. Where a later one has no function of that name, all works as it does without us, only later.
+Read from Ray 2.60, to which pyproject.toml holds us.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
 from typing import Any
 
-NOT_STARTED = ("start_monitor", "start_api_server", "start_log_monitor")
-"""Processes of Ray's head: its autoscaler, the dashboard's server, which comes without a dashboard too, and what
-forwards log lines to a driver that has asked for none. Each takes half a second of a core while workers start, and
-the first a second to end."""
 REGISTRATION = 10.0
 """Seconds until waiting for a node is left to Ray."""
 PATIENCE = 10.0
-"""Seconds that a trial waits for a process of its own while another is free."""
+"""Seconds that a trial waits for a process of its own, from when another has become free."""
 
 
 @contextmanager
 def lean_start() -> Iterator[None]:
-    """Let Ray start on this machine without what a search never uses."""
-    from ray._private import services
+    """Let Ray start on this machine without what a search never uses.
+
+    That is its autoscaler, what forwards log lines to a driver that has asked for none, and the dashboard's server,
+    which comes without a dashboard too (where all of Ray is installed it stays: an agent would look for it each
+    second). Each takes half a second of a core while workers start, and the first a second to end.
+    """
+    from ray._private import services, utils
     from ray._private.node import Node
 
-    replacements: list[tuple[Any, str, Any]] = [(Node, name, lambda node, **options: None) for name in NOT_STARTED]
-    replacements.append((services, "get_node", _node_at_once(services)))
+    unused = ["start_monitor", "start_log_monitor"]
+    if utils.get_dashboard_dependency_error() is not None:
+        unused.append("start_api_server")
     with ExitStack() as replaced:
-        for owner, name, function in replacements:
-            if hasattr(owner, name):
-                replaced.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, function)
+        for name in unused:
+            _replace(replaced, Node, name, lambda node, **options: None)
+        _replace(replaced, services, "get_node", _node_at_once(services))
         yield
 
 
-def _node_at_once(services: Any) -> Any:
+def _replace(replaced: ExitStack, owner: Any, name: str, value: Any) -> None:
+    replaced.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)
+
+
+def _node_at_once(services: Any) -> Callable[[str, str], Any]:
     """Return what finds a node once it is there: Ray's own looks at once, when it never is, and a second later."""
     from ray._private.state import GlobalState
 
@@ -51,39 +56,40 @@ def _node_at_once(services: Any) -> Any:
     return get_node
 
 
-def use_started_workers() -> None:
-    """Let Tune train in the workers that Ray has started beforehand, one a core; for a Ray that we have started.
+@contextmanager
+def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
+    """Let Tune train in the workers that Ray has started beforehand, where that is ours, and keep those that start.
 
     Tune gives its processes a runtime environment, of variables that those of this machine have inherited anyway, for
     which Ray starts new ones while the others idle and die.
     """
     from ray.tune.execution import class_cache
-
-    for name in ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE"):
-        getattr(class_cache, name, set()).clear()
-
-
-def keep_starting_processes() -> None:
-    """Let a trial wait for the process that starts for it, where another has become free in the meantime.
-
-    Tune would move it there, end the one that starts, and start yet another for the next trial, and so on for as long
-    as trials are shorter than a start: with one process at work, and a core lost to starts. After PATIENCE it may:
-    where a node is lost the process may never come.
-    """
     from ray.tune.execution.tune_controller import TuneController
 
-    name = "_maybe_reuse_cached_actor"
-    tunes_own = getattr(TuneController, name, None)
-    if tunes_own is None or hasattr(tunes_own, "__wrapped__"):
-        return
+    with ExitStack() as replaced:
+        if is_our_ray:
+            _replace(replaced, class_cache, "DEFAULT_ENV_VARS", {})
+            _replace(replaced, class_cache, "ENV_VARS_TO_PROPAGATE", set())
+        name = "_maybe_reuse_cached_actor"
+        _replace(replaced, TuneController, name, _its_own_first(getattr(TuneController, name)))
+        yield
+
+
+def _its_own_first(tunes_own: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return what gives a trial a process that has become free, but not while one starts for that trial.
+
+    Tune would move the trial, end the process that starts, and start yet another for the next trial, and so on for as
+    long as trials are shorter than a start: with one process at work, and a core lost to starts. After PATIENCE it
+    may: where a node is lost the trial's own may never come.
+    """
     since: dict[str, float] = {}
 
-    @wraps(tunes_own)
     def reuse(controller: Any, trial: Any) -> bool:
-        has_its_own = trial in controller._trial_to_actor and trial not in controller._resetting_trials
-        if has_its_own and time.monotonic() - since.setdefault(trial.trial_id, time.monotonic()) < PATIENCE:
-            return False
-        since.pop(trial.trial_id, None)
-        return bool(tunes_own(controller, trial))
+        waits = trial in controller._trial_to_actor and trial not in controller._resetting_trials
+        if waits and controller._actor_cache.has_cached_object(trial.placement_group_factory):
+            now = time.monotonic()
+            if now - since.setdefault(trial.trial_id, now) < PATIENCE:
+                return False
+        return tunes_own(controller, trial)
 
-    setattr(TuneController, name, reuse)
+    return reuse

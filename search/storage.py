@@ -4,12 +4,16 @@ import json
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+
+LAST = 2**20
+"""Bytes at the end of a journal that may not have reached the disk: what was written together, and more."""
 
 
 class Storage(JournalStorage):
@@ -64,9 +68,9 @@ class File(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the records from a number on, those that wait included."""
         if self.waiting is None or self.written is None:
-            found = list(super().read_logs(log_number_from))
-            yield from found
-            log_number_from += len(found)
+            for record in super().read_logs(log_number_from):
+                log_number_from += 1
+                yield record
         if self.waiting is not None:
             self.written = log_number_from if self.written is None else self.written
             yield from self.waiting[log_number_from - self.written :]
@@ -92,8 +96,10 @@ def file_of(folder: Path) -> Path:
 
 
 def mend(folder: Path) -> None:
-    """Cut off the last records that a killed writer or a power cut left broken: all after them would be lost, too.
+    """Cut off the last records where a killed writer or a power cut left one broken: all after it would be lost, too.
 
+    What was written together may be whole again behind it. Longer ago than LAST it is no such end, but damage, of which
+    the study's reader will tell.
     Only for the study's Writer. Raises ValueError where the file is no journal, which is nobody's to change; OSError.
     """
     file = file_of(folder)
@@ -101,9 +107,9 @@ def mend(folder: Path) -> None:
         lines = stream.readlines()
         if not lines or not _is_record(lines[0]):
             raise ValueError(f"{file} must be the journal of a search, but its first line is no record")
-        while not _is_record(lines[-1]):
-            lines.pop()
-        stream.truncate(sum(map(len, lines)))
+        size = sum(map(len, takewhile(_is_record, lines)))
+        if sum(map(len, lines)) - size <= LAST:
+            stream.truncate(size)
 
 
 def _is_record(line: bytes) -> bool:

@@ -98,12 +98,12 @@ class Tasks:
         self._busy[reference] = self._ran[reference] = process
         return started
 
-    def _wait(self, references: list[Any]) -> Any:
+    def _wait(self, references: list[Any], check: Callable[[], None] | None = None) -> Any:
         """Return the first of these that has ended."""
         ended: list[Any] = []
         while not ended:
             ended, _ = self._ray.wait(references, timeout=0.2)
-            self._check()
+            (check or self._check)()
         self._busy.pop(ended[0], None)
         return ended[0]
 
@@ -138,17 +138,17 @@ class Tasks:
         return [self._get(each, lambda why: ({}, f"test: {why}")) for each in asked]
 
     def package(self, model: Any, values: dict[str, Any]) -> Callable[[], Files]:
-        """Have the workload make files of a model; return what waits for them."""
+        """Have the workload make files of a model; return what waits for them, without a `check`: all else is done."""
         asked = self._start(_package, *self._ordered(values), model)
-        return lambda: self._get(asked, lambda why: ({}, [f"save: {why}"]))
+        return lambda: self._get(asked, lambda why: ({}, [f"save: {why}"]), lambda: None)
 
-    def _get(self, reference: Any, lost: Callable[[str], T]) -> T:
+    def _get(self, reference: Any, lost: Callable[[str], T], check: Callable[[], None] | None = None) -> T:
         """Return a task's result, or what stands for it where its process was lost.
 
         Raises ProcessLostError where that was one of the given processes, which is from then on done without.
         """
         try:
-            found: T = self._ray.get(self._wait([reference]))
+            found: T = self._ray.get(self._wait([reference], check))
             return found
         except self._ray.exceptions.RayError as error:
             if reference in self._ran and isinstance(error, self._ray.exceptions.RayActorError):

@@ -91,9 +91,6 @@ def run(
         look()
         loan.look()
 
-    shortcuts.keep_starting_processes()
-    if config.ray_address is None:
-        shortcuts.use_started_workers()
     resources = {"cpu": share.cpus, "gpu": share.gpus}
     tuner = Tuner(
         tune.with_resources(WorkloadTrainable, resources),
@@ -115,7 +112,8 @@ def run(
         ),
     )
     try:
-        tuner.fit()
+        with shortcuts.steady_processes(is_our_ray=config.ray_address is None):
+            tuner.fit()
     except Exception:
         if not loan.is_used:
             raise

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,28 @@ LIGHT = (
 def test_a_finished_study_opens_without_ray(name: str) -> None:
     script = f"import sys, search.{name}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_what_is_done_meanwhile_is_done_before_ray_is_ended(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
+    import ray
+
+    happened: list[str] = []
+    end, ended = ray.shutdown, threading.Event()
+
+    def shutdown() -> None:
+        happened.append("Ray is ended")
+        end()
+
+    def help_out() -> None:
+        ended.wait()
+        happened.append("the helper is done")
+
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    made = cluster.Ray(None, Node(1, 0), tmp_path / "ray.log")
+    with made.running():
+        made.meanwhile(help_out)
+        threading.Timer(0.3, ended.set).start()
+    assert happened == ["the helper is done", "Ray is ended"]

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from search import outcome, study
-from tests.programs import TOY, begin, processes_of, resume, until_gone, until_line, write
+from tests.programs import TOY, begin, processes_of, resume, until, until_gone, until_line, write
 
 MANY = {**TOY, "num_samples": 10_000}
 AGAIN = "to go on: python -m search.run --resume results/s"
@@ -95,3 +95,35 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert "trial 11 " not in done.stdout  # nothing is searched again
     assert "looked at before" not in done.stdout
     assert outcome.newest(study.load(made.folder)) is not None
+
+
+SLOW_TO_SAVE = """
+import time
+from pathlib import Path
+from tests.toy import Config, test, train
+
+def save(model, config, path):
+    Path("saving").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    path.write_text(repr(model))
+"""
+
+
+def test_a_retraining_that_has_judged_is_not_done_again_after_a_ctrl_c(tmp_path: Path) -> None:
+    """The winner's files are being made, and the pictures drawn."""
+    (tmp_path / "slow_to_save.py").write_text(SLOW_TO_SAVE, encoding="utf-8")
+    config = write(tmp_path, {**TOY, "workload": "slow_to_save"})
+    with begin(tmp_path, "--config", config, "--name", "s") as process:
+        until((tmp_path / "saving").exists)
+        process.send_signal(signal.SIGINT)
+        (tmp_path / "go").touch()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, f"interrupted; what was finished is in results/s; {AGAIN}\n")
+    folder = tmp_path / "results" / "s"
+    assert (folder / "best" / "model.pt").exists()
+    assert "over 2 seeds" in (folder / "best.yaml").read_text(encoding="utf-8")
+    done = resume(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(study.load(folder).others("retraining")) == 1
+    assert (tmp_path / "best.yaml").exists()

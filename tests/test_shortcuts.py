@@ -1,64 +1,78 @@
-"""What Ray and Tune would let a search wait for. A search on a real Ray, in this process."""
+"""What Ray and Tune would let a search wait for."""
 
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from search import cluster, study, tuning
-from search.cluster import Node, Share
-from search.config import StudyConfig
-from search.sampler import OptunaSearcher
-from search.workload import load
-from tests.programs import TOY
+from search import shortcuts
+from search.cluster import count_cpus
+from tests.programs import TOY, begin, write
 
-PROCESSES = 2
-AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-
-
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+SERVERS = ("monitor.py", "dashboard/dashboard.py", "log_monitor.py")
 
 
 def test_a_search_starts_a_process_a_core_however_short_its_trials_are_and_no_server_that_it_does_not_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    """Left to itself Tune ends a process that starts, and starts another, each time that a trial ends before."""
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    asked: dict[str, Any] = {**TOY, "num_samples": 150, "sampler": "random", "scheduler": None, "name": "s"}
-    made = study.create(StudyConfig.of({**asked, "output": str(tmp_path)}), load("tests.toy"))
-    searcher = OptunaSearcher(made, 0)
-    workers: set[int] = set()
-    commands: set[str] = set()
+    """On a real Ray. Left to itself Tune starts two a core, and one more each time that a trial ends before a start."""
+    commands: dict[int, str] = {}
+    config = write(tmp_path, {**TOY, "num_samples": 150, "sampler": "random", "scheduler": None})
+    with begin(tmp_path, "--config", config, "--name", "s") as process:
+        while process.poll() is None:
+            for each in psutil.Process(process.pid).children(recursive=True):
+                try:
+                    commands[each.pid] = " ".join(each.cmdline())
+                except psutil.Error:
+                    continue
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    workers = [each for each in commands.values() if each.startswith("ray::") and "Agent" not in each]
+    assert count_cpus() <= len(workers) <= count_cpus() + 1  # one more where the machine is busy
+    assert any("gcs_server" in command for command in commands.values())
+    assert not [command for command in commands.values() if any(server in command for server in SERVERS)]
 
-    def look() -> None:
-        for each in children():
-            try:
-                name, command = each.name(), " ".join(each.cmdline())
-            except psutil.Error:
-                continue
-            commands.add(command)
-            if name.startswith("ray::") and name not in AGENTS and "agent" not in command.lower():
-                workers.add(each.pid)
 
-    helped: list[bool] = []
+class Controller:
+    """Stands for Tune's controller: a trial whose process starts, and whether another is free."""
 
-    def help_for_a_while() -> None:
-        import ray
+    def __init__(self) -> None:
+        self.is_one_free = False
+        self.trial = SimpleNamespace(trial_id="a", placement_group_factory="cpu")
+        self._trial_to_actor: list[Any] = [self.trial]
+        self._resetting_trials: list[Any] = []
+        self._actor_cache = SimpleNamespace(has_cached_object=lambda resources: self.is_one_free)
 
-        time.sleep(0.5)  # as an import that takes so long
-        helped.append(ray.is_initialized())
 
-    ray = cluster.Ray(None, Node(PROCESSES, 0), made.logs / "ray.log")
-    with ray.running() as folder:
-        tuning.run(made, Share(0, 1, PROCESSES), folder, searcher, look, lambda processes: None)
-        look()
-        ray.meanwhile(help_for_a_while)
-    assert helped == [True]
-    assert [trial.ending for trial in made.trials()] == ["complete"] * 150
-    assert len(workers) == PROCESSES
-    assert any("gcs_server" in command for command in commands)
-    for script in ("monitor.py", "dashboard/dashboard.py", "log_monitor.py"):
-        assert not [command for command in commands if script in command]
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr("search.shortcuts.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_a_trial_leaves_the_process_that_starts_for_it_only_when_it_has_waited_beside_a_free_one(
+    clock: list[float],
+) -> None:
+    controller, moved = Controller(), []
+
+    def tunes_own(controller: Any, trial: Any) -> bool:
+        moved.append(controller.is_one_free)
+        return bool(controller.is_one_free)
+
+    reuse = shortcuts._its_own_first(tunes_own)
+    clock[0] = 1000.0
+    assert not reuse(controller, controller.trial)  # as Tune asks at each step: nothing is free, no time is counted
+    for clock[0], controller.is_one_free in ((2000.0, True), (2009.0, True)):
+        assert not reuse(controller, controller.trial)
+    assert moved == [False]
+    for clock[0], controller.is_one_free in ((2010.0, False), (2011.0, False), (2012.0, True)):
+        assert reuse(controller, controller.trial) == controller.is_one_free
+
+
+def test_a_trial_without_a_process_of_its_own_takes_a_free_one_at_once(clock: list[float]) -> None:
+    controller = Controller()
+    controller.is_one_free, controller._trial_to_actor = True, []
+    assert shortcuts._its_own_first(lambda controller, trial: True)(controller, controller.trial)

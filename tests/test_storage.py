@@ -1,18 +1,20 @@
 """The journal's file: what is written together is what would have been written one by one."""
 
 import json
-import os
-import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from search.journal import OpenTrial, read
-from search.storage import Storage
+from search.storage import LAST, Storage, mend
+from tests.programs import ENVIRONMENT
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
 
@@ -75,15 +77,61 @@ def test_what_was_recorded_before_an_exception_is_written(tmp_path: Path) -> Non
     assert len(optuna.load_study(study_name="s", storage=Storage(tmp_path / "j.log")).trials) == 1
 
 
-def test_a_writer_that_is_killed_leaves_all_or_nothing_of_what_it_wrote_together(tmp_path: Path) -> None:
-    path = tmp_path / "j.log"
-    storage, study = create(path)
-    search(study, storage.together, trials=1)
-    before = path.read_bytes()
-    child = os.fork()
-    if child == 0:
-        with storage.together():
-            study.ask(SPACE)
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert path.read_bytes() == before
+LITTLE_ROOM = """
+import resource, sys
+from pathlib import Path
+import optuna
+from search.storage import LAST, Storage, mend
+from tests.programs import ENVIRONMENT
+from tests.test_storage import create, search
+
+path = Path(sys.argv[1])
+storage, study = create(path)
+room = path.stat().st_size + int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+try:
+    with storage.together():
+        search(study, storage.together, trials=3)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000])
+def test_where_the_disk_is_full_in_the_middle_an_error_is_raised_and_whole_records_are_left(
+    room: int, tmp_path: Path
+) -> None:
+    """A limit on the size of files is to a process what a full disk is."""
+    path = tmp_path / "journal.log"
+    command = [sys.executable, "-c", LITTLE_ROOM, str(path), str(room)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "File too large\n", done.stderr
+    mend(tmp_path)
+    found = path.read_bytes()
+    assert found.endswith(b"\n")
+    study = optuna.load_study(study_name="s", storage=Storage(path))
+    assert (len(study.trials) > 0) == (room == 1000)  # the first record takes more than 100
+    whole = tmp_path / "whole.log"
+    search(create(whole)[1], nullcontext)
+    assert lines(path) == lines(whole)[: len(lines(path))]
+
+
+def test_a_power_cut_may_leave_a_broken_record_before_whole_ones_and_all_from_it_on_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    search(create(path)[1], nullcontext)
+    content = path.read_bytes()
+    records = content.splitlines(keepends=True)
+    begin = sum(map(len, records[:10]))
+    path.write_bytes(content[: begin + 5] + bytes(20) + content[begin + 25 :])
+    mend(tmp_path)
+    assert path.read_bytes() == content[:begin]
+
+
+def test_damage_long_before_the_end_is_not_taken_for_a_power_cuts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    search(create(path)[1], nullcontext)
+    content = path.read_bytes()
+    damaged = content + b"damage\n" + content.splitlines(keepends=True)[-1] * (LAST // 50)
+    path.write_bytes(damaged)
+    mend(tmp_path)
+    assert path.read_bytes() == damaged
