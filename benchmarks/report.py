@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.phases import PHASES
 
@@ -56,13 +56,15 @@ def picture(found: pd.DataFrame) -> Figure:
     """Draw seconds against trials."""
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.add_subplot()
+    rivals = iter(("#4c72b0", "#8c9bb0", "#2a7f62", "#7b5ea7"))
     for arm, part in found.groupby("arm", sort=False):
-        width, colour = (2.5, "#d1173a") if arm == OURS else (1.3, None)
+        width, colour = (2.5, "#d1173a") if arm == OURS else (1.3, next(rivals))
         axes.plot(part["trials"], part["seconds"], marker="o", label=arm, linewidth=width, color=colour)
     axes.set(xscale="log", yscale="log", xlabel="trials", ylabel="seconds, whole process")
     axes.set_title("The same search: from the command to the retrained winner")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xticks(sorted(found["trials"].unique()), minor=False)
     axes.legend()
     return figure
