@@ -5,13 +5,10 @@ from pathlib import Path
 from search import journal, study
 from search.study import RETRAINING
 
-PHASES = {
-    "start": "until the first proposal: imports, Ray",
-    "first epochs": "until the first epoch is in the journal: Tune, torch, numba and the data in the workers",
-    "search": "until the last trial has ended",
-    "retraining": "until the last run has ended",
-    "end": "test, the winner's files, tables, pictures, Ray's end",
-}
+PHASES = ("start", "first epochs", "search", "retraining", "end")
+"""Until the first proposal (imports, Ray); until the first epoch is in the journal (Tune, torch, numba and the data in
+the workers); until the last trial has ended; until the last run has ended; and the test, the winner's files, tables,
+pictures and Ray's end."""
 
 
 def of(folder: Path, began: float, first_epoch_s: float, seconds: float) -> dict[str, float]:
