@@ -257,11 +257,15 @@ def _short_folder() -> str:
 def _log_to(path: Path) -> None:
     """Send the log lines and warnings of this process to a file, not to the terminal.
 
-    The handler is the root's: ray.init() empties the list of Ray's own logger.
+    The handler is the root's: ray.init() empties the list of Ray's own logger. It stays when Ray is ended,
+    for the lines that come later, until another Ray's takes its place.
     """
     handler = logging.FileHandler(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().handlers[:] = [handler]
+    root = logging.getLogger()
+    for earlier in root.handlers:
+        earlier.close()
+    root.handlers[:] = [handler]
     logging.captureWarnings(True)
     for name in ("ray", "optuna"):
         logger = logging.getLogger(name)

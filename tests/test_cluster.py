@@ -1,5 +1,6 @@
 """How a machine is shared out among trials."""
 
+import logging
 import subprocess
 import sys
 import tempfile
@@ -127,3 +128,19 @@ def test_what_is_done_meanwhile_is_done_before_ray_is_ended(
         made.meanwhile(help_out)
         threading.Timer(0.3, ended.set).start()
     assert happened == ["the helper is done", "Ray is ended"]
+
+
+def test_the_log_of_an_earlier_ray_is_closed_when_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that come after the first Ray's end still go to its log, so it cannot be closed there."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    cluster._log_to(tmp_path / "first.log")
+    root.warning("a line opens the file")
+    (first,) = root.handlers
+    assert isinstance(first, logging.FileHandler)
+    stream = first.stream
+    assert stream is not None
+    cluster._log_to(tmp_path / "second.log")
+    assert stream.closed
