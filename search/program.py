@@ -35,7 +35,8 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     on the stack is closed at the end.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
+    if sys.path[:1] != [""]:
+        sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
     with ExitStack() as holding:
         try:
             with residue.importing():
