@@ -24,9 +24,11 @@ def test_a_search_starts_a_process_a_core_however_short_its_trials_are_and_no_se
         while process.poll() is None:
             for each in psutil.Process(process.pid).children(recursive=True):
                 try:
-                    commands[each.pid] = " ".join(each.cmdline())
+                    command = " ".join(each.cmdline())
                 except psutil.Error:
                     continue
+                if command:  # a process that ends has none
+                    commands[each.pid] = command
         _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     workers = [each for each in commands.values() if each.startswith("ray::") and "Agent" not in each]
