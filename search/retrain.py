@@ -19,6 +19,7 @@ import optuna
 from rich.console import Console
 
 from search import cluster, journal, outcome, program, summary
+from search.config import StudyConfig
 from search.outcome import Candidate, Outcome
 from search.session import Session
 from search.study import FINISHED, RETRAINING, Study
@@ -96,7 +97,7 @@ def retrain(
         meanwhile(found)
     finally:
         keep()
-        retraining.set_user_attr(FINISHED, True)
+        study.finish(retraining, *_chosen(found.winner, study.config))
     return found
 
 
@@ -145,10 +146,9 @@ def _keeping(
 
 
 def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, bytes]) -> None:
-    """Write the winner's folder as a whole, in the place of an earlier one, and best.yaml."""
+    """Write the winner's folder as a whole, in the place of an earlier one."""
     from search import tables  # imports pandas: not while a trial could be trained
 
-    metric, config = study.config.metric, run.attributes["config"]
     kept = run.epochs[run.best_epoch - 1]
     metrics = {
         "configuration": winner.name,
@@ -156,9 +156,9 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
         "validation": {name: journal.to_json(value) for name, value in kept.items() if name != "elapsed_s"},
         "over_seeds": {
             name: [journal.to_json(value) for value in values]
-            for name, values in {metric: winner.values, **winner.tests}.items()
+            for name, values in {study.config.metric: winner.values, **winner.tests}.items()
         },
-        "config": config,
+        "config": run.attributes["config"],
     }
     with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as parent:
         made = Path(parent) / "best"
@@ -170,9 +170,16 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
         tables.curves([run]).drop(columns="trial").to_csv(made / "curves.csv", index=False)
         shutil.rmtree(study.folder / "best", ignore_errors=True)
         made.replace(study.folder / "best")
+
+
+def _chosen(winner: Candidate | None, config: StudyConfig) -> tuple[dict[str, Any] | None, str]:
+    """Return what best.yaml says of the winner: its full config, and what it came to."""
+    if not winner:
+        return None, ""
+    best = winner.best_run(config.mode)
     scores = "".join(f", {name} {outcome.spread(values)}" for name, values in winner.tests.items())
-    note = f"{metric} {run.value:.6g} ({winner.name}); over {len(winner.runs)} seeds {outcome.spread(winner.values)}"
-    study.write_best(config, note + scores)
+    seeds = f"over {len(winner.runs)} seeds {outcome.spread(winner.values)}"
+    return best.attributes["config"], f"{config.metric} {best.value:.6g} ({winner.name}); {seeds}{scores}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
 RETRAINING, AUDIT = "retraining", "audit"
 SESSIONS, FINISHED = "sessions", "finished"
+CHOOSING = threading.Lock()
+"""Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,21 @@ class Study:
         """Write the best trial so far to best.yaml, unless a retraining has chosen one."""
         config = self.config
         able = [trial for trial in self.trials() if trial.may_win]
-        if not able or any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
+        if not able:
             return
         chosen = min if config.mode == "min" else max
         best = chosen(able, key=lambda trial: trial.value or 0.0)
         values = {**self.defaults, **config.fixed, **best.params, "seed": config.seed}
-        self.write_best(values, f"{config.metric} {best.value:.6g} (trial {best.number}); not retrained")
+        with CHOOSING:
+            if not any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
+                self.write_best(values, f"{config.metric} {best.value:.6g} (trial {best.number}); not retrained")
+
+    def finish(self, retraining: optuna.Study, values: Mapping[str, Any] | None, note: str) -> None:
+        """Record that a retraining has finished, and write the full config of its winner, if any, to best.yaml."""
+        with CHOOSING:
+            if values is not None:
+                self.write_best(values, note)
+            retraining.set_user_attr(FINISHED, True)
 
     def begin_session(self, share: Mapping[str, Any]) -> None:
         """Record that a search of the study begins on this machine; `share` is what each trial gets of it."""
@@ -225,7 +237,7 @@ def _check_retraining(retraining: optuna.Study, metric: str) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a file as a whole: whoever reads it, or is killed, finds the old one or the new one."""
-    made = path.with_name(f".{path.name}-{os.getpid()}")
+    made = path.with_name(f".{path.name}-{threading.get_native_id()}")
     try:
         made.write_text(text, encoding="utf-8")
         made.replace(path)
