@@ -260,12 +260,8 @@ def _log_to(path: Path) -> None:
     The handler is the root's: ray.init() empties the list of Ray's own logger. It stays when Ray is ended,
     for the lines that come later, until another Ray's takes its place.
     """
-    handler = logging.FileHandler(path, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    for earlier in root.handlers:
-        earlier.close()
-    root.handlers[:] = [handler]
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(handlers=[logging.FileHandler(path, delay=True)], format=form, force=True)
     logging.captureWarnings(True)
     for name in ("ray", "optuna"):
         logger = logging.getLogger(name)
