@@ -97,7 +97,7 @@ def retrain(
         meanwhile(found)
     finally:
         keep()
-        study.finish(retraining, *_chosen(found.winner, study.config))
+        study.finish(retraining, _best(found.winner, study.config) if found.winner else None)
     return found
 
 
@@ -172,10 +172,8 @@ def _keep(study: Study, winner: Candidate, run: journal.Trial, files: dict[str, 
         made.replace(study.folder / "best")
 
 
-def _chosen(winner: Candidate | None, config: StudyConfig) -> tuple[dict[str, Any] | None, str]:
+def _best(winner: Candidate, config: StudyConfig) -> tuple[dict[str, Any], str]:
     """Return what best.yaml says of the winner: its full config, and what it came to."""
-    if not winner:
-        return None, ""
     best = winner.best_run(config.mode)
     scores = "".join(f", {name} {outcome.spread(values)}" for name, values in winner.tests.items())
     seeds = f"over {len(winner.runs)} seeds {outcome.spread(winner.values)}"

@@ -114,11 +114,11 @@ class Study:
             if not any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
                 self.write_best(values, f"{config.metric} {best.value:.6g} (trial {best.number}); not retrained")
 
-    def finish(self, retraining: optuna.Study, values: Mapping[str, Any] | None, note: str) -> None:
-        """Record that a retraining has finished, and write the full config of its winner, if any, to best.yaml."""
+    def finish(self, retraining: optuna.Study, best: tuple[Mapping[str, Any], str] | None) -> None:
+        """Record that a retraining has finished, and write its best, if any: a full config, and a note on it."""
         with CHOOSING:
-            if values is not None:
-                self.write_best(values, note)
+            if best:
+                self.write_best(*best)
             retraining.set_user_attr(FINISHED, True)
 
     def begin_session(self, share: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def test_an_interim_best_never_takes_the_place_of_a_retrainings(
     trial.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
     trial.end("complete")
     retraining = made.add(study.RETRAINING, jobs=[])
-    finishing = threading.Thread(target=made.finish, args=(retraining, {"x": 1.0}, "retrained"))
+    finishing = threading.Thread(target=made.finish, args=(retraining, ({"x": 1.0}, "retrained")))
     write_best = Study.write_best
 
     def write_late(self: Study, values: dict[str, float], note: str) -> None:
