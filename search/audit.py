@@ -17,8 +17,8 @@ from rich.table import Table
 
 from search import cluster, hindsight, journal, program, provenance
 from search.axes import STYLE
-from search.cluster import Share
 from search.session import Session
+from search.share import Share
 from search.study import AUDIT, Study, write
 from search.tasks import Tasks
 from search.workload import load
@@ -131,10 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not remaining(made):
             return lambda: show(console, made)
         made.config.check(load(made.config.workload))
-        nodes = cluster.nodes(made.config.ray_address)
-        share = cluster.share_out(made.config, nodes)
-        cluster.check_home()
-        session = Session(made, share, nodes[0], console, f"python -m search.audit {made.folder}")
+        share, here = cluster.share_of(made.config)
+        session = Session(made, share, here, console, f"python -m search.audit {made.folder}")
         return lambda: _audit(session, console)
 
     return program.guarded(prepare)

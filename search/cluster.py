@@ -2,7 +2,6 @@
 
 import atexit
 import logging
-import math
 import os
 import re
 import shutil
@@ -10,16 +9,16 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
 from search import residue, shortcuts
 from search.config import StudyConfig
+from search.share import Node, Share, share_out
 
 SILENCE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost more than the rest of the controller; we have a journal
@@ -33,64 +32,6 @@ SILENCE = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
-
-
-@dataclass(frozen=True)
-class Share:
-    """What each trial gets of a machine, and how many trials that lets run at once."""
-
-    gpus: float
-    cpus: float
-    concurrent: int
-    note: str = ""
-    """What the user should know of it, in one line."""
-
-
-class Node(NamedTuple):
-    """What a machine has for trials."""
-
-    cpus: int
-    gpus: int
-
-
-def share_out(config: StudyConfig, nodes: Sequence[Node]) -> Share:
-    """Return the share that each trial gets of the machine, or of its node where there are several.
-
-    Raises ValueError where no node has as many GPUs or cores as one trial asks for: Ray would wait for ever.
-    """
-    wanted, note = config.gpus_per_trial, ""
-    where = "this machine" if len(nodes) == 1 else "a node"
-    cpus, gpus = max(node.cpus for node in nodes), max(node.gpus for node in nodes)
-    if wanted and not gpus:
-        wanted, note = 0.0, f"no GPU on {where}: running on the CPU instead"
-    if wanted > gpus:
-        raise ValueError(f"gpus_per_trial must be at most {where}'s {gpus}, but got {wanted:g}")
-    if config.cpus_per_trial is not None and config.cpus_per_trial > cpus:
-        raise ValueError(f"cpus_per_trial must be at most {where}'s {cpus}, but got {config.cpus_per_trial:g}")
-    if not wanted:
-        each = config.cpus_per_trial or 1.0
-        concurrent = max(1, sum(_times(node.cpus, each) for node in nodes))
-        return Share(0.0, each, concurrent, f"{note}, {concurrent} trials at once" if note else "")
-    a_gpu = round(1 / wanted) if wanted < 1 else 1
-    share = _round_down(1 / a_gpu) if wanted < 1 else wanted
-    slots = [(node.cpus, node.gpus * a_gpu if wanted < 1 else _times(node.gpus, wanted)) for node in nodes]
-    slots = [(cpus, count) for cpus, count in slots if cpus and count]
-    each = config.cpus_per_trial or min((_fair_cpus(cpus, count) for cpus, count in slots), default=1.0)
-    return Share(share, each, max(1, sum(min(count, _times(cpus, each)) for cpus, count in slots)))
-
-
-def _times(whole: float, part: float) -> int:
-    return math.floor(whole / part + 1e-9)
-
-
-def _fair_cpus(cpus: int, slots: int) -> float:
-    """Return cores for each of so many trials: whole ones where they suffice, since Ray counts threads by them."""
-    return float(cpus // slots) if cpus >= slots else _round_down(cpus / slots)
-
-
-def _round_down(share: float) -> float:
-    """Return a share as Ray keeps it, to 1/10000, so that as many fit as were meant to."""
-    return math.floor(share * 10_000 + 1e-6) / 10_000
 
 
 def count_gpus() -> int:
@@ -112,6 +53,17 @@ def count_cpus() -> int:
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(int(get_num_cpus(override_docker_cpu_warning=True)), allowed))
+
+
+def share_of(config: StudyConfig) -> tuple[Share, Node]:
+    """Return each trial's share of what there is to train on, and the first machine of that.
+
+    Raises ValueError where it does not suffice or no cluster answers, OSError where Ray could not start.
+    """
+    found = nodes(config.ray_address)
+    share = share_out(config, found)
+    check_home()
+    return share, found[0]
 
 
 def check_home() -> None:

@@ -46,16 +46,14 @@ def opened(flags: dict[str, Any], holding: ExitStack, console: Console, module: 
     config = _asked(flags, before)
     loaded = workload.load(config.workload)
     config.check(loaded)
-    nodes = cluster.nodes(config.ray_address)
-    share = cluster.share_out(config, nodes)
-    cluster.check_home()
+    share, here = cluster.share_of(config)
     if before:
         made = before.continued(config, loaded)
     else:
         made = study.create(config, loaded)
         holding.enter_context(Writer(made.folder))
     made.begin_session(dataclasses.asdict(share))
-    return Session(made, share, nodes[0], console, f"python -m {module} --resume {made.folder}"), loaded
+    return Session(made, share, here, console, f"python -m {module} --resume {made.folder}"), loaded
 
 
 def _asked(flags: dict[str, Any], before: Study | None) -> StudyConfig:

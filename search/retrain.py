@@ -189,10 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
         made = program.opened(parser.parse_args(arguments).study, holding)
         workload = load(made.config.workload)
         made.config.check(workload)
-        nodes = cluster.nodes(made.config.ray_address)
-        share = cluster.share_out(made.config, nodes)
-        cluster.check_home()
-        session = Session(made, share, nodes[0], console, f"python -m search.retrain {made.folder}")
+        share, here = cluster.share_of(made.config)
+        session = Session(made, share, here, console, f"python -m search.retrain {made.folder}")
         return lambda: _again(session, workload, console)
 
     return program.guarded(prepare)

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from search import cluster, study
-from search.cluster import Node, Share
 from search.display import Display
 from search.interruption import Interruption
+from search.share import Node, Share
 from search.study import Study
 
 Use = Callable[[list[Any], Callable[[], None]], None]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from search import journal, worker
-from search.cluster import Share
+from search.share import Share
 from search.study import Study
 
 T = TypeVar("T")

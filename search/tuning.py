@@ -11,9 +11,9 @@ from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneC
 from ray.tune.experiment import Trial
 
 from search import shortcuts
-from search.cluster import Share
 from search.sampler import OptunaSearcher
 from search.scheduler import Rungs, Scheduler
+from search.share import Share
 from search.study import Study
 from search.trial import WorkloadTrainable
 

@@ -19,6 +19,7 @@ from search.config import StudyConfig
 from search.hindsight import best, correlations, pairs, tabulate
 from search.journal import Ending, OpenTrial
 from search.program import Terminal
+from search.share import Node
 from search.study import AUDIT, Study
 from search.workload import load
 from tests import toy
@@ -257,7 +258,7 @@ def test_rungs_of_an_earlier_scheduler_are_those_at_which_trials_were_stopped(tm
     assert list(correlations(tabulate(made, pairs(made)))) == [3]
 
 
-def refuse(address: str | None) -> list[cluster.Node]:
+def refuse(address: str | None) -> list[Node]:
     raise AssertionError("no Ray is needed")
 
 

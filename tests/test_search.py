@@ -14,10 +14,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from search import cluster, outcome, study
-from search.cluster import Share
 from search.config import StudyConfig
 from search.retrain import finalists
 from search.run import main
+from search.share import Node, Share
 from search.workload import load
 from tests import toy
 from tests.programs import ENVIRONMENT, HEART, TOY, Done, processes_of, search, start, write
@@ -161,7 +161,7 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
             seen.append((len(running), ray.available_resources().get("GPU", 0.0)))
             (notes / "go").touch()
 
-    node = cluster.Node(cluster.count_cpus(), 1)
+    node = Node(cluster.count_cpus(), 1)
     with cluster.Ray(None, node, made.logs / "ray.log").running() as folder:
         tuning.run(made, Share(0.25, 0.25, 5), folder, searcher, look, lambda processes: None)
     assert seen == [(4, 0.0)]
