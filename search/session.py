@@ -71,7 +71,7 @@ class Session:
         Raises Interrupted; OSError where nothing can be written.
         """
         from search import tuning  # imports Ray Tune: not before a user's mistakes are out
-        from search.sampler import OptunaSearcher
+        from search.searcher import OptunaSearcher
 
         searcher = OptunaSearcher(self.study, self.share.gpus, lend=self.share.concurrent if use else 0)
         display = Display(self._console, self.study.config, searcher.tally)

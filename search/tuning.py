@@ -1,4 +1,4 @@
-"""The search itself: Ray Tune's Tuner, made of our sampler, scheduler and trial."""
+"""The search itself: Ray Tune's Tuner, made of our searcher, scheduler and trial."""
 
 import math
 import time
@@ -11,8 +11,8 @@ from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneC
 from ray.tune.experiment import Trial
 
 from search import shortcuts
-from search.sampler import OptunaSearcher
 from search.scheduler import Rungs, Scheduler
+from search.searcher import OptunaSearcher
 from search.share import Share
 from search.study import Study
 from search.trial import WorkloadTrainable

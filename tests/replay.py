@@ -34,8 +34,9 @@ from ray.tune.utils import flatten_dict
 
 from search import config, space, study, workload
 from search.config import Halving
-from search.sampler import OptunaSearcher, SeededTPE
+from search.sampler import SeededTPE
 from search.scheduler import Rungs
+from search.searcher import OptunaSearcher
 from search.study import Study
 from search.worker import Order, Training
 

@@ -13,8 +13,8 @@ import pytest
 
 from search import storage, study
 from search.journal import Trial
-from search.sampler import OptunaSearcher
 from search.scheduler import Rungs
+from search.searcher import OptunaSearcher
 from search.study import Study
 from tests import replay
 from tests.replay import Event, Table

@@ -16,8 +16,8 @@ import pytest
 from search import journal, outcome, program, study, tables
 from search.config import StudyConfig
 from search.journal import Trial
-from search.sampler import OptunaSearcher
 from search.scheduler import Rungs
+from search.searcher import OptunaSearcher
 from search.study import Study
 from search.worker import Order, Training
 from search.workload import load

@@ -145,7 +145,7 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     import ray
 
     from search import tuning
-    from search.sampler import OptunaSearcher
+    from search.searcher import OptunaSearcher
 
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     notes = tmp_path / "notes"

@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 
 from search import journal, study, tables
 from search.config import StudyConfig
-from search.sampler import OptunaSearcher
 from search.scheduler import Rungs, Scheduler
+from search.searcher import OptunaSearcher
 from search.study import Study
 from search.worker import LENT
 from search.workload import load
