@@ -15,11 +15,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from search import cluster, hindsight, journal, program, provenance
+from search import cluster, files, hindsight, journal, program, provenance
 from search.axes import STYLE
 from search.session import Session
 from search.share import Share
-from search.study import AUDIT, Study, write
+from search.study import AUDIT, Study
 from search.tasks import Tasks
 from search.workload import load
 
@@ -61,7 +61,7 @@ def show(console: Console, study: Study) -> int:
     table = hindsight.tabulate(study, found)
     file, picture = study.folder / "audit.csv", study.folder / "plots" / "audit.png"
     picture.parent.mkdir(exist_ok=True)
-    write(file, table.to_csv(index=False))
+    files.write(file, table.to_csv(index=False))
     with matplotlib.style.context(STYLE):
         hindsight.draw(study, table).savefig(picture, dpi=120)
     _order(console, study, table)

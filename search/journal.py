@@ -12,7 +12,7 @@ the trial's attributes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -21,8 +21,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 Ending = Literal["complete", "stopped", "diverged", "failed"]
+Where = tuple[str, int, float]
+"""The host, the process, and when it began there: seconds since 1970."""
 EPOCH = "epoch "
-STOPPED_AT, LOST, LENGTH = "stopped at", "lost", "length"
+STOPPED_AT, LOST, LENGTH, WHERE = "stopped at", "lost", "length", "where"
 STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 
 
@@ -46,6 +48,12 @@ class Trial:
     """Seconds since 1970."""
     seconds: float
     """From the proposal to the ending; NaN while it runs."""
+
+    @property
+    def where(self) -> Where | None:
+        """Return where it was trained last; None where nobody has said so."""
+        found = self.attributes.get(WHERE)
+        return (str(found[0]), int(found[1]), float(found[2])) if found else None
 
     @property
     def may_win(self) -> bool:
@@ -78,6 +86,13 @@ def better(value: float, than: float | None, mode: str) -> bool:
     return than is None or (value < than if mode == "min" else value > than)
 
 
+def best(trials: Iterable[Trial], mode: str) -> Trial | None:
+    """Return the trial with the best value; None where none has one."""
+    sign = 1 if mode == "min" else -1
+    valued = [trial for trial in trials if trial.value is not None]
+    return min(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+
 class OpenTrial:
     """A trial that has not ended, as it is written."""
 
@@ -107,6 +122,11 @@ class OpenTrial:
     def note(self, name: str, value: Any) -> None:
         """Record an attribute."""
         self._trial.set_user_attr(name, value)
+
+    def place(self, where: Where) -> None:
+        """Record where it is trained."""
+        if [*where] != self._trial.user_attrs.get(WHERE):
+            self.note(WHERE, [*where])
 
     def add(self, epoch: int, metrics: Mapping[str, float], best: float | None) -> None:
         """Record an epoch, counted from 1, unless it is there: its raw metrics and the best value so far.

@@ -7,7 +7,6 @@ from typing import Any
 import optuna
 
 from search import journal
-from search.study import FINISHED, RETRAINING, Study
 
 REFERENCE = "reference"
 
@@ -44,8 +43,9 @@ class Candidate:
 
     def best_run(self, mode: str) -> journal.Trial:
         """Return the run with the best value."""
-        chosen = min if mode == "min" else max
-        return chosen((run for run in self.runs if run.value is not None), key=lambda run: run.value or 0.0)
+        found = journal.best(self.runs, mode)
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,6 @@ def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:
     winner = chosen(able, key=lambda candidate: candidate.mean) if able else None
     reference = next((candidate for candidate in found if candidate.name == REFERENCE), None)
     return Outcome(tuple(found), winner, reference)
-
-
-def newest(study: Study) -> Outcome | None:
-    """Return what the newest retraining of a study that was not cut short found; None where there is none."""
-    made = [each for each in study.others(RETRAINING) if each.user_attrs.get(FINISHED)]
-    return of(made[-1], study.config.metric, study.config.mode) if made else None
-
-
-def tested(study: Study) -> int:
-    """Return how many retrainings have looked at the test part."""
-    return sum(any(key.startswith("test ") for key in each.user_attrs) for each in study.others(RETRAINING))
 
 
 def spread(values: list[float]) -> str:

@@ -1,8 +1,10 @@
-"""What else decides a study's numbers: versions, machine, git revision."""
+"""What else decides a study's numbers: the command, versions, machine, git revision."""
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,8 +14,9 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas")
 
 
 def describe() -> dict[str, Any]:
-    """Return the time, versions, machine and git revision."""
+    """Return the command, time, versions, machine and git revision."""
     return {
+        "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},

@@ -83,8 +83,6 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
 
 def _import_what_draws() -> None:
     """Import what takes half a second, while there is nothing to do but to wait."""
-    import optuna.importance  # noqa: F401
-
     from search import plot  # noqa: F401
 
 
@@ -93,7 +91,7 @@ def _draw(made: Study, found: Outcome | None) -> None:
     from search import plot  # imports matplotlib: not before the first trial
 
     made.write_tables()
-    plot.draw(made, found)
+    plot.draw(made, made.snapshot(found))
 
 
 def _versions() -> str:

@@ -180,7 +180,8 @@ class OptunaSearcher(Searcher):
         self.tally.end(trial, ending, failure)
 
     def _record(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
-        """Record the epochs of a result."""
+        """Record the epochs of a result, and where they were trained."""
+        trial.place(result["where"])
         for epoch, metrics, best in result["epochs"]:
             trial.add(epoch, metrics, best)
 

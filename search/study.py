@@ -4,7 +4,6 @@ The journal is the source of truth; the tables are derived from it and can be re
 """
 
 import dataclasses
-import io
 import itertools
 import os
 import re
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import optuna
-from ruamel.yaml import YAML
 
-from search import journal, provenance
+from search import files, journal, outcome, provenance
 from search.config import StudyConfig
+from search.outcome import Outcome
+from search.snapshot import Snapshot
 from search.space import Space, parse
 from search.storage import Storage, file_of
 from search.workload import Workload
@@ -88,31 +88,73 @@ class Study:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
         return self.logs / f"trial-{number:04}.log"
 
-    def write_tables(self) -> None:
-        """Derive trials.csv and curves.csv from the journal."""
+    def outcome(self) -> Outcome | None:
+        """Return what the newest retraining that was not cut short found; None where there is none."""
+        made = [each for each in self.others(RETRAINING) if each.user_attrs.get(FINISHED)]
+        return outcome.of(made[-1], self.config.metric, self.config.mode) if made else None
+
+    def times_tested(self) -> int:
+        """Return how many retrainings have looked at the test part."""
+        return sum(any(key.startswith("test ") for key in each.user_attrs) for each in self.others(RETRAINING))
+
+    def snapshot(self, found: Outcome | None = None) -> Snapshot:
+        """Return the study as it is; `found` is what its newest retraining came to, before it has finished."""
+        sessions = self.search.user_attrs.get(SESSIONS, [])
+        found = found or self.outcome()
+        return Snapshot(self.name, self.config, self.epochs, self.space, self.trials(), found, sessions)
+
+    def trials_dataframe(self) -> Any:
+        """Return a pandas DataFrame with a row a trial, the columns those of trials.csv."""
         from search import tables  # imports pandas: not while a trial could be trained
 
-        trials = self.trials()
-        write(self.folder / "trials.csv", tables.trials(trials).to_csv(index=False))
-        write(self.folder / "curves.csv", tables.curves(trials).to_csv(index=False))
+        return tables.trials(self.trials())
+
+    def curves_dataframe(self) -> Any:
+        """Return a pandas DataFrame with a row an epoch of each trial, the columns those of curves.csv."""
+        from search import tables
+
+        return tables.curves(self.trials())
+
+    def best_config(self) -> dict[str, Any] | None:
+        """Return the full workload config of the winner's best run, else of the best trial; None where none is."""
+        found = self.outcome()
+        if found and found.winner:
+            return dict(found.winner.best_run(self.config.mode).attributes["config"])
+        best = self._best()
+        return self._full(best) if best else None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the matplotlib Figures of plots/ by name: curves, history, hyperparameters, importances."""
+        from search import pictures  # imports matplotlib: not while a trial could be trained
+
+        return pictures.of(self.snapshot())
+
+    def _best(self) -> journal.Trial | None:
+        return journal.best([trial for trial in self.trials() if trial.may_win], self.config.mode)
+
+    def _full(self, trial: journal.Trial) -> dict[str, Any]:
+        return {**self.defaults, **self.config.fixed, **trial.params, "seed": self.config.seed}
+
+    def write_tables(self) -> None:
+        """Derive trials.csv and curves.csv from the journal."""
+        files.write(self.folder / "trials.csv", self.trials_dataframe().to_csv(index=False))
+        files.write(self.folder / "curves.csv", self.curves_dataframe().to_csv(index=False))
 
     def write_best(self, values: Mapping[str, Any], note: str) -> None:
         """Write a full workload config to best.yaml, under a comment that names workload, study and value."""
         comment = f"# {self.config.workload}, study {self.name}: {note}\n"
-        write(self.folder / "best.yaml", comment + _yaml(values))
+        files.write(self.folder / "best.yaml", comment + files.yaml(values))
 
     def write_interim_best(self) -> None:
         """Write the best trial so far to best.yaml, unless a retraining has chosen one."""
-        config = self.config
-        able = [trial for trial in self.trials() if trial.may_win]
-        if not able:
+        best = self._best()
+        if not best:
             return
-        chosen = min if config.mode == "min" else max
-        best = chosen(able, key=lambda trial: trial.value or 0.0)
-        values = {**self.defaults, **config.fixed, **best.params, "seed": config.seed}
         with CHOOSING:
             if not any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
-                self.write_best(values, f"{config.metric} {best.value:.6g} (trial {best.number}); not retrained")
+                self.write_best(
+                    self._full(best), f"{self.config.metric} {best.value:.6g} (trial {best.number}); not retrained"
+                )
 
     def finish(self, retraining: optuna.Study, best: tuple[Mapping[str, Any], str] | None) -> None:
         """Record that a retraining has finished, and write its best, if any: a full config, and a note on it."""
@@ -125,7 +167,9 @@ class Study:
         """Record that a search of the study begins on this machine; `share` is what each trial gets of it."""
         sessions = [*self.search.user_attrs.get(SESSIONS, []), {"share": dict(share), **provenance.describe()}]
         self.search.set_user_attr(SESSIONS, sessions)
-        write(self.folder / "study.yaml", _yaml({"config": dataclasses.asdict(self.config), SESSIONS: sessions}))
+        files.write(
+            self.folder / "study.yaml", files.yaml({"config": dataclasses.asdict(self.config), SESSIONS: sessions})
+        )
 
     def continued(self, config: StudyConfig, workload: Workload) -> Self:
         """Return the study under a config that may ask for more, but for nothing else than before.
@@ -221,6 +265,7 @@ def _check(study: Study) -> None:
         for name, value in trial.params.items():
             if not study.space[name]._contains(study.space[name].to_internal_repr(value)):
                 raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
+        _ = trial.where
         sum(metrics["elapsed_s"] for metrics in trial.epochs)
     for each in study.others(RETRAINING):
         if each.user_attrs.get(FINISHED):
@@ -233,22 +278,6 @@ def _check_retraining(retraining: optuna.Study, metric: str) -> None:
         if not re.fullmatch("trial [0-9]{1,18}|reference", run.attributes["candidate"]):
             raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r}")
         dict(run.attributes["config"])
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole: whoever reads it, or is killed, finds the old one or the new one."""
-    made = path.with_name(f".{path.name}-{threading.get_native_id()}")
-    try:
-        made.write_text(text, encoding="utf-8")
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
-
-
-def _yaml(values: Mapping[str, Any]) -> str:
-    text = io.StringIO()
-    YAML().dump(dict(values), text)
-    return text.getvalue()
 
 
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:

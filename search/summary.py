@@ -52,7 +52,7 @@ def _winner(console: Console, study: Study, found: Outcome) -> None:
     console.print(table)
     if reference and reference.is_sound and journal.better(reference.mean, winner.mean, study.config.mode):
         console.print("the defaults are better than the winner: search longer, or in another space")
-    if winner.tests and outcome.tested(study) > 1:
+    if winner.tests and study.times_tested() > 1:
         console.print("the test part has been looked at before, by an earlier retraining of this study")
 
 

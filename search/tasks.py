@@ -35,6 +35,8 @@ class Record:
     """The raw metrics with elapsed_s, and the best value so far, of every epoch."""
     best: float | None = None
     failure: str = ""
+    where: journal.Where | None = None
+    """None where its process was lost."""
 
     def write(self, trial: journal.OpenTrial) -> None:
         """Write it as a trial in the journal."""
@@ -42,6 +44,8 @@ class Record:
             trial.note("config", self.config)
         if self.failure:
             trial.note("failure", self.failure)
+        if self.where:
+            trial.place(self.where)
         for epoch, (metrics, best) in enumerate(self.epochs, 1):
             trial.add(epoch, metrics, best)
         trial.end(self.ending)
@@ -175,7 +179,7 @@ def _train(order: worker.Order, log: str, keep: bool) -> tuple[Record, bytes | N
     failure = result.get("failure", "")
     if failure:
         print(result["traceback"] or failure, file=sys.stderr)
-    return Record(worker.ending(result), config, tuple(epochs), best, failure), model
+    return Record(worker.ending(result), config, tuple(epochs), best, failure, training.where), model
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:

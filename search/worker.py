@@ -3,6 +3,7 @@
 import faulthandler
 import math
 import os
+import platform
 import signal
 import sys
 import time
@@ -130,6 +131,7 @@ class Training:
         self._order = order
         self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
         self._surroundings: Surroundings | None = None
+        self.where: journal.Where = platform.node(), os.getpid(), time.time()
         self.config: Any = None
         self.model: Any = None
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
@@ -137,7 +139,8 @@ class Training:
     def advance(self, rungs: Collection[int] = (), seconds: float = SILENT_FOR) -> dict[str, Any]:
         """Pull until there is something to decide, at a rung or the end, or so many seconds have passed.
 
-        Returns the last pull, and `epochs`: those that were trained, each as epoch, metrics with elapsed_s, best.
+        Returns the last pull, `epochs`: those that were trained, each as epoch, metrics with elapsed_s, best, and
+        `where` it is trained.
         """
         epochs, begin = [], time.monotonic()
         while True:
@@ -146,7 +149,7 @@ class Training:
             if result["epoch"] > before:
                 epochs.append((result["epoch"], result["metrics"] | {"elapsed_s": result["elapsed_s"]}, result["best"]))
             if result["ended"] or result["epoch"] in rungs or time.monotonic() - begin >= seconds:
-                return {**result, "epochs": epochs}
+                return {**result, "epochs": epochs, "where": self.where}
 
     def pull(self) -> dict[str, Any]:
         """Train one epoch. Never raises what the workload raises."""

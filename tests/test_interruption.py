@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from search import outcome, study
+from search import study
 from tests.programs import TOY, begin, processes_of, resume, until, until_gone, until_line, write
 
 MANY = {**TOY, "num_samples": 10_000}
@@ -86,7 +86,7 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert errors == f"interrupted; what was finished is in results/s; {AGAIN}\n"
     made = study.load(tmp_path / "results" / "s")
     assert len(made.others("retraining")) == 1
-    assert outcome.newest(made) is None
+    assert made.outcome() is None
     assert "not retrained" in (made.folder / "best.yaml").read_text(encoding="utf-8")
     write(tmp_path, TOY)
     done = resume(tmp_path, "--config", "search.yaml")
@@ -94,7 +94,7 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert "the winner is trial" in done.stdout
     assert "trial 11 " not in done.stdout  # nothing is searched again
     assert "looked at before" not in done.stdout
-    assert outcome.newest(study.load(made.folder)) is not None
+    assert study.load(made.folder).outcome() is not None
 
 
 SLOW_TO_SAVE = """

@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SEARCH = [
-    *("workload", "space", "config", "storage", "journal", "writer", "tables", "provenance", "study", "residue"),
-    *("worker", "shortcuts", "share", "cluster", "outcome", "interruption", "program", "tally", "sampler"),
+    *("workload", "space", "config", "files", "storage", "journal", "writer", "tables", "provenance", "outcome"),
+    *("importance", "snapshot", "axes", "pictures", "study", "residue", "worker", "shortcuts", "share", "cluster"),
+    *("interruption", "program", "tally", "sampler"),
     *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
-    *("axes", "plot", "hindsight", "audit", "run", "table"),
+    *("plot", "hindsight", "audit", "run", "table"),
 ]
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
 FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])

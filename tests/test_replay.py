@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import storage, study
+from search import journal, storage, study
 from search.journal import Trial
 from search.scheduler import Rungs
 from search.searcher import OptunaSearcher
@@ -170,8 +170,12 @@ def test_a_seed_and_the_order_of_arrival_settle_every_proposal_and_every_verdict
 
 
 def told(made: Study) -> dict[int, str]:
-    """Return all that the journal holds of each trial but the time of day; as text, in which NaN equals NaN."""
-    return {trial.number: repr(dataclasses.replace(trial, started=0.0, seconds=0.0)) for trial in made.trials()}
+    """Return all that the journal holds of each trial but where and when; as text, in which NaN equals NaN."""
+    found = {}
+    for trial in made.trials():
+        attributes = {name: value for name, value in trial.attributes.items() if name != journal.WHERE}
+        found[trial.number] = repr(dataclasses.replace(trial, attributes=attributes, started=0.0, seconds=0.0))
+    return found
 
 
 def killed(whole: Study, size: int, folder: Path) -> Study:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from search import journal, outcome, program, study, tables
+from search import journal, program, study, tables
 from search.config import StudyConfig
 from search.journal import Trial
 from search.scheduler import Rungs
@@ -59,7 +59,7 @@ def check_what_is_derived(made: Study) -> None:
     trials = made.trials()
     for name, table in (("trials", tables.trials(trials)), ("curves", tables.curves(trials))):
         assert (made.folder / f"{name}.csv").read_text(encoding="utf-8") == table.to_csv(index=False)
-    found = outcome.newest(made)
+    found = made.outcome()
     assert found is not None
     assert found.winner is not None
     assert f"({found.winner.name})" in (made.folder / "best.yaml").read_text(encoding="utf-8")

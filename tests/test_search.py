@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from search import cluster, outcome, study
+from search import cluster, study
 from search.config import StudyConfig
 from search.retrain import finalists
 from search.run import main
@@ -83,7 +83,7 @@ def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_refer
     finished: Finished,
 ) -> None:
     made = study.load(finished[0] / "results" / "s")
-    found = outcome.newest(made)
+    found = made.outcome()
     assert found is not None
     assert found.winner is not None
     assert found.reference is not None
@@ -104,7 +104,7 @@ def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(finishe
     text = (cwd / "best.yaml").read_text(encoding="utf-8")
     assert text == (cwd / "results" / "s" / "best.yaml").read_text(encoding="utf-8")
     assert re.match(r"# tests\.toy, study s: loss \d+\.\d+ \(trial \d+\); over 2 seeds ", text)
-    found = outcome.newest(study.load(cwd / "results" / "s"))
+    found = study.load(cwd / "results" / "s").outcome()
     assert found is not None
     assert found.winner is not None
     values = YAML(typ="safe").load(text)
@@ -194,7 +194,7 @@ def test_the_greatest_value_wins_in_mode_max_and_best_yaml_is_left_alone_where_a
     assert done.returncode == 0, done.stdout + done.stderr
     made = study.load(tmp_path / "results" / "s")
     values = {trial.number: trial.value or 0.0 for trial in made.trials()}
-    found = outcome.newest(made)
+    found = made.outcome()
     assert found is not None
     assert found.winner is not None
     assert found.winner.name == f"trial {max(values, key=lambda number: values[number])}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search import study
+from search import files, study
 from search.config import StudyConfig
 from search.journal import OpenTrial
 from search.study import Study
@@ -19,7 +19,7 @@ def test_a_file_is_written_as_a_whole_by_two_threads_at_once(tmp_path: Path) -> 
 
     def write_often(text: str) -> None:
         for _ in range(300):
-            study.write(tmp_path / "trials.csv", text)
+            files.write(tmp_path / "trials.csv", text)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(write_often, texts))

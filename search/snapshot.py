@@ -1,0 +1,57 @@
+"""A study as it stood at one moment, read from its journal: what its tables, pictures and report are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from search import journal
+from search.config import StudyConfig
+from search.importance import Importance, importances
+from search.outcome import Outcome
+from search.space import Space
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study's trials, and what its newest retraining found."""
+
+    name: str
+    config: StudyConfig
+    epochs: int
+    """Epochs of a full trial."""
+    space: Space
+    trials: Sequence[journal.Trial]
+    """By number."""
+    outcome: Outcome | None
+    """None where no retraining has finished."""
+    sessions: Sequence[Mapping[str, Any]]
+    """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
+
+    @property
+    def able(self) -> list[journal.Trial]:
+        """Return the trials with a value that counts."""
+        return [trial for trial in self.trials if trial.may_win]
+
+    @property
+    def rungs(self) -> list[int]:
+        """Return the epochs at which trials are compared; none without a scheduler."""
+        halving = self.config.scheduler
+        return halving.rungs(self.epochs) if halving else []
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """Return what sets the best trials apart, the most important first; none of too few trials."""
+        return importances(self.able, self.space, self.config.mode)
+
+    @property
+    def front(self) -> journal.Trial | None:
+        """Return the trial to be drawn in front: the winner of the retraining, else the best complete one."""
+        if self.outcome and self.outcome.winner:
+            return self.trials[int(self.outcome.winner.name.removeprefix("trial "))]
+        return journal.best([trial for trial in self.able if trial.ending == "complete"], self.config.mode)
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether a retraining has found a winner."""
+        return bool(self.outcome and self.outcome.winner)
