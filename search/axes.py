@@ -1,6 +1,6 @@
 """The axes of a picture: scales and labels that fit a metric or a hyperparameter."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -12,14 +12,6 @@ LONGEST = 18
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
-
-
-def position(distribution: BaseDistribution, value: Any) -> float:
-    """Return where a value stands on its axis: a choice at its place in the config."""
-    if not isinstance(distribution, CategoricalDistribution):
-        return float(value)
-    choices = [(type(choice), choice) for choice in distribution.choices]
-    return choices.index((type(value), value))
 
 
 def plain(name: str) -> str:

@@ -1,9 +1,8 @@
 """What a person sees while a search runs: one compact live display, or plain lines where there is no terminal."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,6 +13,7 @@ from rich.text import Text
 from search import journal
 from search.config import StudyConfig
 from search.tally import Tally
+from search.words import span, values
 
 WORDS: dict[journal.Ending, str] = {
     "complete": "complete",
@@ -76,23 +76,3 @@ class Display:
         if done < 2 or left <= 0:
             return ""
         return f", about {span((time.monotonic() - self._began) / done * left)} left"
-
-
-def values(params: Mapping[str, Any]) -> str:
-    """Return hyperparameters as a line of text."""
-    return ", ".join(f"{name} {number(value)}" for name, value in params.items())
-
-
-def number(value: Any) -> str:
-    """Return a value as a person writes it: four digits of a float."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def span(seconds: float) -> str:
-    """Return a time span as text: 42 s, 3 min 20 s, 1 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from search import journal
-from search.axes import STYLE, plain, position, scale_metric, scale_parameter
+from search.axes import STYLE, plain, scale_metric, scale_parameter
 from search.importance import LEAST
 from search.snapshot import Snapshot
+from search.space import position
 
 COLOURS = {
     "complete": "#2a7f62",

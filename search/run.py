@@ -16,6 +16,7 @@ from rich.console import Console
 from search import __version__, opening, program, retrain, summary
 from search.outcome import Outcome
 from search.session import Session
+from search.snapshot import Snapshot
 from search.study import Study
 from search.tasks import ProcessLostError, Tasks
 from search.workload import Workload
@@ -45,7 +46,7 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     ended = sum(trial.ending != "running" for trial in made.trials())
     found = retrain.current(made, loaded) if ended == config.num_samples else None
     if found:
-        _draw(made, found)
+        _report(made, _draw(made, found))
     else:
         session.announce(ended)
         with session.working() as folder:
@@ -59,9 +60,10 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
 def _work(session: Session, loaded: Workload, folder: Path, console: Console, *, is_searched: bool) -> Outcome | None:
     """Search, unless that is done, retrain, in the processes of the search or else in new ones, and draw."""
     found: list[Outcome | None] = []
+    drawn: list[Snapshot] = []
 
     def draw(outcome: Outcome | None) -> None:
-        _draw(session.study, outcome)
+        drawn.append(_draw(session.study, outcome))
 
     def use(processes: list[Any], check: Callable[[], None]) -> None:
         console.print("retraining the best with other seeds, and the defaults beside them")
@@ -78,20 +80,30 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
             session.search(folder, use)
     if not found:
         use([], lambda: None)
+    _report(session.study, drawn[-1])  # when the winner's own pictures are there, too
     return found[0]
 
 
 def _import_what_draws() -> None:
     """Import what takes half a second, while there is nothing to do but to wait."""
-    from search import plot  # noqa: F401
+    from search import report  # noqa: F401
 
 
-def _draw(made: Study, found: Outcome | None) -> None:
-    """Derive the tables and the pictures from the journal."""
+def _draw(made: Study, found: Outcome | None) -> Snapshot:
+    """Derive the tables and the pictures from the journal; return of what they were made."""
     from search import plot  # imports matplotlib: not before the first trial
 
+    snapshot = made.snapshot(found)
     made.write_tables()
-    plot.draw(made, made.snapshot(found))
+    plot.draw(made, snapshot)
+    return snapshot
+
+
+def _report(made: Study, snapshot: Snapshot) -> None:
+    """Write the report."""
+    from search import report
+
+    report.write(made, snapshot)
 
 
 def _versions() -> str:

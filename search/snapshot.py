@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from search import journal
+from search import journal, verdict
 from search.config import StudyConfig
 from search.importance import Importance, importances
 from search.outcome import Outcome
 from search.space import Space
+from search.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Snapshot:
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]
     """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
+    shown: int = 1_000
+    """Trials that a page shows at most: the best, where there are more."""
 
     @property
     def able(self) -> list[journal.Trial]:
@@ -43,6 +46,12 @@ class Snapshot:
     def importances(self) -> list[Importance]:
         """Return what sets the best trials apart, the most important first; none of too few trials."""
         return importances(self.able, self.space, self.config.mode)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """Return what is to be made of the winner; None without one."""
+        judged = self.outcome if self.outcome and self.outcome.winner else None
+        return verdict.of(judged, self.config.metric, self.config.mode) if judged else None
 
     @property
     def front(self) -> journal.Trial | None:

@@ -3,6 +3,7 @@
 lr: {distribution: log_uniform, low: 0.001, high: 1}
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,3 +73,23 @@ def _range(name: str, kind: str, low: Any, high: Any) -> BaseDistribution:
     if log and low <= 0:
         raise ValueError(f"{name}: low > 0 must hold for {kind}, but got {low}; use {kind.replace('log_', '')}")
     return make(low, high, log=log)
+
+
+def position(distribution: BaseDistribution, value: Any) -> float:
+    """Return where a value stands on its axis: a number where it is, a choice at its place in the config."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return float(value)
+    choices = [(type(choice), choice) for choice in distribution.choices]
+    return choices.index((type(value), value))
+
+
+def unit(distribution: BaseDistribution, value: Any) -> float:
+    """Return where a value stands in its hyperparameter's range, on its scale: 0 at the low end, 1 at the high one."""
+    at = position(distribution, value)
+    if isinstance(distribution, CategoricalDistribution):
+        return at / max(1, len(distribution.choices) - 1)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        return math.log(at / low) / math.log(high / low)
+    return (at - low) / (high - low)

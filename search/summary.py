@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from search import journal, outcome
-from search.display import WORDS, number, span
+from search.display import WORDS
 from search.outcome import Outcome
 from search.study import Study
+from search.words import number, span
 
 TRACEBACK = "Traceback (most recent call last):"
 
@@ -26,6 +27,7 @@ def show(console: Console, study: Study, found: Outcome | None, is_program: bool
     _trials(console, study)
     best_folder = "the winner in best/, " if found and found.winner else ""
     console.print(f"everything is in {study.folder}: {best_folder}pictures in plots/, tables in *.csv")
+    console.print(f"open {study.folder / 'report.html'} in a browser")
     if found and found.winner and is_program:
         console.print("train the winner again with")
         console.print(f"  python -m {study.config.workload} --config {best}")

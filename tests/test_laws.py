@@ -8,11 +8,36 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SEARCH = [
-    *("workload", "space", "config", "files", "storage", "journal", "writer", "tables", "provenance", "outcome"),
-    *("importance", "snapshot", "axes", "pictures", "study", "residue", "worker", "shortcuts", "share", "cluster"),
+    *(
+        "workload",
+        "space",
+        "words",
+        "config",
+        "files",
+        "storage",
+        "journal",
+        "writer",
+        "tables",
+        "provenance",
+        "outcome",
+    ),
+    *(
+        "importance",
+        "verdict",
+        "snapshot",
+        "axes",
+        "pictures",
+        "study",
+        "residue",
+        "worker",
+        "shortcuts",
+        "share",
+        "cluster",
+    ),
     *("interruption", "program", "tally", "sampler"),
     *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
-    *("plot", "hindsight", "audit", "run", "table"),
+    *("plot", "hindsight", "audit", "rows", "advice", "answers", "layers", "charts", "listing", "vega"),
+    *("report", "run", "table"),
 ]
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
 FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])

@@ -46,7 +46,7 @@ def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
     assert len(printed) == 14
     pictures = {f"plots/{name}.png" for name in ("curves", "history", "hyperparameters", "importances")}
     best = {f"best/{name}" for name in ("model.pt", "metrics.json", "curves.csv")}
-    tables = {"study.yaml", "journal.log", "writer.lock", "trials.csv", "curves.csv", "best.yaml"}
+    tables = {"study.yaml", "journal.log", "writer.lock", "trials.csv", "curves.csv", "best.yaml", "report.html"}
     assert names - printed == pictures | best | tables | {"logs/ray.log", "logs/retraining.log"}
     assert "toy x=" in (folder / "logs" / "trial-0003.log").read_text(encoding="utf-8")
 

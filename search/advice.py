@@ -1,0 +1,75 @@
+"""What to try next, as far as a study's own trials say it."""
+
+from collections.abc import Iterator
+
+from optuna.distributions import CategoricalDistribution
+
+from search import journal
+from search.snapshot import Snapshot
+from search.space import unit
+from search.verdict import Verdict
+from search.words import number
+
+EDGE = 0.03
+"""Part of a range, on its scale, that is its end."""
+LATE = 0.75
+"""Share of the trials after which a new best one says that the search has not settled."""
+ENOUGH = 20
+"""Trials without which nothing is said of what does not matter."""
+MINOR = 0.1
+"""Importance below which a hyperparameter may be left alone."""
+
+
+def advice(study: Snapshot) -> list[str]:
+    """Return sentences, the weightiest first; one that says that there is nothing where there is nothing."""
+    found = [*_faults(study), *(_doubts(study.verdict) if study.verdict else []), *_search(study), *_space(study)]
+    return found or ["Nothing in these trials asks for another search: more of the same would look for luck."]
+
+
+def _faults(study: Snapshot) -> Iterator[str]:
+    total = len(study.trials)
+    for ending, cure in (
+        ("failed", "see the failures below"),
+        ("diverged", "the panels below show where; keep the search out of there"),
+    ):
+        count = sum(trial.ending == ending for trial in study.trials)
+        if count and (ending == "failed" or count >= total / 10):
+            yield f"{count} of {total} trials {ending}: {cure}."
+
+
+def _doubts(verdict: Verdict) -> Iterator[str]:
+    gain = verdict.validation
+    if gain and gain.value < 0:
+        yield "The defaults are better than the winner: search longer, or in another space."
+    elif gain and gain.is_sure is False:
+        yield "The gain is within the noise of the seeds: retrain with more seeds before you believe it."
+    if verdict.noise is None:
+        yield "With one seed nobody knows the noise: set seeds to 3 or more."
+    if verdict.rivals:
+        names = ", ".join(each.name for each in verdict.rivals)
+        yield f"The seeds do not tell {names} from the winner: more seeds would, more trials would not."
+    if verdict.survived is not None and verdict.survived < 0.5:
+        yield "Less than half of the gain is left on the test part: the search has fitted the validation part."
+
+
+def _search(study: Snapshot) -> Iterator[str]:
+    best, total = journal.best(study.able, study.config.mode), len(study.trials)
+    if not best or total < 8:
+        return
+    if best.number >= LATE * (total - 1):
+        yield f"The best value came late, in trial {best.number} of {total}: go on with more of them."
+    if best.best_epoch == study.epochs > 1:
+        yield f"The best trial was at its best in its last epoch, {study.epochs}: more epochs may help it."
+
+
+def _space(study: Snapshot) -> Iterator[str]:
+    for name, value in study.front.params.items() if study.front else ():
+        distribution = study.space[name]
+        if not isinstance(distribution, CategoricalDistribution):
+            at = unit(distribution, value)
+            if at <= EDGE or at >= 1 - EDGE:
+                end = "low" if at <= EDGE else "high"
+                yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
+    minor = [each.name for each in study.importances if each.high < MINOR]
+    if minor and len(study.able) >= ENOUGH:
+        yield f"{', '.join(minor)} hardly mattered: fix {'it' if len(minor) == 1 else 'them'}, and search fewer."

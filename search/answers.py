@@ -1,0 +1,178 @@
+"""What people ask after a search: what won, can it be trusted, what mattered, what did it cost, what to try next."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from search import outcome, rows
+from search.advice import advice
+from search.snapshot import Snapshot
+from search.verdict import Gain
+from search.words import number, plus_minus, span, values
+
+
+@dataclass(frozen=True)
+class Card:
+    """One question and its answer."""
+
+    title: str
+    lines: list[str]
+    lead: bool = True
+    """Whether the first line is the answer, and the others what it rests on."""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The winner beside the defaults."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
+    judged: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def progress(study: Snapshot) -> str:
+    """Return how far the study is."""
+    ended = sum(trial.ending != "running" for trial in study.trials)
+    asked = study.config.num_samples
+    if ended < asked or ended < len(study.trials):
+        running = f", {len(study.trials) - ended} running or cut off" if ended < len(study.trials) else ""
+        return f"Not finished: {ended} of {asked} trials have ended{running}."
+    return f"{asked} trials" + (", retrained and judged." if study.is_judged else "; no winner was retrained.")
+
+
+def cards(study: Snapshot) -> list[Card]:
+    """Return the answers, in the order in which people ask."""
+    return [_won(study), _trust(study), _mattered(study), _cost(study), _next(study)]
+
+
+def _won(study: Snapshot) -> Card:
+    found, front = study.outcome, study.front
+    if found and found.winner:
+        mean = f"{study.config.metric} {outcome.spread(found.winner.values)} over {len(found.winner.values)} seeds"
+        return Card("What won?", [found.winner.name, mean, values(study.trials[_number(found.winner.name)].params)])
+    if front:
+        value = f"{study.config.metric} {number(front.value)} in the search; not retrained, so not judged"
+        return Card("What won?", [f"trial {front.number} so far", value, values(front.params)])
+    return Card("What won?", ["nothing yet", "no trial has been trained to its end"])
+
+
+def _number(candidate: str) -> int:
+    return int(candidate.removeprefix("trial "))
+
+
+def _trust(study: Snapshot) -> Card:
+    title, verdict = "Can I trust it?", study.verdict
+    if not verdict:
+        return Card(title, ["not yet", "the best of many noisy trials flatters itself; retraining judges it"])
+    lines = [_gain(verdict.validation)] if verdict.validation else ["nothing to compare it with"]
+    if verdict.survived is not None:
+        assert verdict.test is not None
+        lines.append(f"{verdict.survived:.0%} of the validation gain survived on the held-out test part")
+    elif not verdict.test:
+        lines.append("no test metric stands for the search's, so nobody knows what survives on held-out data")
+    if verdict.noise is not None:
+        lines.append(f"a value's standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
+    if verdict.rivals:
+        lines.append(f"not told apart from it: {', '.join(each.name for each in verdict.rivals)}")
+    return Card(title, lines)
+
+
+def _gain(gain: Gain) -> str:
+    if gain.value < 0:
+        return f"worse than the defaults by {number(-gain.value)}"
+    beats = f"better than the defaults by {plus_minus(gain.value, gain.error)}"
+    doubt = {True: "", False: ": within the noise", None: ", on a single seed"}
+    return beats + doubt[gain.is_sure]
+
+
+def _mattered(study: Snapshot) -> Card:
+    found = study.importances
+    if not found:
+        return Card("What mattered?", ["too few trials to say"])
+    lines = [f"{each.name} {each.share:.0%} ({each.low:.0%} to {each.high:.0%})" for each in found[:4]]
+    clear = len(found) < 2 or found[0].low > found[1].high
+    doubt = [] if clear else [f"their order may be chance, with {len(study.able)} trials"]
+    return Card("What mattered?", [*lines, *doubt])
+
+
+def _cost(study: Snapshot) -> Card:
+    trained = sum(len(trial.epochs) for trial in study.trials)
+    full = max(1, len(study.trials) * study.epochs)
+    work = sum(trial.epochs[-1]["elapsed_s"] for trial in study.trials if trial.epochs)
+    saved = sum(study.epochs - len(trial.epochs) for trial in study.trials if trial.ending == "stopped")
+    stretches = rows.stretches(study)
+    clock = span(sum(max(bar["end"] for bar in stretch) for stretch in stretches))
+    counts = {state: sum(trial.ending == state for trial in study.trials) for state in ENDINGS}
+    ended = ", ".join(f"{count} {word}" for (state, word) in ENDINGS.items() if (count := counts[state]))
+    return Card(
+        "What did it cost?",
+        [
+            f"{clock}, {span(work)} of training",
+            f"{len(study.trials)} trials: {ended}" if study.trials else "no trial yet",
+            f"{trained} of {full} epochs trained; stopping early saved {saved / full:.0%}",
+        ],
+    )
+
+
+ENDINGS = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+    "running": "running or cut off",
+}
+
+
+def _next(study: Snapshot) -> Card:
+    return Card("What should I try next?", advice(study), lead=False, wide=True)
+
+
+def comparison(study: Snapshot, times_tested: int) -> Comparison:
+    """Return the winner beside the defaults, or the best so far where nothing is judged."""
+    found, metric = study.outcome, study.config.metric
+    if not found or not found.winner:
+        front = study.front
+        lines = [(name, [number(front.params[name])]) for name in study.space if name in front.params] if front else []
+        lines += [(metric, [number(front.value)])] if front else []
+        return Comparison([f"trial {front.number}"] if front else [], lines, judged=False)
+    columns = [found.winner, *([found.reference] if found.reference else [])]
+    made: list[tuple[str, list[str]]] = [
+        (name, [number(each.config[name]) for each in columns]) for name in study.space
+    ]
+    made.append((metric, [outcome.spread(each.values) for each in columns]))
+    made += [(name, [outcome.spread(each.tests.get(name, [])) for each in columns]) for name in found.winner.tests]
+    notes = [f"Mean ± standard deviation over {len(found.winner.runs)} seeds, none of which the search used."]
+    verdict = study.verdict
+    if verdict and verdict.validation and verdict.test:
+        notes.append(f"Gain over the defaults: {_signed(verdict.validation)}, {_signed(verdict.test)}.")
+    if times_tested > 1:
+        notes.append("The test part has been looked at before, by an earlier retraining of this study.")
+    return Comparison(["winner", "default"][: len(columns)], made, judged=True, notes=notes)
+
+
+def _signed(gain: Gain) -> str:
+    return f"{gain.metric} {plus_minus(gain.value, gain.error)}"
+
+
+def facts(study: Snapshot) -> list[tuple[str, Any]]:
+    """Return how the study was made, a line a fact: of its newest session, and when the others were."""
+    if not study.sessions:
+        return []
+    newest = study.sessions[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in newest.get("versions", {}).items() if version)
+    machine = newest.get("machine", {})
+    share = newest.get("share", {})
+    found = [
+        ("command", newest.get("command", "unknown")),
+        ("begun", ", ".join(str(session.get("time")) for session in study.sessions)),
+        ("seed", study.config.seed),
+        ("versions", versions),
+        ("machine", f"{machine.get('processor')}, {machine.get('cpus')} CPUs, {machine.get('system')}"),
+        (
+            "at once",
+            f"{share.get('concurrent')} trials, each with {share.get('cpus')} CPUs and {share.get('gpus')} GPUs",
+        ),
+        ("git revision", newest.get("git") or "none"),
+    ]
+    return [(name, str(text)) for name, text in found]

@@ -1,0 +1,220 @@
+"""The charts of the report."""
+
+import json
+
+from search import rows, words
+from search.layers import (
+    CHOSEN,
+    EPOCHS,
+    NUMBERS,
+    TRIALS,
+    VALUED,
+    VALUELESS,
+    Chart,
+    Spec,
+    band,
+    chart,
+    colour,
+    ends,
+    layer,
+    metric,
+    name,
+    number,
+    parameter,
+    points,
+    scale,
+    tips,
+    trial_tips,
+)
+from search.rows import Rows
+from search.snapshot import Snapshot
+
+MOST_STRETCHES = 3
+"""Timelines: of the newest."""
+WHOLE = {"tickMinStep": 1, "format": "d", "grid": False}
+"""Of an axis of whole numbers."""
+
+
+def charts(study: Snapshot) -> dict[str, list[Chart]]:
+    """Return the charts of each section of the report: none where the study has nothing for it yet."""
+    is_valued = any(trial.value is not None for trial in study.trials)
+    is_retrained = study.outcome and any(candidate.values for candidate in study.outcome.candidates)
+    weighed = study.importances
+    return {
+        "retraining": [_retraining(study)] if is_retrained else [],
+        "curves": [_curves(study)] if is_valued else [],
+        "history": [_history(study)] if is_valued else [],
+        "parallel": [_parallel(study)] if is_valued else [],
+        "panels": [_panel(study, at) for at in range(len(study.space))] if is_valued else [],
+        "pair": [_pair(study)] if len(weighed) > 1 else [],
+        "importances": [_importances(study)] if weighed else [],
+        "timeline": [_timeline(each, at) for at, each in enumerate(rows.stretches(study)[-MOST_STRETCHES:])],
+    }
+
+
+def _retraining(study: Snapshot) -> Chart:
+    y = {"y": name("candidate"), "yOffset": {"field": "part", "sort": ["validation", "test"]}}
+    colours = colour("part", ("validation", "test"))
+    found, noise = rows.candidates(study), rows.noise(study)
+    drawn = [row["value"] for row in found] + [end for row in noise for end in row.values()]
+    x = number("value", study.config.metric, scale(drawn) | {"type": "linear", "zero": False}, **NUMBERS)
+    said = tips(candidate="configuration", part="part", run="seed no.", text=study.config.metric)
+    spreads: list[Spec] = [
+        {
+            "aggregate": [
+                {"op": "mean", "field": "value", "as": "mean"},
+                {"op": "stdev", "field": "value", "as": "deviation"},
+            ],
+            "groupby": ["candidate", "part"],
+        },
+        {"calculate": "datum.mean - (datum.deviation || 0)", "as": "value"},
+        {"calculate": "datum.mean + (datum.deviation || 0)", "as": "high"},
+    ]
+    runs = {"name": "runs"}
+    layers = [
+        layer(runs, "rule", {"strokeWidth": 2}, {**y, "x": x, "x2": {"field": "high"}, "color": colours}, spreads),
+        layer(runs, "circle", {"size": 55, "opacity": 0.9}, {**y, "x": x, "color": colours, "tooltip": said}),
+    ]
+    if noise:
+        across = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
+        layers.insert(0, layer(noise, "rect", {"color": "var(--band)"}, across))
+    ranked = rows.ranked(study)
+    means = "; ".join(f"{name} {words.number(each.mean) if each.values else 'none'}" for name, each in ranked)
+    alt = f"Values of {len(ranked)} configurations over their seeds, by mean: {means}"
+    return chart("retraining", alt, 60 + 48 * len(ranked), layers, runs=found)
+
+
+def _curves(study: Snapshot) -> Chart:
+    x = number("epoch", "epoch", {"domain": [1, max(2, study.epochs)]}, **WHOLE)
+    seeds = rows.seeds_by_epoch(study)
+    drawn_values = rows.curves(study) + [row[end] for row in seeds for end in ("low", "high")]
+    y = metric(study, "value", drawn_values)
+    line = {"x": x, "y": y, "detail": {"field": "trial"}}
+    front = {"color": "var(--front)"}
+    rungs = [{"epoch": rung} for rung in study.rungs]
+    single: list[Spec] = [
+        {"joinaggregate": [{"op": "count", "as": "count"}], "groupby": ["trial"]},
+        {"filter": f"datum.count === 1 && {VALUED}"},
+    ]
+    width = 1.4 if len(study.trials) <= 60 else 0.7
+    drawn = [
+        layer(rungs, "rule", {"color": "var(--faint)", "strokeDash": [3, 3]}, {"x": x}),
+        layer(EPOCHS, "line", {"strokeWidth": width, "opacity": 0.75}, {**line, "color": colour()}, VALUED),
+        layer(EPOCHS, "circle", {"size": 25}, {**line, "color": colour()}, single),
+    ]
+    if seeds:
+        spread = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+        drawn.append(layer(seeds, "area", {**front, "opacity": 0.25}, spread))
+        drawn.append(layer(seeds, "line", {**front, "strokeDash": [4, 2]}, {"x": x, "y": {**y, "field": "mean"}}))
+    chosen = {**front, "strokeWidth": 3, "point": front}
+    target = {"strokeWidth": 9, "opacity": 0, "cursor": "pointer"}
+    drawn.append(layer(EPOCHS, "line", chosen, line, f"{VALUED} && {CHOSEN}"))
+    drawn.append(layer(EPOCHS, "line", target, {**line, "tooltip": tips(trial="trial", state="state")}, VALUED))
+    at = f"; rungs at epochs {', '.join(map(str, study.rungs))}" if rungs else ""
+    best = f"; the best is trial {study.front.number} with {words.number(study.front.value)}" if study.front else ""
+    alt = f"Learning curves of {len(study.trials)} trials over {study.epochs} epochs{at}{best}"
+    return chart("curves", alt, 320, drawn)
+
+
+def _history(study: Snapshot) -> Chart:
+    last = max(1, len(study.trials) - 1)
+    x = number("trial", "trial, in order of proposal", {"domain": [0, last], "padding": 8}, **WHOLE)
+    best = rows.best_so_far(study)
+    step = {"interpolate": "step-after", "color": "var(--front)", "strokeWidth": 1.5}
+    cross = {"shape": "cross", "size": 50, "filled": True, "cursor": "pointer"}
+    none = {"x": x, "y": {"value": 6}, "color": colour(), "tooltip": trial_tips(study)}
+    drawn = [
+        *band(study),
+        layer(best, "line", step, {"x": x, "y": metric(study)}),
+        layer(TRIALS, "point", cross, none, VALUELESS),
+        *points(study, x),
+    ]
+    came = f"; the best, {words.number(best[-1]['value'])}, came in trial {best[-2]['trial']}" if best else ""
+    return chart("history", f"Best value of each of {len(study.trials)} trials by number{came}", 260, drawn)
+
+
+def _parallel(study: Snapshot) -> Chart:
+    names, last, values = [*study.space, study.config.metric], len(study.space), rows.values(study)
+    axis = {"labelExpr": f"{json.dumps(names)}[datum.value]", "labelAngle": 0, "labelLimit": 90, "orient": "top"}
+    axis |= {"grid": True, "domain": False, "ticks": False, "labelFontWeight": "bold"}
+    scale = {"domain": [*range(last + 1)], "padding": 0}
+    x = {"field": "axis", "type": "ordinal", "title": None, "scale": scale, "axis": axis}
+    y = number("at", None, {"domain": [-0.06, 1.06]}) | {"axis": None}
+    line = {"x": x, "y": y, "detail": {"field": "trial"}}
+    fold: list[Spec] = [
+        {"fold": [f"u{at}" for at in range(last + 1)], "as": ["key", "at"]},
+        {"calculate": "+slice(datum.key, 1)", "as": "axis"},
+        {"filter": f"{VALUED} && isValid(datum.at)"},
+    ]
+    ranges = [*map(ends, study.space.values()), sorted((min(values), max(values)), reverse=study.config.mode == "min")]
+    labels: Rows = [
+        {"axis": at, "at": place, "text": words.number(end)}
+        for at, both in enumerate(ranges)
+        for place, end in zip((-0.03, 1.03), both, strict=True)
+    ]
+    text = {"x": x, "y": y, "text": {"field": "text"}}
+    halo = {"fontSize": 11, "stroke": "var(--paper)", "strokeWidth": 3, "color": "var(--ink)"}
+    others = {"color": "var(--stopped)", "opacity": 0.45, "strokeWidth": 1}
+    target = {"opacity": 0, "strokeWidth": 7, "cursor": "pointer"}
+    drawn = [
+        layer(TRIALS, "line", others, line, [*fold, {"filter": "!datum.best"}]),
+        layer(TRIALS, "line", {"color": "var(--complete)"}, line, [*fold, {"filter": "datum.best"}]),
+        layer(TRIALS, "line", {"color": "var(--front)", "strokeWidth": 3}, line, [*fold, {"filter": CHOSEN}]),
+        layer(labels, "text", halo, text),
+        layer(labels, "text", {"fontSize": 11, "color": "var(--ink)"}, text),
+        layer(TRIALS, "line", target, {**line, "tooltip": trial_tips(study)}, fold),
+    ]
+    alt = f"Parallel coordinates over {', '.join(names)}; the best {len(rows.top(study))} trials stand out"
+    return chart("parallel", alt, 260, drawn)
+
+
+def _panel(study: Snapshot, at: int) -> Chart:
+    alt = f"Best value of each trial against {list(study.space)[at]}"
+    return chart(f"panel{at}", alt, 210, [*band(study), *points(study, parameter(study, at))])
+
+
+def _pair(study: Snapshot) -> Chart:
+    names = list(study.space)
+    first, second = (names.index(each.name) for each in study.importances[:2])
+    place = {"x": parameter(study, first), "y": parameter(study, second)}
+    said = {"tooltip": trial_tips(study)}
+    scale = {"type": "log" if rows.is_log(rows.values(study)) else "linear", "scheme": "viridis"}
+    legend = {"orient": "bottom", "format": "~g", "gradientLength": 200, "title": study.config.metric}
+    value = {"field": "value", "type": "quantitative", "legend": legend}
+    value["scale"] = scale | {"reverse": study.config.mode == "min"}
+    circle = {"size": 90, "stroke": "var(--faint)", "strokeWidth": 0.5, "opacity": 1, "cursor": "pointer"}
+    cross = {"shape": "cross", "size": 50, "color": "var(--diverged)", "cursor": "pointer"}
+    ring = {"size": 260, "strokeWidth": 2.5, "color": "var(--front)"}
+    drawn = [
+        layer(TRIALS, "circle", circle, {**place, **said, "color": value}, VALUED),
+        layer(TRIALS, "point", cross, {**place, **said}, VALUELESS),
+        layer(TRIALS, "point", ring, place, CHOSEN),
+    ]
+    alt = f"Value of each trial, as a colour, against {names[first]} and {names[second]}"
+    return chart("pair", alt, 320, drawn)
+
+
+def _importances(study: Snapshot) -> Chart:
+    found = study.importances
+    shares: Rows = [{"name": each.name, "value": each.share, "low": each.low, "high": each.high} for each in found]
+    for row in shares:
+        row["text"] = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    x = number("value", "importance (shares of 1)", {"domainMin": 0}, tickCount=6)
+    bar = {"y": name("name"), "x": x, "tooltip": tips(name="hyperparameter", text="importance")}
+    spread = {"y": name("name"), "x": {**x, "field": "low"}, "x2": {"field": "high"}}
+    drawn = [
+        layer(shares, "bar", {"color": "var(--validation)", "opacity": 0.75}, bar),
+        layer(shares, "rule", {"strokeWidth": 2, "color": "var(--ink)"}, spread),
+    ]
+    said = "; ".join(f"{row['name']} {row['text']}" for row in shares)
+    return chart("importances", f"Importances, with 80 % of bootstrap samples: {said}", 40 + 28 * len(shares), drawn)
+
+
+def _timeline(stretch: Rows, at: int) -> Chart:
+    lanes, seconds = len({bar["lane"] for bar in stretch}), max(bar["end"] for bar in stretch)
+    x = number("start", "seconds", None, grid=False, tickCount=6)
+    style = {"stroke": "var(--paper)", "strokeWidth": 0.5, "cursor": "pointer"}
+    said = tips(name="what", state="state", start="from, s", end="to, s")
+    bars = {"y": name("lane", ticks=False), "x": x, "x2": {"field": "end"}, "color": colour(), "tooltip": said}
+    alt = f"What ran when in {lanes} processes over {words.span(seconds)}: {len(stretch)} trainings"
+    return chart(f"timeline{at}", alt, 40 + 22 * lanes, [layer({"name": "bars"}, "bar", style, bars)], bars=stretch)

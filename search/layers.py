@@ -1,0 +1,145 @@
+"""What the charts of the report have in common, in Vega-Lite: axes, layers, and the page's colours, `var(--front)`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search import rows
+from search.rows import Rows
+from search.snapshot import Snapshot
+
+Spec = dict[str, Any]
+STATES = ("complete", "stopped", "diverged", "failed", "running", "retraining")
+VALUED, VALUELESS = "isValid(datum.value)", "!isValid(datum.value)"
+CHOSEN = "datum.trial === chosen"
+"""Of the trial that was clicked: the page sets the parameter `chosen` of every chart."""
+LONGEST = 18
+"""Characters of a choice that are written out."""
+NUMBERS: Spec = {"format": "~g", "labelOverlap": True, "tickCount": 6}
+"""An axis of the metric."""
+EPOCHS, TRIALS = {"name": "epochs"}, {"name": "trials"}
+"""The page's own rows."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart."""
+
+    name: str
+    alt: str
+    """What it shows, for whoever does not see it."""
+    spec: Spec
+    data: dict[str, Rows] = field(default_factory=dict)
+    """Rows of its own, by name."""
+
+
+def chart(name: str, alt: str, height: int | Spec, layers: list[Spec], **data: Rows) -> Chart:
+    """Return a chart as wide as the page lets it be."""
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "params": [{"name": "chosen", "value": -1}],
+        "layer": layers,
+    }
+    return Chart(name, alt, spec, data)
+
+
+def layer(data: Spec | Rows, mark: str, style: Spec, encoding: Spec, transform: str | list[Spec] = "") -> Spec:
+    """Return a layer: a mark in a style for each row, of those that a filter or a transform leaves."""
+    source = {"values": data} if isinstance(data, list) else data
+    steps = [{"filter": transform}] if isinstance(transform, str) and transform else transform or []
+    return {"data": source, "transform": steps, "mark": {"type": mark, **style}, "encoding": encoding}
+
+
+def number(name: str, title: str | None = None, scale: Spec | None = None, **axis: Any) -> Spec:
+    """Return the channel of a number."""
+    scaled = {"nice": False, **(scale or {})}
+    return {"field": name, "type": "quantitative", "title": title, "scale": scaled, "axis": axis}
+
+
+def name(column: str, **axis: Any) -> Spec:
+    """Return the channel of a name, in the order of the rows."""
+    return {"field": column, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 120, **axis}}
+
+
+def tips(**titles: str) -> list[Spec]:
+    """Return what a tooltip says, by column: its title."""
+    return [{"field": column, "title": title} for column, title in titles.items()]
+
+
+def colour(column: str = "state", names: tuple[str, ...] = STATES) -> Spec:
+    """Return the channel of a colour of the page; its legend is the page's, too."""
+    scale = {"domain": names, "range": [f"var(--{each})" for each in names]}
+    return {"field": column, "type": "nominal", "scale": scale, "legend": None}
+
+
+def metric(study: Snapshot, column: str = "value", drawn: Sequence[float] = ()) -> Spec:
+    """Return the channel of the metric over what is drawn, which is the value of each trial and the noise around it."""
+    drawn = drawn or [*rows.values(study), *(end for row in rows.noise(study) for end in row.values())]
+    return number(column, study.config.metric, scale(drawn), **NUMBERS)
+
+
+def scale(drawn: Sequence[float]) -> Spec:
+    """Return the scale of these values, which must be some."""
+    kind = "log" if rows.is_log([*drawn]) else "linear"
+    zero = {} if kind == "log" else {"zero": False}
+    return {"type": kind, **zero, "padding": 8, "domain": [min(drawn), max(drawn)]}
+
+
+def trial_tips(study: Snapshot) -> list[Spec]:
+    """Return what a tooltip says of a trial."""
+    titles = {"trial": "trial", "state": "state", "text": study.config.metric, "best_epoch": "best epoch"}
+    return tips(**titles, epochs="epochs", **{f"t{at}": name for at, name in enumerate(study.space)})
+
+
+def band(study: Snapshot) -> list[Spec]:
+    """Return layers across the whole chart: the winner's mean and the noise of the seeds around it."""
+    found = rows.noise(study)
+    ends = {"y": metric(study, "low"), "y2": {"field": "high"}}
+    dashed = {"color": "var(--front)", "strokeDash": [2, 2]}
+    mean = layer(found, "rule", dashed, {"y": metric(study, "mean")})
+    return [layer(found, "rect", {"color": "var(--band)"}, ends), mean] if found else []
+
+
+def points(study: Snapshot, x: Spec) -> list[Spec]:
+    """Return layers with a point for each trial that has a value, and the chosen one in front."""
+    place = {"x": x, "y": metric(study)}
+    style = {"size": 45, "opacity": 0.85, "cursor": "pointer"}
+    ring = {"size": 170, "strokeWidth": 2.5, "color": "var(--front)"}
+    return [
+        layer(TRIALS, "circle", style, {**place, "color": colour(), "tooltip": trial_tips(study)}, VALUED),
+        layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),
+    ]
+
+
+def parameter(study: Snapshot, at: int) -> Spec:
+    """Return the channel of a hyperparameter: the whole range that was searched, on its scale."""
+    title, kind = list(study.space.items())[at]
+    if isinstance(kind, CategoricalDistribution):
+        labels = json.dumps([short(choice) for choice in kind.choices])
+        axis = {"labelExpr": f"{labels}[datum.value]", "labelAngle": -30}
+        places: Spec = {"domain": list(range(len(kind.choices)))}
+        return {"field": f"p{at}", "type": "ordinal", "title": title, "scale": places, "axis": axis}
+    assert isinstance(kind, FloatDistribution | IntDistribution)
+    scale = {"domain": [kind.low, kind.high], "padding": 6} | ({"type": "log"} if kind.log else {"zero": False})
+    steps: Spec = {"tickMinStep": 1} if isinstance(kind, IntDistribution) else {}
+    return number(f"p{at}", title, scale, format="~g", labelOverlap=True, tickCount=5, **steps)
+
+
+def ends(kind: BaseDistribution) -> tuple[object, object]:
+    """Return the two ends of a hyperparameter's range: of a choice its first and its last."""
+    if isinstance(kind, CategoricalDistribution):
+        return short(kind.choices[0]), short(kind.choices[-1])
+    assert isinstance(kind, FloatDistribution | IntDistribution)
+    return kind.low, kind.high
+
+
+def short(choice: object) -> str:
+    """Return a choice as text that is not too long."""
+    text = str(choice)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,0 +1,62 @@
+"""What the report lists: the trials as a table, and the failures with their tracebacks."""
+
+import math
+from typing import Any
+
+from search import rows
+from search.journal import Trial
+from search.snapshot import Snapshot
+from search.study import Study
+from search.words import number
+
+MOST_FAILURES, MOST_TEXT = 50, 6_000
+"""Failures, and bytes at the end of a trial's file."""
+LONGEST = 200
+"""Characters of a cell."""
+
+
+def lists(study: Study, snapshot: Snapshot) -> dict[str, Any]:
+    """Return the table of trials and the failures."""
+    failed = [trial for trial in snapshot.trials if trial.ending == "failed"]
+    shown = rows.shown(snapshot)
+    metric, names = snapshot.config.metric, list(snapshot.space)
+    listed = []
+    for trial in shown:
+        seconds = trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan
+        cells = [
+            _cell(trial.value, ".6g"),
+            _cell(trial.best_epoch or None),
+            _cell(len(trial.epochs)),
+            _cell(seconds, ".3g"),
+        ]
+        cells += [_cell(trial.params.get(name)) for name in names]
+        listed.append(
+            {"trial": trial.number, "state": trial.ending, "failure": trial in failed[:MOST_FAILURES], "cells": cells}
+        )
+    more = f"{len(snapshot.trials) - len(listed)} more are in trials.csv." if len(listed) < len(snapshot.trials) else ""
+    columns = ["trial", "state", metric, "best epoch", "epochs", "training, s", *names]
+    unlisted = len(failed) - MOST_FAILURES
+    return {
+        "table": {"columns": columns, "rows": listed, "more": more},
+        "failures": [_failure(study, trial) for trial in failed[:MOST_FAILURES]],
+        "more_failures": f"{unlisted} more failed: see logs/." if unlisted > 0 else "",
+    }
+
+
+def _cell(value: Any, form: str = "") -> tuple[str, str]:
+    """Return a value as text for a person, and what it is sorted by."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "", ""
+    if isinstance(value, bool | str):
+        return str(value)[:LONGEST], str(value)[:LONGEST]
+    return (format(value, form) if form else number(value)), repr(value)
+
+
+def _failure(study: Study, trial: Trial) -> dict[str, Any]:
+    path = study.log_of(trial.number)
+    try:
+        text = path.read_bytes()[-MOST_TEXT:].decode(errors="replace")
+    except OSError:
+        text = ""
+    why = str(trial.attributes.get("failure", "no reason was noted"))[:300]
+    return {"trial": trial.number, "why": why, "text": text, "path": f"logs/{path.name}"}

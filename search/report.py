@@ -1,0 +1,159 @@
+"""The report of a study: one page in one file, made from its journal at any time.
+
+python -m search.report results/NAME
+"""
+
+import base64
+import dataclasses
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from search import __version__, answers, charts, files, importance, listing, pictures, program, rows, vega
+from search.layers import Chart
+from search.snapshot import Snapshot
+from search.study import Study, load
+from search.words import span
+
+MOST_BYTES, MOST_PICTURED = 3_000_000, 1_200_000
+"""Of the page, and of the pictures in it: what would be more is linked."""
+PICTURES = {
+    "best/epochs.gif": "The winner, retrained, over its epochs",
+    "plots/finalists.png": "The finalists by rank, then the defaults",
+    "best/plot.png": "The winner",
+}
+"""Made by the workload's own plot."""
+
+
+def write(study: Study, snapshot: Snapshot | None = None) -> Path:
+    """Write report.html into the folder of a study, as it is or was; return its path."""
+    path, snapshot = study.folder / "report.html", snapshot or study.snapshot()
+    made = page(study, snapshot).encode()
+    while len(made) > MOST_BYTES and snapshot.shown > 1:  # hundreds of hyperparameters, or texts of any length
+        snapshot = dataclasses.replace(snapshot, shown=snapshot.shown // 4)
+        made = page(study, snapshot).encode()
+    files.write(path, made)
+    return path
+
+
+def page(study: Study, snapshot: Snapshot) -> str:
+    """Return the report as HTML; all that comes from a study is escaped."""
+    drawn = charts.charts(snapshot)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    folder = resources("search") / "page"
+    style, script, template = (
+        (folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html")
+    )
+    return environment.from_string(template).render(
+        **_about(study, snapshot),
+        **listing.lists(study, snapshot),
+        charts=drawn,
+        data=_data(snapshot, drawn),
+        style=style,
+        script=script,
+        library=vega.script(),
+        nonce=secrets.token_urlsafe(16),
+        colours=pictures.COLOURS,
+        front=pictures.FRONT,
+        states=_states(snapshot),
+    )
+
+
+def _states(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return the states that occur, with the words for them."""
+    there = {trial.ending for trial in snapshot.trials}
+    return [(state, word) for state, word in answers.ENDINGS.items() if state in there]
+
+
+def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
+    band, judged = "", snapshot.verdict
+    if judged and judged.noise is not None:
+        noise = f"{judged.noise:.2g}, one standard deviation over seeds"
+        band = f"The red band is the winner's mean ± {noise}: believe no difference inside it."
+    shown = len(rows.shown(snapshot))
+    return {
+        "study": snapshot,
+        "progress": answers.progress(snapshot),
+        "cards": answers.cards(snapshot),
+        "comparison": answers.comparison(snapshot, study.times_tested()),
+        "pictures": _pictures(study.folder),
+        "band": band,
+        "thinned": f"Drawn: the best {shown} trials." if shown < len(snapshot.trials) else "",
+        "top": len(rows.top(snapshot)),
+        "draws": importance.DRAWS,
+        "least": importance.LEAST,
+        "has_valueless": any(trial.value is None for trial in snapshot.trials),
+        "timelines": [_timeline(stretch) for stretch in rows.stretches(snapshot)[-3:]],
+        "made": answers.facts(snapshot),
+        "config": files.yaml(study.search.user_attrs["config"]),
+        "now": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "version": __version__,
+    }
+
+
+def _timeline(stretch: rows.Rows) -> str:
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stretch[0]["at"]))
+    share = rows.busy(stretch)
+    busy = "" if share is None else f"; {share:.0%} of the processes' time was training, the gaps are waiting"
+    return f"From {began}, {span(max(bar['end'] for bar in stretch))}{busy}."
+
+
+def _pictures(folder: Path) -> list[dict[str, str]]:
+    found, left = [], MOST_PICTURED
+    for name, alt in PICTURES.items():
+        if (folder / name).is_file():
+            content = (folder / name).read_bytes()
+            fits = len(content) * 4 / 3 <= left
+            left -= len(content) * 4 // 3 if fits else 0
+            kind = name.rpartition(".")[2]
+            data = f"data:image/{kind};base64,{base64.b64encode(content).decode()}" if fits else ""
+            found.append({"path": name, "alt": alt, "data": data})
+    return found
+
+
+def _data(snapshot: Snapshot, drawn: dict[str, list[Chart]]) -> str:
+    """Return what the page's script reads, as JSON that cannot end the element it stands in."""
+    every = [chart for some in drawn.values() for chart in some]
+    content = {
+        "total": len(snapshot.trials),
+        "front": snapshot.front.number if snapshot.front else -1,
+        "trials": _columns(rows.trials(snapshot)),
+        "epochs": _columns(rows.epochs(snapshot)),
+        "charts": {each.name: {"spec": each.spec, "data": each.data, "alt": each.alt} for each in every},
+    }
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _columns(found: rows.Rows) -> dict[str, list[Any]]:
+    """Return rows as a list a column, which is half as long."""
+    names = dict.fromkeys(name for row in found for name in row)
+    return {name: [row.get(name) for row in found] for name in names}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the report of a study; return the exit code."""
+    console = program.Terminal()
+
+    def prepare(holding: ExitStack) -> Callable[[], int]:
+        parser = program.study_parser("search.report", "Write the report of a study, finished or running.")
+        study = load(parser.parse_args(arguments).study)
+
+        def action() -> int:
+            console.print(str(write(study)))
+            return 0
+
+        return action
+
+    return program.guarded(prepare)
+
+
+if __name__ == "__main__":
+    program.leave(main())

@@ -1,0 +1,226 @@
+"""A study as rows of plain values, of which the charts of the report are drawn; the columns have safe names."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from search import journal
+from search.snapshot import Snapshot
+from search.space import position, unit
+from search.words import number
+
+Rows = list[dict[str, Any]]
+POINTS = 15
+"""Epochs a trial that are drawn on the average, of the most trials that are shown: a page must stay small."""
+TOP = 0.1
+"""Share of the trials that counts as the best."""
+APART = 600.0
+"""Seconds in which nothing ran, after which a timeline begins anew."""
+
+
+def shown(study: Snapshot) -> list[journal.Trial]:
+    """Return the trials that the charts show, by number: all, or the best of very many."""
+    sign = 1 if study.config.mode == "min" else -1
+    able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
+    others = [trial for trial in study.trials if not trial.may_win]
+    return sorted([*able, *others][: study.shown], key=lambda trial: trial.number)
+
+
+def values(study: Snapshot) -> list[float]:
+    """Return the value of each trial that has one."""
+    return [trial.value for trial in study.trials if trial.value is not None]
+
+
+def curves(study: Snapshot) -> list[float]:
+    """Return the finite values of the metric at all epochs of all trials."""
+    found = [metrics.get(study.config.metric, math.nan) for trial in study.trials for metrics in trial.epochs]
+    return [value for value in found if math.isfinite(value)]
+
+
+def is_log(drawn: list[float]) -> bool:
+    """Return whether values are drawn on a logarithmic axis: where all are positive and span a factor of ten."""
+    return bool(drawn) and min(drawn) > 0 and max(drawn) > 10 * min(drawn)
+
+
+def floor(drawn: list[float]) -> float:
+    """Return what a band may reach down to without taking a logarithmic axis from the values."""
+    return min(drawn) / 2 if is_log(drawn) else -math.inf
+
+
+def trials(study: Snapshot) -> Rows:
+    """Return a row a trial: trial, state, value, text, best_epoch, epochs, best; pN, uN, tN of its Nth hyperparameter.
+
+    pN is its value (of a choice its place), uN where that stands in its range, from 0 to 1, tN the value as text. The
+    last uN is where the value stands among those of all trials, 1 for the best.
+    """
+    best = {trial.number for trial in top(study)}
+    rows = []
+    for trial in shown(study):
+        row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
+        row["best"] = trial.number in best
+        row["text"] = "none" if trial.value is None else f"{trial.value:.5g}"
+        row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs)}
+        for at, (name, kind) in enumerate(study.space.items()):
+            if name in trial.params:
+                value = trial.params[name]
+                row |= {f"p{at}": position(kind, value), f"u{at}": unit(kind, value), f"t{at}": number(value)}
+        if trial.value is not None:
+            row[f"u{len(study.space)}"] = _standing(study, trial.value)
+        rows.append(row)
+    return rows
+
+
+def _standing(study: Snapshot, value: float) -> float:
+    drawn = values(study)
+    low, high = min(drawn), max(drawn)
+    if low == high:
+        return 0.5
+    at = (value - low) / (high - low)
+    if is_log(drawn):
+        at = math.log(value / low) / math.log(high / low)
+    return 1 - at if study.config.mode == "min" else at
+
+
+def top(study: Snapshot) -> list[journal.Trial]:
+    """Return the best tenth of the trials with a value that counts, at least three of them."""
+    sign = 1 if study.config.mode == "min" else -1
+    able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
+    return able[: max(3, round(TOP * len(able)))]
+
+
+def epochs(study: Snapshot) -> Rows:
+    """Return a row an epoch: trial, epoch, value; of very many only every so-manyth of a trial, and its last."""
+    metric, trials = study.config.metric, shown(study)
+    stride = -(-sum(len(trial.epochs) for trial in trials) // (POINTS * study.shown)) or 1
+    rows = []
+    for trial in trials:
+        for epoch, metrics in enumerate(trial.epochs, 1):
+            if epoch % stride == 1 % stride or epoch == len(trial.epochs):
+                value = metrics.get(metric, math.nan)
+                finite = float(f"{value:.6g}") if math.isfinite(value) else None
+                rows.append({"trial": trial.number, "epoch": epoch, "value": finite})
+    return rows
+
+
+def best_so_far(study: Snapshot) -> Rows:
+    """Return a row a trial in order of proposal: trial, value (the best up to it)."""
+    rows: Rows = []
+    best: float | None = None
+    for trial in study.trials:
+        if trial.may_win and trial.value is not None and journal.better(trial.value, best, study.config.mode):
+            best = trial.value
+            rows.append({"trial": trial.number, "value": best})
+    if rows:
+        rows.append({"trial": len(study.trials) - 1, "value": best})
+    return rows
+
+
+def noise(study: Snapshot) -> Rows:
+    """Return one row: low, mean, high - the winner's mean over seeds and one standard deviation; none without."""
+    winner = study.outcome.winner if study.outcome else None
+    if not winner or not study.verdict or study.verdict.noise is None:
+        return []
+    low = max(winner.mean - study.verdict.noise, floor(values(study)))
+    return [{"low": low, "mean": winner.mean, "high": winner.mean + study.verdict.noise}]
+
+
+def seeds_by_epoch(study: Snapshot) -> Rows:
+    """Return a row an epoch of the winner's retraining: epoch, low, mean, high over its seeds; none of one seed."""
+    winner = study.outcome.winner if study.outcome else None
+    runs = [[each.get(study.config.metric, math.nan) for each in run.epochs] for run in winner.runs] if winner else []
+    rows, least = [], floor(curves(study))
+    for epoch, found in enumerate(zip(*runs, strict=False), 1):
+        if len(found) > 1 and all(map(math.isfinite, found)):
+            mean, deviation = statistics.fmean(found), statistics.stdev(found)
+            low = max(mean - deviation, least)
+            rows.append({"epoch": epoch, "low": low, "mean": mean, "high": mean + deviation})
+    return rows
+
+
+def candidates(study: Snapshot) -> Rows:
+    """Return a row a run of the retraining, by rank: candidate, part (validation or test), run, value, text."""
+    rows = []
+    for label, candidate in ranked(study):
+        parts = {"validation": candidate.values}
+        if study.verdict and study.verdict.test:
+            parts["test"] = candidate.tests.get(study.verdict.test.metric, [])
+        for part, found in parts.items():
+            finite = [value for value in found if math.isfinite(value)]
+            rows += [
+                {"candidate": label, "part": part, "run": run, "value": value, "text": f"{value:.5g}"}
+                for run, value in enumerate(finite, 1)
+            ]
+    return rows
+
+
+def ranked(study: Snapshot) -> list[tuple[str, Any]]:
+    """Return the candidates of the retraining by rank, with a name for each; the defaults last."""
+    found = study.outcome
+    if not found:
+        return []
+    sign = 1 if study.config.mode == "min" else -1
+    finalists = [each for each in found.candidates if each is not found.reference]
+    finalists.sort(key=lambda each: (not each.is_sound, sign * each.mean if each.values else 0.0))
+    named = [(f"{rank}. {each.name}", each) for rank, each in enumerate(finalists, 1)]
+    return [*named, *([("defaults", found.reference)] if found.reference else [])]
+
+
+def stretches(study: Snapshot) -> list[Rows]:
+    """Return, for each stretch of time without a long pause, a row a training: lane, trial, state, start, end.
+
+    start and end are seconds since the stretch began, `at` is when that was. A lane is a process.
+    """
+    bars = [_bar(trial, f"trial {trial.number}", trial.ending) for trial in study.trials]
+    for candidate in study.outcome.candidates if study.outcome else ():
+        bars += [_bar(run, f"{candidate.name}, retrained", "retraining") for run in candidate.runs]
+    found: list[Rows] = []
+    last = -math.inf
+    for bar in sorted((bar for bar in bars if bar), key=lambda bar: float(bar["start"])):
+        if bar["start"] > last + APART:
+            found.append([])
+        found[-1].append(bar)
+        last = max(last, bar["end"])
+    for rows in found:
+        _name_lanes(rows)
+        began = rows[0]["start"]
+        for bar in rows:
+            bar |= {"at": began, "start": round(bar["start"] - began, 3), "end": round(bar["end"] - began, 3)}
+    return found
+
+
+def _bar(trial: journal.Trial, name: str, state: str) -> dict[str, Any]:
+    """Return a training with its start and end, in seconds since 1970; empty where nobody knows when it was."""
+    worked = trial.epochs[-1]["elapsed_s"] if trial.epochs else 0.0
+    end = trial.started + trial.seconds
+    start = max(trial.where[2], trial.started) if trial.where else max(trial.started, end - worked)
+    end = end if math.isfinite(end) else start + worked
+    if not (math.isfinite(start) and math.isfinite(end) and end >= start):
+        return {}
+    lane = f"{trial.where[0]} {trial.where[1]}" if trial.where else ""
+    return {
+        "lane": lane,
+        "name": name,
+        "state": state,
+        "start": start,
+        "end": end,
+        "worked": worked,
+        "trial": trial.number if state != "retraining" else -1,
+    }
+
+
+def _name_lanes(rows: Rows) -> None:
+    """Put each training whose process nobody has noted into the first lane that is free then."""
+    ends: list[float] = []
+    for bar in rows:
+        if not bar["lane"]:
+            free = next((at for at, end in enumerate(ends) if end <= bar["start"]), len(ends))
+            ends[free : free + 1] = [bar["end"]]
+            bar["lane"] = f"process {free + 1}"
+
+
+def busy(rows: Iterable[dict[str, Any]]) -> float | None:
+    """Return the share of its processes' time that was training in a stretch; None where no time went by."""
+    found: Sequence[dict[str, Any]] = list(rows)
+    whole = max(bar["end"] for bar in found) * len({bar["lane"] for bar in found})
+    return min(1.0, sum(bar["worked"] for bar in found) / whole) if whole > 0 else None

@@ -1,0 +1,103 @@
+"""What the winner's gain over the defaults is worth: beside the noise of seeds, and on data the search never saw."""
+
+import math
+import re
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from search.outcome import Candidate, Outcome
+
+PART = re.compile(r"^(val|valid|validation|eval|dev|test)[_/. -]|[_/. -](val|valid|validation|eval|dev|test)$", re.I)
+"""What tells a metric of the validation part from the same of the test part: val_loss, test_loss, loss/val."""
+SURE = 2.0
+"""Standard errors that a difference must have to be believed."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much the winner beats the defaults: a difference of means over seeds, positive where it is better."""
+
+    metric: str
+    winner: list[float]
+    """A value a seed."""
+    default: list[float]
+    mode: str
+
+    @property
+    def value(self) -> float:
+        """Return the difference of the means."""
+        difference = statistics.fmean(self.default) - statistics.fmean(self.winner)
+        return difference if self.mode == "min" else -difference
+
+    @property
+    def error(self) -> float | None:
+        """Return its standard error, from the seeds of both; None of a single seed."""
+        if min(len(self.winner), len(self.default)) < 2:
+            return None
+        return math.sqrt(sum(statistics.variance(each) / len(each) for each in (self.winner, self.default)))
+
+    @property
+    def is_sure(self) -> bool | None:
+        """Return whether it is more than the seeds would make by chance; None of a single seed."""
+        return None if self.error is None else self.value > SURE * self.error
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be made of a retraining with a winner."""
+
+    noise: float | None
+    """Standard deviation of a configuration's value over seeds, pooled over the finalists; None of a single seed."""
+    validation: Gain | None
+    """None without a reference, or where its seeds did not all train to their end."""
+    test: Gain | None
+    """Of the test metric that stands for the search's; None where none does."""
+    rivals: list[Candidate]
+    """The finalists that the seeds' noise does not tell from the winner."""
+
+    @property
+    def survived(self) -> float | None:
+        """Return the share of the validation gain that is left on the test part; None where there is none to share."""
+        if not self.validation or not self.test or self.validation.is_sure is False or self.validation.value <= 0:
+            return None
+        return self.test.value / self.validation.value
+
+
+def of(found: Outcome, metric: str, mode: str) -> Verdict:
+    """Return what is to be made of a retraining, which must have a winner."""
+    winner, reference = found.winner, found.reference
+    assert winner is not None
+    sound = [each for each in found.candidates if each.is_sound and each is not reference]
+    noise = pooled(each.values for each in sound)
+    validation = test = None
+    if reference and reference.is_sound:
+        validation = Gain(metric, winner.values, reference.values, mode)
+        name = counterpart(metric, winner.tests)
+        if name and all(map(math.isfinite, winner.tests[name] + reference.tests.get(name, [math.nan]))):
+            test = Gain(name, winner.tests[name], reference.tests[name], mode)
+    rivals = [each for each in sound if each is not winner and noise is not None and _is_near(each, winner, noise)]
+    return Verdict(noise, validation, test, rivals)
+
+
+def _is_near(candidate: Candidate, winner: Candidate, noise: float) -> bool:
+    error = noise * math.sqrt(1 / len(candidate.values) + 1 / len(winner.values))
+    return abs(candidate.mean - winner.mean) <= SURE * error
+
+
+def pooled(groups: Iterable[list[float]]) -> float | None:
+    """Return the standard deviation within groups, pooled over them; None where no group has two values."""
+    able = [group for group in groups if len(group) > 1]
+    if not able:
+        return None
+    squares = math.fsum(statistics.variance(group) * (len(group) - 1) for group in able)
+    return math.sqrt(squares / sum(len(group) - 1 for group in able))
+
+
+def counterpart(metric: str, tests: Iterable[str]) -> str | None:
+    """Return the test metric that is the search's metric on the test part, by its name; None where none or two may be.
+
+    val_loss and test_loss are the same but for their part, as are loss and test_loss.
+    """
+    same = [name for name in tests if PART.sub("", name).lower() == PART.sub("", metric).lower()]
+    return same[0] if len(same) == 1 else None

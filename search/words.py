@@ -1,0 +1,35 @@
+"""Numbers, values and time spans as a person writes them."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def values(params: Mapping[str, Any]) -> str:
+    """Return hyperparameters as a line of text."""
+    return ", ".join(f"{name} {number(value)}" for name, value in params.items())
+
+
+def number(value: Any) -> str:
+    """Return a value as a person writes it: four digits of a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def span(seconds: float) -> str:
+    """Return a time span as text: 42 s, 3 min 20 s, 1 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def plus_minus(value: float, error: float | None) -> str:
+    """Return a value with its error: two digits of the error, and as many places of the value."""
+    if error is None or not 0 < error < math.inf:
+        return number(value)
+    places = max(0, 1 - math.floor(math.log10(error)))
+    if places > 8 or abs(value) >= 1e6:
+        return f"{value:.4g} ± {error:.2g}"
+    return f"{value:.{places}f} ± {error:.{places}f}"
