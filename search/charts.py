@@ -29,8 +29,8 @@ from search.layers import (
 from search.rows import Rows
 from search.snapshot import Snapshot
 
-MOST_STRETCHES = 3
-"""Timelines: of the newest."""
+MOST_STRETCHES, MOST_BARS = 3, 3_000
+"""Timelines, and trainings in each: the newest."""
 WHOLE = {"tickMinStep": 1, "format": "d", "grid": False}
 """Of an axis of whole numbers."""
 
@@ -217,4 +217,6 @@ def _timeline(stretch: Rows, at: int) -> Chart:
     said = tips(name="what", state="state", start="from, s", end="to, s")
     bars = {"y": name("lane", ticks=False), "x": x, "x2": {"field": "end"}, "color": colour(), "tooltip": said}
     alt = f"What ran when in {lanes} processes over {words.span(seconds)}: {len(stretch)} trainings"
-    return chart(f"timeline{at}", alt, 40 + 22 * lanes, [layer({"name": "bars"}, "bar", style, bars)], bars=stretch)
+    return chart(
+        f"timeline{at}", alt, 40 + 22 * lanes, [layer({"name": "bars"}, "bar", style, bars)], bars=stretch[-MOST_BARS:]
+    )

@@ -16,7 +16,8 @@ from search.space import Space
 
 LEAST = 4
 """Different values without which nothing is said."""
-DRAWS = 100
+MOST_DRAWS, LEAST_DRAWS, ESTIMATES = 100, 20, 400
+"""Bootstrap samples; fewer where each of very many hyperparameters is estimated in each."""
 TAIL = 0.1
 """Of the draws on each side of low and high."""
 
@@ -44,13 +45,18 @@ def importances(trials: Sequence[Trial], space: Space, mode: str) -> list[Import
     for number, trial in enumerate(made):
         trial._trial_id = number
     shares, chance = _shares(made, mode), random.Random(0)
-    drawn = [_shares(chance.choices(made, k=len(made)), mode) for _ in range(DRAWS)]
+    drawn = [_shares(chance.choices(made, k=len(made)), mode) for _ in range(draws(len(space)))]
     found = []
     for name, share in shares.items():
         among = sorted(each.get(name, 0.0) for each in drawn)
-        at = round(TAIL * (DRAWS - 1))
+        at = round(TAIL * (len(drawn) - 1))
         found.append(Importance(name, share, min(share, among[at]), max(share, among[-1 - at])))
     return sorted(found, key=lambda each: -each.share)
+
+
+def draws(hyperparameters: int) -> int:
+    """Return how many bootstrap samples are drawn."""
+    return max(LEAST_DRAWS, min(MOST_DRAWS, ESTIMATES // hyperparameters))
 
 
 class _Trials:

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from search import rows
 from search.journal import Trial
 from search.snapshot import Snapshot
 from search.study import Study
@@ -15,10 +14,9 @@ LONGEST = 200
 """Characters of a cell."""
 
 
-def lists(study: Study, snapshot: Snapshot) -> dict[str, Any]:
+def lists(study: Study, snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any]:
     """Return the table of trials and the failures."""
     failed = [trial for trial in snapshot.trials if trial.ending == "failed"]
-    shown = rows.shown(snapshot)
     metric, names = snapshot.config.metric, list(snapshot.space)
     listed = []
     for trial in shown:

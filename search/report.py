@@ -4,7 +4,6 @@ python -m search.report results/NAME
 """
 
 import base64
-import dataclasses
 import json
 import secrets
 import time
@@ -17,13 +16,14 @@ from typing import Any
 import jinja2
 
 from search import __version__, answers, charts, files, importance, listing, pictures, program, rows, vega
+from search.journal import Trial
 from search.layers import Chart
 from search.snapshot import Snapshot
 from search.study import Study, load
 from search.words import span
 
-MOST_BYTES, MOST_PICTURED = 3_000_000, 1_200_000
-"""Of the page, and of the pictures in it: what would be more is linked."""
+MOST_TRIALS, MOST_BYTES, MOST_PICTURED = 1_000, 3_000_000, 1_200_000
+"""Trials that a page shows, bytes of it, and bytes of the pictures in it: what would be more is linked."""
 PICTURES = {
     "best/epochs.gif": "The winner, retrained, over its epochs",
     "plots/finalists.png": "The finalists by rank, then the defaults",
@@ -34,18 +34,18 @@ PICTURES = {
 
 def write(study: Study, snapshot: Snapshot | None = None) -> Path:
     """Write report.html into the folder of a study, as it is or was; return its path."""
-    path, snapshot = study.folder / "report.html", snapshot or study.snapshot()
-    made = page(study, snapshot).encode()
-    while len(made) > MOST_BYTES and snapshot.shown > 1:  # hundreds of hyperparameters, or texts of any length
-        snapshot = dataclasses.replace(snapshot, shown=snapshot.shown // 4)
-        made = page(study, snapshot).encode()
+    path, snapshot, most = study.folder / "report.html", snapshot or study.snapshot(), MOST_TRIALS
+    made = page(study, snapshot, most).encode()
+    while len(made) > MOST_BYTES and most > 1:  # hundreds of hyperparameters, or long texts
+        most //= 2
+        made = page(study, snapshot, most).encode()
     files.write(path, made)
     return path
 
 
-def page(study: Study, snapshot: Snapshot) -> str:
-    """Return the report as HTML; all that comes from a study is escaped."""
-    drawn = charts.charts(snapshot)
+def page(study: Study, snapshot: Snapshot, most: int = MOST_TRIALS) -> str:
+    """Return the report, which shows so many of the trials, as HTML; all that comes from a study is escaped."""
+    drawn, shown = charts.charts(snapshot), rows.shown(snapshot, most)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     folder = resources("search") / "page"
     style, script, template = (
@@ -53,9 +53,10 @@ def page(study: Study, snapshot: Snapshot) -> str:
     )
     return environment.from_string(template).render(
         **_about(study, snapshot),
-        **listing.lists(study, snapshot),
+        **listing.lists(study, snapshot, shown),
+        thinned=_thinned(snapshot, shown),
         charts=drawn,
-        data=_data(snapshot, drawn),
+        data=_data(snapshot, shown, drawn),
         style=style,
         script=script,
         library=vega.script(),
@@ -64,6 +65,12 @@ def page(study: Study, snapshot: Snapshot) -> str:
         front=pictures.FRONT,
         states=_states(snapshot),
     )
+
+
+def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
+    """Return what the charts leave out, as text."""
+    few = f"Drawn: the best {len(shown)} trials. " if len(shown) < len(snapshot.trials) else ""
+    return few + (f"Of each one epoch in {rows.stride(shown)}. " if rows.stride(shown) > 1 else "")
 
 
 def _states(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -77,7 +84,6 @@ def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
     if judged and judged.noise is not None:
         noise = f"{judged.noise:.2g}, one standard deviation over seeds"
         band = f"The red band is the winner's mean ± {noise}: believe no difference inside it."
-    shown = len(rows.shown(snapshot))
     return {
         "study": snapshot,
         "progress": answers.progress(snapshot),
@@ -85,9 +91,8 @@ def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "comparison": answers.comparison(snapshot, study.times_tested()),
         "pictures": _pictures(study.folder),
         "band": band,
-        "thinned": f"Drawn: the best {shown} trials." if shown < len(snapshot.trials) else "",
         "top": len(rows.top(snapshot)),
-        "draws": importance.DRAWS,
+        "draws": importance.draws(len(snapshot.space)),
         "least": importance.LEAST,
         "has_valueless": any(trial.value is None for trial in snapshot.trials),
         "timelines": [_timeline(stretch) for stretch in rows.stretches(snapshot)[-3:]],
@@ -118,14 +123,14 @@ def _pictures(folder: Path) -> list[dict[str, str]]:
     return found
 
 
-def _data(snapshot: Snapshot, drawn: dict[str, list[Chart]]) -> str:
+def _data(snapshot: Snapshot, shown: list[Trial], drawn: dict[str, list[Chart]]) -> str:
     """Return what the page's script reads, as JSON that cannot end the element it stands in."""
     every = [chart for some in drawn.values() for chart in some]
     content = {
         "total": len(snapshot.trials),
         "front": snapshot.front.number if snapshot.front else -1,
-        "trials": _columns(rows.trials(snapshot)),
-        "epochs": _columns(rows.epochs(snapshot)),
+        "trials": _columns(rows.trials(snapshot, shown)),
+        "epochs": _columns(rows.epochs(snapshot, shown)),
         "charts": {each.name: {"spec": each.spec, "data": each.data, "alt": each.alt} for each in every},
     }
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))

@@ -11,20 +11,22 @@ from search.space import position, unit
 from search.words import number
 
 Rows = list[dict[str, Any]]
-POINTS = 15
-"""Epochs a trial that are drawn on the average, of the most trials that are shown: a page must stay small."""
+MOST_POINTS = 15_000
+"""Epochs that are drawn: a page must stay small, and a person sees no more."""
+LONGEST = 100
+"""Characters of a value's text."""
 TOP = 0.1
 """Share of the trials that counts as the best."""
 APART = 600.0
 """Seconds in which nothing ran, after which a timeline begins anew."""
 
 
-def shown(study: Snapshot) -> list[journal.Trial]:
-    """Return the trials that the charts show, by number: all, or the best of very many."""
+def shown(study: Snapshot, most: int) -> list[journal.Trial]:
+    """Return the trials that a page shows, by number: all, or so many of the best."""
     sign = 1 if study.config.mode == "min" else -1
     able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
     others = [trial for trial in study.trials if not trial.may_win]
-    return sorted([*able, *others][: study.shown], key=lambda trial: trial.number)
+    return sorted([*able, *others][:most], key=lambda trial: trial.number)
 
 
 def values(study: Snapshot) -> list[float]:
@@ -48,7 +50,7 @@ def floor(drawn: list[float]) -> float:
     return min(drawn) / 2 if is_log(drawn) else -math.inf
 
 
-def trials(study: Snapshot) -> Rows:
+def trials(study: Snapshot, shown: list[journal.Trial]) -> Rows:
     """Return a row a trial: trial, state, value, text, best_epoch, epochs, best; pN, uN, tN of its Nth hyperparameter.
 
     pN is its value (of a choice its place), uN where that stands in its range, from 0 to 1, tN the value as text. The
@@ -56,7 +58,7 @@ def trials(study: Snapshot) -> Rows:
     """
     best = {trial.number for trial in top(study)}
     rows = []
-    for trial in shown(study):
+    for trial in shown:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
         row["best"] = trial.number in best
         row["text"] = "none" if trial.value is None else f"{trial.value:.5g}"
@@ -64,7 +66,7 @@ def trials(study: Snapshot) -> Rows:
         for at, (name, kind) in enumerate(study.space.items()):
             if name in trial.params:
                 value = trial.params[name]
-                row |= {f"p{at}": position(kind, value), f"u{at}": unit(kind, value), f"t{at}": number(value)}
+                row |= {f"p{at}": position(kind, value), f"u{at}": unit(kind, value), f"t{at}": number(value)[:LONGEST]}
         if trial.value is not None:
             row[f"u{len(study.space)}"] = _standing(study, trial.value)
         rows.append(row)
@@ -89,15 +91,18 @@ def top(study: Snapshot) -> list[journal.Trial]:
     return able[: max(3, round(TOP * len(able)))]
 
 
-def epochs(study: Snapshot) -> Rows:
+def stride(shown: list[journal.Trial]) -> int:
+    """Return of how many epochs of a trial one is drawn."""
+    return -(-sum(len(trial.epochs) for trial in shown) // MOST_POINTS) or 1
+
+
+def epochs(study: Snapshot, shown: list[journal.Trial]) -> Rows:
     """Return a row an epoch: trial, epoch, value; of very many only every so-manyth of a trial, and its last."""
-    metric, trials = study.config.metric, shown(study)
-    stride = -(-sum(len(trial.epochs) for trial in trials) // (POINTS * study.shown)) or 1
-    rows = []
-    for trial in trials:
+    rows, every = [], stride(shown)
+    for trial in shown:
         for epoch, metrics in enumerate(trial.epochs, 1):
-            if epoch % stride == 1 % stride or epoch == len(trial.epochs):
-                value = metrics.get(metric, math.nan)
+            if epoch % every == 1 % every or epoch == len(trial.epochs):
+                value = metrics.get(study.config.metric, math.nan)
                 finite = float(f"{value:.6g}") if math.isfinite(value) else None
                 rows.append({"trial": trial.number, "epoch": epoch, "value": finite})
     return rows

@@ -28,8 +28,6 @@ class Snapshot:
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]
     """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
-    shown: int = 1_000
-    """Trials that a page shows at most: the best, where there are more."""
 
     @property
     def able(self) -> list[journal.Trial]:

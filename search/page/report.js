@@ -29,6 +29,7 @@
     embedded.view.addEventListener("click", (event, item) => {
       if (item && item.datum && item.datum.trial >= 0) choose(item.datum.trial);
     });
+    for (const child of holder.children) child.setAttribute("aria-hidden", "true"); // the holder says it in words
     views.push(embedded.view);
     holder.dataset.drawn = "yes";
   }

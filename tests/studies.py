@@ -1,0 +1,80 @@
+"""Studies of the toy whose journal a test writes itself, without a search."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optuna.samplers import RandomSampler
+
+from search import journal, study
+from search.config import StudyConfig
+from search.journal import Ending, OpenTrial
+from search.outcome import REFERENCE
+from search.study import RETRAINING, Study
+from search.workload import Workload, load
+from tests.programs import TOY
+
+SHARE = {"cpus": 1.0, "gpus": 0.0, "concurrent": 2, "note": ""}
+
+
+def create(folder: Path, name: str, workload: Workload | None = None, **settings: Any) -> Study:
+    """Return a new study without a trial, of the toy unless it is of another workload."""
+    values = {**TOY, "num_samples": 1, "name": name, "output": str(folder), **settings}
+    made = study.create(StudyConfig.of(values), workload or load("tests.toy"))
+    made.begin_session(SHARE)
+    made.search.sampler = RandomSampler(seed=0)
+    return made
+
+
+@contextmanager
+def opened(made: Study, *, began: float | None = None) -> Iterator[OpenTrial]:
+    """Propose a trial, as the study's sampler does."""
+    trial = OpenTrial(made.search, made.search.ask(made.space))
+    if began is not None:
+        trial.place(("vm", 7, began))
+    yield trial
+
+
+def add(made: Study, values: list[float], ending: Ending | None, failure: str = "", traceback: str = "") -> OpenTrial:
+    """Record a trial with these values of the metric, an epoch each; None leaves it running."""
+    with opened(made) as trial, made.storage.together():
+        _record(trial, values, made.config.metric, made.config.mode)
+        if failure:
+            trial.note("failure", failure)
+        if traceback:
+            made.log_of(trial.number).write_text(traceback, encoding="utf-8")
+        if ending:
+            trial.end(ending)
+    return trial
+
+
+def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[float]], metric: str) -> None:
+    """Record a finished retraining: by candidate a value a seed, and of those that were tested a test value a seed."""
+    retraining = made.add(RETRAINING, jobs=[])
+    for name, seeds in values.items():
+        params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
+        for seed, value in enumerate(seeds, 1):
+            run = OpenTrial(retraining, retraining.ask())
+            run.note("candidate", name)
+            run.note("config", {**made.defaults, **params, "seed": seed})
+            worse = value * 1.5 if made.config.mode == "min" else value / 1.5
+            _record(run, [worse, value], made.config.metric, made.config.mode)
+            run.end("complete")
+            if name in tests:
+                retraining.set_user_attr(f"test {run.number}", {metric: tests[name][seed - 1]})
+    made.finish(retraining, None)
+
+
+def _record(trial: OpenTrial, values: list[float], metric: str, mode: str) -> None:
+    best: float | None = None
+    for epoch, value in enumerate(values, 1):
+        best = value if journal.better(value, best, mode) else best
+        trial.add(epoch, {metric: value, "elapsed_s": 0.01 * epoch}, best)
+
+
+def curve(depth: float, epochs: int, diverges: bool = False) -> list[float]:
+    """Return values that fall towards a depth; the last is NaN where it diverges."""
+    found = [depth * (1 + 1 / epoch) for epoch in range(1, epochs + 1)]
+    return [*found[:-1], math.nan] if diverges else found

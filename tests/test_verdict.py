@@ -1,0 +1,142 @@
+"""What is made of a retraining: oracles worked out by hand."""
+
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import advice, verdict
+from search.snapshot import Snapshot
+from tests import studies
+
+
+def judged(folder: Path, values: dict[str, list[float]], tests: dict[str, list[float]], **settings: Any) -> Snapshot:
+    made = studies.create(folder, "s", num_samples=4, **settings)
+    for depth in (1.0, 2.0, 3.0, 4.0):
+        studies.add(made, studies.curve(depth, 9), "complete")
+    studies.retrain(made, values, tests, "test_loss")
+    return made.snapshot()
+
+
+VALUES = {
+    "trial 0": [1.0, 1.2, 1.1],
+    "trial 1": [1.1, 1.3, 1.2],
+    "trial 2": [2.0, 2.4, 2.2],
+    "reference": [3.0, 3.1, 3.2],
+}
+TESTS = {"trial 0": [1.5, 1.7, 1.6], "reference": [2.6, 2.7, 2.5]}
+
+
+def test_the_gain_and_what_survived_of_it_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+    found = judged(tmp_path, VALUES, TESTS).verdict
+    assert found is not None
+    assert found.validation is not None
+    assert found.test is not None
+    assert found.validation.value == pytest.approx(2.0)
+    assert found.test.value == pytest.approx(1.0)
+    assert found.survived == pytest.approx(0.5)
+    assert found.validation.error == pytest.approx(math.sqrt(0.01 / 3 + 0.01 / 3))
+    assert found.validation.is_sure
+
+
+def test_the_noise_is_pooled_over_the_finalists_and_leaves_the_defaults_out(tmp_path: Path) -> None:
+    found = judged(tmp_path, {**VALUES, "reference": [3.0, 9.0, 30.0]}, TESTS).verdict
+    assert found is not None
+    assert found.noise == pytest.approx(math.sqrt((0.01 + 0.01 + 0.04) / 3))
+    assert verdict.pooled([[1.0], [2.0]]) is None
+
+
+def test_a_finalist_within_the_noise_is_a_rival_and_one_far_from_it_is_none(tmp_path: Path) -> None:
+    found = judged(tmp_path, VALUES, TESTS).verdict
+    assert found is not None
+    assert [each.name for each in found.rivals] == ["trial 1"]
+
+
+def test_where_more_is_better_a_gain_is_up(tmp_path: Path) -> None:
+    values = {"trial 3": [5.0, 6.0], "reference": [2.0, 3.0]}
+    found = judged(tmp_path, values, {"trial 3": [4.0, 5.0], "reference": [2.0, 3.0]}, mode="max").verdict
+    assert found is not None
+    assert found.validation is not None
+    assert found.validation.value == pytest.approx(3.0)
+    assert found.survived == pytest.approx(2 / 3)
+
+
+def test_a_gain_that_the_seeds_may_have_made_is_not_shared_out(tmp_path: Path) -> None:
+    values = {"trial 0": [1.0, 3.0], "reference": [1.1, 3.1]}
+    snapshot = judged(tmp_path, values, {"trial 0": [1.0, 1.0], "reference": [2.0, 2.0]})
+    assert snapshot.verdict is not None
+    assert snapshot.verdict.validation is not None
+    assert snapshot.verdict.validation.is_sure is False
+    assert snapshot.verdict.survived is None
+    assert any("within the noise" in line for line in advice.advice(snapshot))
+
+
+def test_a_single_seed_says_nothing_of_the_noise(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"trial 0": [1.0], "reference": [2.0]}, {}).verdict
+    assert found is not None
+    assert (found.noise, found.rivals, found.test) == (None, [], None)
+    assert found.validation is not None
+    assert found.validation.is_sure is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "tests", "found"),
+    [
+        ("val_loss", ["test_accuracy", "test_loss"], "test_loss"),
+        ("loss", ["test_loss"], "test_loss"),
+        ("loss/val", ["loss/test", "mae/test"], "loss/test"),
+        ("val_loss", ["test_accuracy"], None),
+        ("Val_Loss", ["loss", "test_loss"], None),  # either may be meant
+        ("validity", ["idity", "test_validity"], "test_validity"),
+    ],
+)
+def test_the_test_metric_that_stands_for_the_searchs_is_found_by_its_name(
+    metric: str, tests: list[str], found: str | None
+) -> None:
+    assert verdict.counterpart(metric, tests) == found
+
+
+def test_every_advice_rests_on_the_trials(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "late", num_samples=12)
+    for number in range(12):
+        depth = 20.0 - number
+        if number % 4 == 3:
+            studies.add(made, [], "failed", failure="boom")
+        elif number % 4 == 1:
+            studies.add(made, studies.curve(depth, 4, diverges=True), "diverged")
+        else:
+            studies.add(made, studies.curve(depth, 9), "complete")
+    said = " ".join(advice.advice(made.snapshot()))
+    assert "3 of 12 trials failed" in said
+    assert "3 of 12 trials diverged" in said
+    assert "in trial 10 of 12" in said
+    assert "in its last epoch, 9" in said
+
+
+def test_a_study_that_asks_for_nothing_is_told_so(tmp_path: Path) -> None:
+    made = studies.create(
+        tmp_path, "calm", num_samples=8, space={"fault": {"distribution": "choice", "values": ["", "x"]}}
+    )
+    for number in range(8):
+        studies.add(made, [*studies.curve(1.0 + number, 8), 9.0], "complete")
+    (only,) = advice.advice(made.snapshot())
+    assert only.startswith("Nothing in these trials asks")
+
+
+def test_the_end_of_a_range_is_named_where_the_best_lies_there(tmp_path: Path) -> None:
+    space = {"x": {"distribution": "uniform", "low": -5, "high": 5}}
+    made = studies.create(tmp_path, "edge", num_samples=9, space=space)
+    made.search.enqueue_trial({"x": 4.95})
+    studies.add(made, studies.curve(0.5, 9), "complete")
+    for _ in range(8):
+        studies.add(made, studies.curve(5.0, 9), "complete")
+    assert any(line.startswith("x 4.95 of the best is at the high end") for line in advice.advice(made.snapshot()))
+
+
+def test_means_are_of_the_seeds(tmp_path: Path) -> None:
+    snapshot = judged(tmp_path, VALUES, TESTS)
+    assert snapshot.outcome is not None
+    assert snapshot.outcome.winner is not None
+    assert snapshot.outcome.winner.mean == pytest.approx(statistics.fmean(VALUES["trial 0"]))
