@@ -1,16 +1,20 @@
-"""The files of a run folder, written by two threads: at an interruption one secures what there is, another goes on."""
+"""A run folder: what a study gives of itself, and its files, which two threads may write at an interruption."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
+from ruamel.yaml import YAML
 
 from search import files, study
 from search.config import StudyConfig
 from search.journal import OpenTrial
 from search.study import Study
 from search.workload import load
+from tests import studies
 from tests.programs import LEAST
 
 
@@ -25,6 +29,27 @@ def test_a_file_is_written_as_a_whole_by_two_threads_at_once(tmp_path: Path) -> 
         list(pool.map(write_often, texts))
     assert (tmp_path / "trials.csv").read_text(encoding="utf-8") in texts
     assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
+
+
+def test_a_study_gives_its_tables_best_config_and_figures(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=5)
+    for depth in (5.0, 3.0, 4.0):
+        studies.add(made, studies.curve(depth, 9), "complete")
+    studies.add(made, studies.curve(1.0, 3, diverges=True), "diverged")
+    made.write_tables()
+    made.write_interim_best()
+    assert_frame_equal(made.trials_dataframe(), pd.read_csv(made.folder / "trials.csv"), check_dtype=False)
+    assert_frame_equal(made.curves_dataframe(), pd.read_csv(made.folder / "curves.csv"), check_dtype=False)
+    best = made.best_config()
+    assert best == YAML(typ="safe").load(made.folder / "best.yaml")
+    assert best == {**made.defaults, **made.trials()[1].params, "seed": 0}
+    assert list(made.figures()) == ["curves", "history", "hyperparameters", "importances"]
+    studies.retrain(made, {"trial 2": [2.0, 1.0], "reference": [3.0, 3.0]}, {}, "test_loss")
+    assert made.best_config() == {**made.defaults, **made.trials()[2].params, "seed": 2}
+
+
+def test_a_study_without_a_value_has_no_best_config(tmp_path: Path) -> None:
+    assert studies.create(tmp_path, "s").best_config() is None
 
 
 def test_an_interim_best_never_takes_the_place_of_a_retrainings(
