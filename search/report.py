@@ -15,9 +15,10 @@ from typing import Any
 
 import jinja2
 
-from search import __version__, answers, charts, files, importance, listing, pictures, program, rows, vega
+from search import __version__, files, importance, pictures, program
 from search.journal import Trial
-from search.layers import Chart
+from search.page import answers, charts, listing, rows, vega
+from search.page.layers import Chart
 from search.snapshot import Snapshot
 from search.study import Study, load
 from search.words import span
@@ -47,7 +48,7 @@ def page(study: Study, snapshot: Snapshot, most: int = MOST_TRIALS) -> str:
     """Return the report, which shows so many of the trials, as HTML; all that comes from a study is escaped."""
     drawn, shown = charts.charts(snapshot), rows.shown(snapshot, most)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    folder = resources("search") / "page"
+    folder = resources("search.page")
     style, script, template = (
         (folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html")
     )

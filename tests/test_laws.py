@@ -36,11 +36,12 @@ SEARCH = [
     ),
     *("interruption", "program", "tally", "sampler"),
     *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
-    *("plot", "hindsight", "audit", "rows", "advice", "answers", "layers", "charts", "listing", "vega"),
-    *("report", "run", "table"),
+    *("plot", "hindsight", "audit", "page", "report", "run", "table"),
 ]
+PAGE = ["rows", "advice", "answers", "layers", "charts", "listing", "vega"]
+"""In search/page."""
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
-FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])
+FILES = sorted([*(ROOT / "search").rglob("*.py"), *(ROOT / "heart").glob("*.py")])
 
 
 def imports(path: Path) -> set[str]:
@@ -55,19 +56,30 @@ def imports(path: Path) -> set[str]:
 
 
 def test_the_orders_name_every_file() -> None:
-    assert sorted(SEARCH) == sorted(path.stem for path in (ROOT / "search").glob("[!_]*.py"))
+    assert sorted(SEARCH) == sorted(["page", *(path.stem for path in (ROOT / "search").glob("[!_]*.py"))])
+    assert sorted(PAGE) == sorted(path.stem for path in (ROOT / "search" / "page").glob("[!_]*.py"))
     assert sorted(HEART) == sorted(path.stem for path in (ROOT / "heart").glob("[!_]*.py"))
+
+
+def above(path: Path) -> set[str]:
+    """Return the modules of its package that a file may import."""
+    if path.parent.name == "page":
+        own = PAGE[: PAGE.index(path.stem)] if path.stem in PAGE else []
+        return {*SEARCH[: SEARCH.index("page")], *(f"page.{name}" for name in own)}
+    order = SEARCH if path.parent.name == "search" else HEART
+    found = set(order[: order.index(path.stem)]) if path.stem in order else set()
+    return found | {f"page.{name}" for name in PAGE if "page" in found}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_file_imports_only_those_above_it(path: Path) -> None:
-    package = path.parent.name
-    order = SEARCH if package == "search" else HEART
-    above = set(order[: order.index(path.stem)]) if path.stem in order else set()
-    for name in imports(path):
-        first, *rest = name.split(".")
-        if first == package and rest and rest[0] in order:
-            assert rest[0] in above or (path.stem, rest[0]) == ("train", "program"), f"{path.name} imports {name}"
+    package = path.relative_to(ROOT).parts[0]
+    names = {*SEARCH, *(f"page.{name}" for name in PAGE)} if package == "search" else {*HEART}
+    for imported in imports(path):
+        first, *rest = imported.split(".")
+        name = ".".join(rest[: 2 if rest[:1] == ["page"] else 1])
+        if first == package and name in names - {"page"}:
+            assert name in above(path) or (path.stem, name) == ("train", "program"), f"{path.name} imports {imported}"
     assert "TYPE_CHECKING" not in path.read_text(encoding="utf-8")
 
 
@@ -77,7 +89,7 @@ def test_the_workload_knows_nothing_of_the_framework() -> None:
 
 
 def test_the_framework_never_names_its_first_workload() -> None:
-    for path in (ROOT / "search").glob("*.py"):
+    for path in [each for kind in ("py", "html", "css", "js") for each in (ROOT / "search").rglob(f"*.{kind}")]:
         assert not re.search("heart", path.read_text(encoding="utf-8"), re.IGNORECASE), path
 
 

@@ -326,7 +326,7 @@ def test_a_workloads_pictures_stand_in_the_page(browser: Browser, tmp_path: Path
 
 
 def test_vega_is_bundled_once_and_then_taken_from_the_cache(tmp_path: Path) -> None:
-    script = "import sys; from search import vega; print(len(vega.script()), 'vl_convert' in sys.modules)"
+    script = "import sys; from search.page import vega; print(len(vega.script()), 'vl_convert' in sys.modules)"
     first, second = (start_script(script, tmp_path) for _ in range(2))
     assert first.split()[1] == "True"
     assert second.split()[1] == "False"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from search import advice, verdict
+from search import verdict
+from search.page import advice
 from search.snapshot import Snapshot
 from tests import studies
 

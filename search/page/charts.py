@@ -2,8 +2,9 @@
 
 import json
 
-from search import rows, words
-from search.layers import (
+from search import words
+from search.page import rows
+from search.page.layers import (
     CHOSEN,
     EPOCHS,
     NUMBERS,
@@ -26,7 +27,7 @@ from search.layers import (
     tips,
     trial_tips,
 )
-from search.rows import Rows
+from search.page.rows import Rows
 from search.snapshot import Snapshot
 
 MOST_STRETCHES, MOST_BARS = 3, 3_000

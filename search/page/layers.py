@@ -7,8 +7,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search import rows
-from search.rows import Rows
+from search.page import rows
+from search.page.rows import Rows
 from search.snapshot import Snapshot
 
 Spec = dict[str, Any]

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from search import outcome, rows
-from search.advice import advice
+from search import outcome
+from search.page import rows
+from search.page.advice import advice
 from search.snapshot import Snapshot
 from search.verdict import Gain
 from search.words import number, plus_minus, span, values
