@@ -235,11 +235,11 @@ def _check_retraining(retraining: optuna.Study, metric: str) -> None:
         dict(run.attributes["config"])
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file as a whole: whoever reads it, or is killed, finds the old one or the new one."""
     made = path.with_name(f".{path.name}-{threading.get_native_id()}")
     try:
-        made.write_text(text, encoding="utf-8")
+        made.write_bytes(content.encode() if isinstance(content, str) else content)
         made.replace(path)
     finally:
         made.unlink(missing_ok=True)

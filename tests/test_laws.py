@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 SEARCH = [
     *("workload", "space", "config", "storage", "journal", "writer", "tables", "provenance", "study", "residue"),
     *("worker", "shortcuts", "share", "cluster", "outcome", "interruption", "program", "tally", "sampler"),
-    *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
+    *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "snapshots"),
+    *("images", "sheet", "film", "drawing", "errands", "tasks", "pictures", "retrain"),
     *("axes", "plot", "hindsight", "audit", "run", "table"),
 ]
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
