@@ -49,9 +49,9 @@ def _draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], An
     from search import images  # noqa: F401 - imports matplotlib: not while a trial could be trained
 
     worked, begin, told = time.process_time(), time.monotonic(), set()
-    for shot in shots:
+    for number, shot in enumerate(shots):
         is_late = time.process_time() - worked > PATIENCE or time.monotonic() - begin > LIMIT
-        if is_late and not shot.whole:
+        if is_late and number and not shot.whole:
             yield Drawn()
             continue
         try:

@@ -46,18 +46,23 @@ def _compose(frames: list[tuple[float, Caption, Image.Image]], side: int) -> lis
 
 
 def _encode(frames: list[Image.Image]) -> bytes:
-    """Return the GIF, all in the colours of a few frames: what does not change then takes no room."""
-    first = frames[0]
-    shown = evenly(frames)[:4]
-    sample = Image.new("RGB", (first.width, first.height * len(shown)))
-    for at, frame in enumerate(shown):
-        sample.paste(frame, (0, at * first.height))
-    palette = sample.quantize(256)
-    colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[colours.min(axis=1) >= 250] = 255  # white, not nearly white
-    palette.putpalette(colours.ravel().tolist())
+    """Return the GIF, all in the same colours: what does not change then takes no room."""
+    palette = _palette(frames)
     coloured = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [FRAME] * (len(frames) - 1) + [LAST]
     file = io.BytesIO()
     coloured[0].save(file, "gif", save_all=True, append_images=coloured[1:], duration=durations, loop=0)
     return file.getvalue()
+
+
+def _palette(frames: list[Image.Image]) -> Image.Image:
+    """Return an image with the colours of a ninth of the dots of every frame."""
+    width, height = (max(1, side // 3) for side in frames[0].size)
+    sample = Image.new("RGB", (width, height * len(frames)))
+    for at, frame in enumerate(frames):
+        sample.paste(frame.resize((width, height), Image.Resampling.NEAREST), (0, at * height))
+    palette = sample.quantize(256)
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[colours.min(axis=1) >= 250] = 255  # white, not nearly white
+    palette.putpalette(colours.ravel().tolist())
+    return palette

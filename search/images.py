@@ -76,26 +76,24 @@ def blank(text: str, size: tuple[int, int]) -> Image.Image:
 
 
 def captioned(image: Image.Image, caption: Caption, size: tuple[int, int]) -> Image.Image:
-    """Return an image in the middle of a white one of this size, under a caption, which adds STRIP pixels."""
+    """Return an image at the top of a white one of this size, under a caption, which adds STRIP pixels."""
     width, height = size
     made = Image.new("RGB", (width, height + STRIP), "white")
-    made.paste(image, ((width - image.width) // 2, STRIP + (height - image.height) // 2))
+    made.paste(image, ((width - image.width) // 2, STRIP))
     text = _fitted(caption, width - 2 * MARGIN)
     ImageDraw.Draw(made).text((MARGIN, STRIP / 2 - 1), text, caption.colour, _font(), "lm")
     return made
 
 
 def _fitted(caption: Caption, width: int) -> str:
-    """Return a caption as one line of at most so many pixels."""
+    """Return a caption as one line of at most so many pixels: all of it, or less of its name, or less around that."""
     before, name, after = (part.replace("\n", " ") for part in caption[:3])
-    for length in range(min(len(name), 300), 0, -1):
-        text = before + _cut(name, length) + after
-        if _font().getlength(text) <= width:
-            return text
-    text = before + after
-    while text and _font().getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…" if text != before + after or name else text
+    shorter = [before + _cut(name, length) + after for length in range(min(len(name), 300), 0, -1)]
+    first = before.rstrip(", ") or after
+    cut = [f"{first[:length]}…" for length in range(len(first) - 1, 0, -1)]
+    return next(
+        text for text in (*shorter, before.rstrip() + after, first, *cut, "") if _font().getlength(text) <= width
+    )
 
 
 def _cut(name: str, length: int) -> str:

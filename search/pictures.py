@@ -125,21 +125,27 @@ def _caption(candidate: Candidate, rank: int, metric: str) -> tuple[str, ...]:
 
 def _add_film(pictures: Pictures, metric: str, run: journal.Trial, drawn: Mapping[Key, Drawn]) -> None:
     """Add the film of a run of at least FEWEST epochs, of those of its frames that could be drawn."""
-    from search import film, images
+    from search import film
 
-    shown: dict[int, Any] = {
-        epoch or run.best_epoch: each for (number, epoch), each in drawn.items() if number == run.number
-    }
-    for each in shown.values():
+    own = {epoch or run.best_epoch: each for (number, epoch), each in drawn.items() if number == run.number}
+    for each in own.values():
         if each.problem:
             pictures.problems.setdefault(FILM, each.problem)
-    frames = []
-    for epoch in sorted(epoch for epoch, each in shown.items() if each.image):
-        after = f" {run.epochs[epoch - 1][metric]:.4g}" + (", kept" if epoch == run.best_epoch else "")
-        caption = images.Caption(f"epoch {epoch} of {len(run.epochs)}, ", metric, after)
-        frames.append((epoch / len(run.epochs), caption, shown[epoch].image))
-    if len(frames) >= FEWEST:
-        pictures.files[FILM] = film.compose(frames)
+    shown = frames(run, metric, own)
+    if len(shown) >= FEWEST:
+        pictures.files[FILM] = film.compose(shown)
     elif len(run.epochs) >= FEWEST:
-        few = f"in {PATIENCE:g} s" if len(shown) >= FEWEST else f"in {LIMIT // 1_000_000} MB of models"
+        few = f"in {PATIENCE:g} s" if len(own) >= FEWEST else f"in {LIMIT // 1_000_000} MB of models"
         pictures.problems.setdefault(FILM, f"left out, there are fewer than {FEWEST} frames {few}")
+
+
+def frames(run: journal.Trial, metric: str, drawn: Mapping[int, Drawn]) -> list[tuple[float, Any, Any]]:
+    """Return the frames of a film of what was drawn of a run by epoch: share of its epochs, images.Caption, image."""
+    from search.images import Caption
+
+    found = []
+    for epoch in sorted(epoch for epoch, each in drawn.items() if each.image):
+        after = f" {run.epochs[epoch - 1][metric]:.4g}" + (", kept" if epoch == run.best_epoch else "")
+        caption = Caption(f"epoch {epoch} of {len(run.epochs)}, ", metric, after)
+        found.append((epoch / len(run.epochs), caption, drawn[epoch].image))
+    return found
