@@ -3,13 +3,13 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from search import worker
 from search.workload import Workload
 
-PATIENCE, LIMIT = 3.0, 10.0
+WORK, CLOCK = 3.0, 10.0
 """Seconds of work, and by the clock, which others slow down, after which a process begins no further picture."""
 LONGEST, LONGEST_WHOLE = 5.0, 60.0
 """Seconds that one may take; the winner's own is waited for."""
@@ -20,7 +20,7 @@ UNPICKLED = "its model cannot be pickled"
 class Shot:
     """A picture that is wanted, of a model and its config."""
 
-    values: dict[str, Any] = field(hash=False)
+    values: dict[str, Any]
     """The full config."""
     model: Any
     """A reference to the model, or to the snapshots of a run."""
@@ -50,7 +50,7 @@ def _draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], An
 
     worked, begin, told = time.process_time(), time.monotonic(), set()
     for number, shot in enumerate(shots):
-        is_late = time.process_time() - worked > PATIENCE or time.monotonic() - begin > LIMIT
+        is_late = time.process_time() - worked > WORK or time.monotonic() - begin > CLOCK
         if is_late and number and not shot.whole:
             yield Drawn()
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search import journal, outcome
-from search.drawing import PATIENCE, UNPICKLED, Drawn, Shot
+from search.drawing import UNPICKLED, WORK, Drawn, Shot
 from search.outcome import Candidate, Outcome
 from search.snapshots import FEWEST, LIMIT, evenly
 from search.study import Study, write
@@ -106,7 +106,7 @@ def _add_sheet(pictures: Pictures, study: Study, candidates: list[Candidate], dr
     sizes = [tile.image.size for tile in tiles if tile.image]
     for tile in tiles:
         if not tile.image and tile is not nothing:
-            pictures.problems.setdefault(SHEET, tile.problem or f"left out, its tiles take more than {PATIENCE:g} s")
+            pictures.problems.setdefault(SHEET, tile.problem or f"left out, its tiles take more than {WORK:g} s")
     if sizes and all(tile.image or tile.problem for tile in tiles):
         shown = [tile.image or images.blank(tile.problem, sizes[0]) for tile in tiles]
         captions = [images.Caption(*_caption(each, at, study.config.metric)) for at, each in enumerate(candidates, 1)]
@@ -135,7 +135,7 @@ def _add_film(pictures: Pictures, metric: str, run: journal.Trial, drawn: Mappin
     if len(shown) >= FEWEST:
         pictures.files[FILM] = film.compose(shown)
     elif len(run.epochs) >= FEWEST:
-        few = f"in {PATIENCE:g} s" if len(own) >= FEWEST else f"in {LIMIT // 1_000_000} MB of models"
+        few = f"in {WORK:g} s" if len(own) >= FEWEST else f"in {LIMIT // 1_000_000} MB of models"
         pictures.problems.setdefault(FILM, f"left out, there are fewer than {FEWEST} frames {few}")
 
 

@@ -157,6 +157,6 @@ class Tasks:
             return found
         except self._ray.exceptions.RayError as error:
             if reference in self._ran and isinstance(error, self._ray.exceptions.RayActorError):
-                self._processes.remove(self._ran[reference])
+                self._processes = [each for each in self._processes if each is not self._ran[reference]]
                 raise ProcessLostError from error
             return lost(f"the process was lost: {type(error).__name__}: {str(error).strip():.200}".replace("\n", " "))

@@ -306,14 +306,14 @@ def test_a_plot_that_fails_costs_its_own_picture(capfd: pytest.CaptureFixture[st
 
 def test_a_plot_that_never_returns_is_ended_and_no_other_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "LONGEST", 0.2)
-    monkeypatch.setattr(drawing, "LIMIT", 0.1)
+    monkeypatch.setattr(drawing, "CLOCK", 0.1)
     drawn = draw(lambda epoch, config: threading.Event().wait(), 1, 2, 3)
     assert [each.problem for each in drawn] == ["plot raised TimeoutError: it took longer than 0.2 s", "", ""]
     assert not any(each.image for each in drawn)
 
 
 def test_a_slow_plot_costs_frames_and_not_the_winners_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "PATIENCE", 0.0)
+    monkeypatch.setattr(drawing, "WORK", 0.0)
     drawn = draw(lambda epoch, config: Figure(), 1, 2, 3, 4, whole=3)
     assert [bool(each.image) for each in drawn] == [True, False, True, False]
 
@@ -412,6 +412,30 @@ def test_a_plot_that_fails_costs_the_pictures_and_one_line(plot: str, problem: s
     assert {path.name for path in (folder / "best").iterdir()} == {"model.pt", "metrics.json", "curves.csv"}
     assert not (folder / "plots" / "finalists.png").exists()
     assert len(study.load(folder).others("retraining")) == 1
+
+
+SAVE_DIES = """
+import os, signal
+from tests.toy import Config, test, train
+from drawn_before import plot
+
+def save(model, config, path):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_dies_as_it_saves_costs_the_model_and_in_the_second_retraining_no_picture(
+    tmp_path: Path,
+) -> None:
+    """The first was in the processes of the search, of which one, where pictures were to be drawn too, is gone."""
+    (tmp_path / "drawn_before.py").write_text(DRAWN, encoding="utf-8")
+    done = drawn_search(tmp_path, SAVE_DIES)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("save: the process was lost") == 1
+    folder = tmp_path / "results" / "s"
+    assert len(study.load(folder).others("retraining")) == 2
+    assert {"epochs.gif", "plot.png"} <= {path.name for path in (folder / "best").iterdir()}
+    assert (folder / "plots" / "finalists.png").exists()
 
 
 HANGS = "import threading\nfrom pathlib import Path\n" + DRAWN.replace(
