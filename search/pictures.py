@@ -46,8 +46,8 @@ def hang(study: Study, pictures: Pictures) -> None:
     if SHEET in pictures.files:
         path.parent.mkdir(exist_ok=True)
         write(path, pictures.files[SHEET])
-    else:
-        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.unlink()
 
 
 def ranked(found: Outcome, mode: str) -> list[Candidate]:
