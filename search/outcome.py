@@ -58,6 +58,13 @@ class Outcome:
     """The sound finalist with the best mean; None where there is none."""
     reference: Candidate | None
 
+    def ranked(self, mode: str) -> list[Candidate]:
+        """Return the finalists, the sound ones by their mean and then the others, and last the reference."""
+        sign = 1 if mode == "min" else -1
+        finalists = [each for each in self.candidates if each is not self.reference]
+        finalists.sort(key=lambda each: (not each.is_sound, sign * each.mean if each.is_sound else 0.0))
+        return [*finalists, *([self.reference] if self.reference else [])]
+
 
 def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:
     """Return what a retraining in the journal found."""

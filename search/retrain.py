@@ -7,6 +7,7 @@ search did not use. The reference is the workload's defaults under the same fixe
 """
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from search import cluster, journal, outcome, program, summary
+from search import cluster, gallery, journal, outcome, program, summary
 from search.config import StudyConfig
+from search.gallery import Pictures
 from search.outcome import Candidate, Outcome
 from search.session import Session
 from search.study import FINISHED, RETRAINING, Study
-from search.tasks import Tasks
+from search.tasks import Kept, Tasks
 from search.workload import Workload, load
 
 LOG = "retraining"
@@ -81,48 +83,71 @@ def retrain(
 ) -> Outcome | None:
     """Train every run on the running Ray, judge, write best/ and best.yaml; `report` takes a line a run.
 
-    `meanwhile` is called when all is judged, while a process makes the winner's files, which are kept whatever it does.
+    `meanwhile` is called when all is judged, while processes make the winner's files and draw. The winner is kept
+    whatever it does, and where somebody wishes the end, without pictures then.
     Returns None where no trial of the search can be a finalist.
     """
     jobs = plan(study, workload)
     if not jobs:
         return None
-    retraining, models = _train(study, jobs, tasks, report)
+    retraining, kept = _train(study, jobs, tasks, report)
     found = outcome.of(retraining, study.config.metric, study.config.mode)
     if found.winner and workload.test:
-        _test(retraining, found, models, tasks, report)
+        _test(retraining, found, kept, tasks, report)
         found = outcome.of(retraining, study.config.metric, study.config.mode)
-    keep = _keeping(study, found.winner, models, tasks, report) if found.winner else lambda: None
+    keep = _keeping(study, found.winner, kept, tasks, report) if found.winner else lambda made: None
+    drawn = gallery.begin(study, found, kept, tasks) if workload.plot else Pictures
+    made = Pictures()
     try:
         meanwhile(found)
+        made = drawn()
     finally:
-        keep()
+        keep(made)
         study.finish(retraining, _best(found.winner, study.config) if found.winner else None)
+        gallery.hang(study, made)
+    for line in made.lines():
+        report(f"{line}, see {tasks.log}")
     return found
 
 
-def _train(study: Study, jobs: list[Job], tasks: Tasks, report: Report) -> tuple[optuna.Study, dict[int, Any]]:
-    """Train every run into a new retraining in the journal; return that, and the model of each run by its number."""
+def _train(study: Study, jobs: list[Job], tasks: Tasks, report: Report) -> tuple[optuna.Study, dict[int, Kept]]:
+    """Train every run into a new retraining in the journal; return that, and what is kept of each run by its number."""
     retraining = study.add(RETRAINING, jobs=_told(jobs))
     with study.storage.together():
         trials = [journal.OpenTrial(retraining, retraining.ask()) for _ in jobs]
         for job, trial in zip(jobs, trials, strict=True):
             trial.note("candidate", job.candidate)
             trial.note("config", job.values)
-    models: dict[int, Any] = {}
-    for at, record, model in tasks.train([job.values for job in jobs]):
+    kept: dict[int, Kept] = {}
+    leading: dict[str, tuple[float, int]] = {}
+    sign = 1 if study.config.mode == "min" else -1
+    for at, record, copies in tasks.train([job.values for job in jobs]):
         with study.storage.together():
             record.write(trials[at])
-        models[trials[at].number] = model
-        report(f"{jobs[at].candidate}, seed {jobs[at].values['seed']}: {record.came_to(study.config.metric)}")
-    return retraining, models
+        number, candidate = trials[at].number, jobs[at].candidate
+        kept[number] = copies
+        standing = (math.inf if record.best is None else sign * record.best, number)
+        _drop_checkpoints(kept, leading, candidate, standing)
+        report(f"{candidate}, seed {jobs[at].values['seed']}: {record.came_to(study.config.metric)}")
+    return retraining, kept
 
 
-def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], tasks: Tasks, report: Report) -> None:
+def _drop_checkpoints(
+    kept: dict[int, Kept], leading: dict[str, tuple[float, int]], candidate: str, standing: tuple[float, int]
+) -> None:
+    """Let go of the checkpoints of all runs but the best of each candidate that may win: no other will be drawn."""
+    before = leading.get(candidate, standing)
+    leading[candidate] = min(before, standing)
+    behind = max(before, standing)
+    if candidate == outcome.REFERENCE or behind != leading[candidate]:
+        kept[behind[1]] = Kept(kept[behind[1]].model)
+
+
+def _test(retraining: optuna.Study, found: Outcome, kept: dict[int, Kept], tasks: Tasks, report: Report) -> None:
     """Judge every seed of the winner and the reference on data that nobody has looked at."""
     judged = [candidate for candidate in (found.winner, found.reference) if candidate]
     runs = [run for candidate in judged for run in candidate.runs if run.ending == "complete"]
-    results = tasks.test([(models[run.number], run.attributes["config"]) for run in runs])
+    results = tasks.test([(kept[run.number].model, run.attributes["config"]) for run in runs])
     for run, (scores, problem) in zip(runs, results, strict=True):
         retraining.set_user_attr(f"test {run.number}", {name: journal.to_json(value) for name, value in scores.items()})
         if problem:
@@ -130,17 +155,17 @@ def _test(retraining: optuna.Study, found: Outcome, models: dict[int, Any], task
 
 
 def _keeping(
-    study: Study, winner: Candidate, models: dict[int, Any], tasks: Tasks, report: Report
-) -> Callable[[], None]:
-    """Have a process make the winner's files; return what waits for them and keeps them."""
+    study: Study, winner: Candidate, kept: dict[int, Kept], tasks: Tasks, report: Report
+) -> Callable[[Pictures], None]:
+    """Have a process make the winner's files; return what waits for them and keeps them, with its pictures."""
     best = winner.best_run(study.config.mode)
-    packaged = tasks.package(models[best.number], best.attributes["config"])
+    packaged = tasks.package(kept[best.number].model, best.attributes["config"])
 
-    def keep() -> None:
+    def keep(made: Pictures) -> None:
         files, problems = packaged()
         for problem in problems:
             report(f"{winner.name}: {problem}, see {tasks.log}")
-        _keep(study, winner, best, files)
+        _keep(study, winner, best, {**files, **made.of_winner()})
 
     return keep
 

@@ -76,7 +76,7 @@ def _whole_lines(stream: TextIO, number: int) -> TextIO:
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
+def time_limit(seconds: float | None, message: str = SILENT) -> Iterator[None]:
     """Raise TimeoutError in what takes longer than so many seconds; where it sits in C and hears nothing, end it.
 
     In that case the process ends within a second more, after its stacks were printed.
@@ -86,7 +86,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         return
 
     def late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(SILENT.format(seconds))
+        raise TimeoutError(message.format(seconds))
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)

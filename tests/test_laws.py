@@ -8,35 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SEARCH = [
-    *(
-        "workload",
-        "space",
-        "words",
-        "config",
-        "files",
-        "storage",
-        "journal",
-        "writer",
-        "tables",
-        "provenance",
-        "outcome",
-    ),
-    *(
-        "importance",
-        "verdict",
-        "snapshot",
-        "axes",
-        "pictures",
-        "study",
-        "residue",
-        "worker",
-        "shortcuts",
-        "share",
-        "cluster",
-    ),
-    *("interruption", "program", "tally", "sampler"),
-    *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
-    *("plot", "hindsight", "audit", "page", "report", "run", "table"),
+    *("workload", "space", "words", "config", "files", "storage", "journal", "writer", "tables", "provenance"),
+    *("outcome", "importance", "verdict", "snapshot", "axes", "pictures", "study", "residue", "worker", "shortcuts"),
+    *("share", "cluster", "interruption", "program", "tally", "sampler", "searcher", "scheduler", "trial", "tuning"),
+    *("display", "summary", "session", "opening", "checkpoints", "images", "sheet", "film", "drawing", "errands"),
+    *("tasks", "gallery", "retrain", "plot", "hindsight", "audit", "page", "report", "run", "table"),
 ]
 PAGE = ["rows", "advice", "answers", "layers", "charts", "listing", "vega"]
 """In search/page."""

@@ -117,7 +117,8 @@ def test_the_study_says_how_it_was_made(finished: Finished) -> None:
     text = YAML(typ="safe").load(finished[0] / "results" / "s" / "study.yaml")
     assert set(text) == {"config", "sessions"}
     (session,) = text["sessions"]
-    assert set(session) == {"share", "time", "versions", "machine", "git"}
+    assert set(session) == {"share", "command", "time", "versions", "machine", "git"}
+    assert session["command"].startswith("python -m search.run --config ")
     assert (text["config"]["name"], session["share"]["cpus"]) == ("s", 1.0)
     assert StudyConfig.of(text["config"]) == study.load(finished[0] / "results" / "s").config
     assert session["versions"]["ray"]

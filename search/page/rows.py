@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from search import journal
+from search.outcome import Candidate
 from search.snapshot import Snapshot
 from search.space import position, unit
 from search.words import number
@@ -159,16 +160,11 @@ def candidates(study: Snapshot) -> Rows:
     return rows
 
 
-def ranked(study: Snapshot) -> list[tuple[str, Any]]:
+def ranked(study: Snapshot) -> list[tuple[str, Candidate]]:
     """Return the candidates of the retraining by rank, with a name for each; the defaults last."""
     found = study.outcome
-    if not found:
-        return []
-    sign = 1 if study.config.mode == "min" else -1
-    finalists = [each for each in found.candidates if each is not found.reference]
-    finalists.sort(key=lambda each: (not each.is_sound, sign * each.mean if each.values else 0.0))
-    named = [(f"{rank}. {each.name}", each) for rank, each in enumerate(finalists, 1)]
-    return [*named, *([("defaults", found.reference)] if found.reference else [])]
+    both = enumerate(found.ranked(study.config.mode), 1) if found else ()
+    return [("defaults" if found and each is found.reference else f"{at}. {each.name}", each) for at, each in both]
 
 
 def stretches(study: Snapshot) -> list[Rows]:
