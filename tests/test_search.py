@@ -226,6 +226,7 @@ def test_on_a_terminal_there_is_one_live_display(tmp_path: Path) -> None:
     assert "running · " in text
     assert "stopped early" in text
     assert re.search(r"best loss .*trial \d+: x", text)
+    assert re.search(r"▁ \S+ █ \S+ (log )?", text)
     assert not re.search(r"trial \d+ (complete|stopped) at epoch", text)
 
 
