@@ -7,6 +7,8 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.words import spans_decades
+
 LONGEST = 18
 """Characters of a choice that are written out."""
 
@@ -23,7 +25,7 @@ def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x"
     """Label the axis of a metric; logarithmic where the values are positive and span more than a factor of ten."""
     if not values:
         axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
-    elif min(values) > 0 and max(values) > 10 * min(values):
+    elif spans_decades(values):
         axes.set(**{f"{side}scale": "log"})
         _write_plainly(axes.xaxis if side == "x" else axes.yaxis)
     axes.set(**{f"{side}label": plain(metric)})

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +21,8 @@ class Terminal(Console):
     """Where a program talks to a person: lines as long as they are, and no markup in what users have named."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a character ends no search
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> None:

@@ -4,13 +4,14 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search import journal, worker
+from search.forecast import Forecast, Survival
 from search.sampler import SAMPLERS
 from search.study import Study
 from search.tally import Tally
@@ -29,7 +30,7 @@ class OptunaSearcher(Searcher):
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
 
-    def __init__(self, study: Study, gpus: float, lend: int = 0) -> None:
+    def __init__(self, study: Study, gpus: float, lend: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(metric="value", mode=study.config.mode)
         self._to_lend = lend
         self.lent: dict[str, Any] = {}
@@ -40,10 +41,18 @@ class OptunaSearcher(Searcher):
         self._open: dict[str, journal.OpenTrial] = {}
         self._again: deque[journal.OpenTrial] = deque()
         self._heard: dict[str, float] = {}
+        self._clock = clock
         self.tally = Tally(study.config.metric, study.config.mode)
+        self.forecast = self._expected()
         self.error: Exception | None = None
         study.search.sampler = SAMPLERS[study.config.sampler](study.config.seed)
         self._take_up()
+
+    def _expected(self) -> Forecast:
+        config = self._study.config
+        factor = config.scheduler.reduction_factor if config.scheduler else 1
+        survival = Survival(self._rungs, self._study.epochs, factor)
+        return Forecast(survival, config.num_samples, config.sampler == "tpe", self._clock)
 
     def _take_up(self) -> None:
         """Go on where an earlier session stopped."""
@@ -60,6 +69,8 @@ class OptunaSearcher(Searcher):
                     self._again.append(opened)
         for trial in self._study.trials():
             self.tally.recall(trial)
+            if trial.ending != "running":
+                self.forecast.recall(len(trial.epochs))
 
     @property
     def is_done(self) -> bool:
@@ -97,6 +108,7 @@ class OptunaSearcher(Searcher):
                 return None if self._open or self.lent else Searcher.FINISHED
             trial = self._open[trial_id] = self._next()
             self.tally.running += 1
+            self.forecast.begin(trial.number)
             config = self._study.config
             values = {**config.fixed, **trial.params, "seed": config.seed}
             order = worker.Order(
@@ -115,14 +127,14 @@ class OptunaSearcher(Searcher):
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to wait for the trial's first epoch: its process is there."""
-        self._heard[trial_id] = time.monotonic()
+        self._heard[trial_id] = self._clock()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record epochs after which the trial goes on."""
         if trial_id in self.lent:
             self.lent[trial_id] = result[worker.LENT]
             return
-        self._heard[trial_id] = time.monotonic()
+        self._heard[trial_id] = self._clock()
         if self.error:
             return
         with self._writing():
@@ -137,7 +149,7 @@ class OptunaSearcher(Searcher):
             del self.lent[trial_id]
             self._to_lend -= error
             return
-        silence = time.monotonic() - self._heard.pop(trial_id, math.inf)
+        silence = self._clock() - self._heard.pop(trial_id, math.inf)
         if self.error:
             return
         with self._writing():
@@ -168,6 +180,7 @@ class OptunaSearcher(Searcher):
             self._close(trial, "failed", f"the process that trained it died{times}")
             return
         self.tally.lose(trial, epoch)
+        self.forecast.lose(trial.number)
         self._again.append(trial)
 
     def _close(self, trial: journal.OpenTrial, ending: journal.Ending, failure: str, traceback: str = "") -> None:
@@ -178,12 +191,14 @@ class OptunaSearcher(Searcher):
             failure += f", see {self._study.log_of(trial.number)}"
         trial.end(ending)
         self.tally.end(trial, ending, failure)
+        self.forecast.end(trial.number)
 
     def _record(self, trial: journal.OpenTrial, result: dict[str, Any]) -> None:
         """Record the epochs of a result, and where they were trained."""
         trial.place(result["where"])
         for epoch, metrics, best in result["epochs"]:
             trial.add(epoch, metrics, best)
+            self.forecast.hear(trial.number, epoch, metrics["elapsed_s"])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

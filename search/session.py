@@ -74,7 +74,7 @@ class Session:
         from search.searcher import OptunaSearcher
 
         searcher = OptunaSearcher(self.study, self.share.gpus, lend=self.share.concurrent if use else 0)
-        display = Display(self._console, self.study.config, searcher.tally)
+        display = Display(self._console, self.study.config, searcher.tally, searcher.forecast)
 
         def look() -> None:
             searcher.check()  # before a trial is shown as ended that could not be recorded

@@ -76,6 +76,24 @@ class File(JournalFileBackend):
             yield from self.waiting[log_number_from - self.written :]
 
 
+class Reader(JournalStorage):
+    """Optuna's storage in a journal that somebody else may be writing; what would write raises PermissionError.
+
+    A last line of which a part is written yet is read when it is whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Sealed(path))
+
+
+class Sealed(File):
+    """The file of a Reader."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Refuse to write."""
+        raise PermissionError("a study that is only read must not be written")
+
+
 class Unlocked(BaseJournalFileLock):
     """Stands for Optuna's lock, a link that a killed writer leaves behind: search.writer has the one that counts."""
 

@@ -26,8 +26,8 @@ class Tally:
     """What happened last, as a sentence."""
     last_is_bad: bool = False
     """Whether that was a failure."""
-    recalled: int = 0
-    """How many of those that have ended did so in an earlier session."""
+    values: dict[int, float] = field(default_factory=dict)
+    """Those of the complete and the stopped trials, by number."""
 
     @property
     def done(self) -> int:
@@ -38,7 +38,6 @@ class Tally:
         """Take in a trial of an earlier session of the study."""
         if trial.ending != "running":
             self._count(trial.ending, trial.value, trial.number, trial.params)
-            self.recalled += 1
 
     def end(self, trial: journal.OpenTrial, ending: journal.Ending, note: str) -> None:
         """Take in a trial that has ended; `note` says why a failed one did."""
@@ -59,5 +58,8 @@ class Tally:
 
     def _count(self, ending: journal.Ending, value: float | None, number: int, params: Mapping[str, Any]) -> None:
         self.endings[ending] += 1
-        if ending in ("complete", "stopped") and value is not None and journal.better(value, self.best, self.mode):
+        if ending not in ("complete", "stopped") or value is None:
+            return
+        self.values[number] = value
+        if journal.better(value, self.best, self.mode):
             self.best, self.best_trial, self.best_params = value, number, params

@@ -1,7 +1,7 @@
-"""Numbers, values and time spans as a person writes them."""
+"""Numbers, values and time spans as a person writes and looks at them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -33,3 +33,8 @@ def plus_minus(value: float, error: float | None) -> str:
     if places > 8 or abs(value) >= 1e6:
         return f"{value:.4g} ± {error:.2g}"
     return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def spans_decades(values: Collection[float]) -> bool:
+    """Return whether values are to be shown on a logarithmic scale: positive, and more than a factor of ten apart."""
+    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)

@@ -156,12 +156,27 @@ class Recorded(Training):
         return Event(self.number, self._row, result["epoch"], value, result["value"], verdict, params, full)
 
 
+class Clock:
+    """The virtual clock, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 Rule = Callable[[int, dict[str, Any]], bool]
 """From a trial's number and its result to whether it goes on."""
 
 
 def play(
-    searcher: Searcher, rule: Rule, table: Table, workers: int = 2, num_samples: float = float("inf")
+    searcher: Searcher,
+    rule: Rule,
+    table: Table,
+    workers: int = 2,
+    num_samples: float = float("inf"),
+    clock: Clock | None = None,
 ) -> Iterator[Event]:
     """Yield the results of a search in the order of their arrival; who pulls no more has killed the driver.
 
@@ -169,25 +184,25 @@ def play(
     the last result of a trial, stopped or ended, goes to on_trial_complete and not to on_trial_result.
     """
     running: list[tuple[float, int, Recorded]] = []
-    now, begun = 0.0, 0
+    clock, begun = clock or Clock(), 0
     while True:
         while len(running) < workers and begun < num_samples:
             proposal = searcher.suggest(str(begun))
             if not isinstance(proposal, dict):
                 break
             training = Recorded(proposal, begun, table)
-            heapq.heappush(running, (training.next_at(now), begun, training))
+            heapq.heappush(running, (training.next_at(clock.now), begun, training))
             begun += 1
         if not running:
             return
-        now, count, training = heapq.heappop(running)
+        clock.now, count, training = heapq.heappop(running)
         result = training.report()
         verdict: Verdict = "ended" if result["ended"] else "goes on"
         if verdict == "goes on" and not rule(training.number, result):
             verdict = "stopped"
         if verdict == "goes on":
             searcher.on_trial_result(str(count), result)
-            heapq.heappush(running, (training.next_at(now), count, training))
+            heapq.heappush(running, (training.next_at(clock.now), count, training))
         else:
             searcher.on_trial_complete(str(count), {**result, "done": True})
         yield training.event(result, verdict)

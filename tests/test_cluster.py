@@ -33,7 +33,7 @@ def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeyp
 ROOT = Path(__file__).parent.parent
 LIGHT = (
     *("workload", "space", "config", "files", "journal", "writer", "tables", "outcome", "snapshot", "pictures"),
-    *("study", "worker", "share", "cluster", "session", "retrain", "plot", "hindsight", "audit", "report"),
+    *("study", "worker", "share", "cluster", "session", "retrain", "plot", "hindsight", "audit", "report", "watch"),
 )
 
 

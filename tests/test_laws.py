@@ -10,9 +10,10 @@ ROOT = Path(__file__).parent.parent
 SEARCH = [
     *("workload", "space", "words", "config", "files", "storage", "journal", "writer", "tables", "provenance"),
     *("outcome", "importance", "verdict", "snapshot", "axes", "pictures", "study", "residue", "worker", "shortcuts"),
-    *("share", "cluster", "interruption", "program", "tally", "sampler", "searcher", "scheduler", "trial", "tuning"),
-    *("display", "summary", "session", "opening", "checkpoints", "images", "sheet", "film", "drawing", "errands"),
-    *("tasks", "gallery", "retrain", "plot", "hindsight", "audit", "page", "report", "run", "table"),
+    *("share", "cluster", "interruption", "program", "tally", "forecast", "sampler", "searcher", "scheduler", "trial"),
+    *("tuning", "sparkline", "display", "summary", "session", "opening", "checkpoints", "images", "sheet", "film"),
+    *("drawing", "errands", "tasks", "gallery", "retrain", "plot", "hindsight", "audit", "page", "report", "watch"),
+    *("run", "table"),
 ]
 PAGE = ["rows", "advice", "answers", "layers", "charts", "listing", "vega"]
 """In search/page."""

@@ -176,7 +176,8 @@ def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tm
     assert done.stderr == ""
     assert "python -m heart.train --config best.yaml" in done.stdout
     best = tmp_path / "results" / "s" / "best"
-    assert {"model.pt", "plot.png"} <= {path.name for path in best.iterdir()}
+    assert {"model.pt", "plot.png", "epochs.gif"} <= {path.name for path in best.iterdir()}
+    assert (best.parent / "plots" / "finalists.png").exists()
     again = start("heart.train", "--config", "best.yaml", "--output", "again", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     (folder,) = (tmp_path / "again").iterdir()
@@ -227,6 +228,7 @@ def test_on_a_terminal_there_is_one_live_display(tmp_path: Path) -> None:
     assert "running · " in text
     assert "stopped early" in text
     assert re.search(r"best loss .*trial \d+: x", text)
+    assert re.search(r"▁ \S+ █ \S+ (log )?", text)
     assert not re.search(r"trial \d+ (complete|stopped) at epoch", text)
 
 

@@ -179,7 +179,7 @@ def _pair(study: Snapshot) -> Chart:
     first, second = (names.index(each.name) for each in study.importances[:2])
     place = {"x": parameter(study, first), "y": parameter(study, second)}
     said = {"tooltip": trial_tips(study)}
-    scale = {"type": "log" if rows.is_log(rows.values(study)) else "linear", "scheme": "viridis"}
+    scale = {"type": "log" if words.spans_decades(rows.values(study)) else "linear", "scheme": "viridis"}
     legend = {"orient": "bottom", "format": "~g", "gradientLength": 200, "title": study.config.metric}
     value = {"field": "value", "type": "quantitative", "legend": legend}
     value["scale"] = scale | {"reverse": study.config.mode == "min"}

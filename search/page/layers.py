@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from search.page import rows
 from search.page.rows import Rows
 from search.snapshot import Snapshot
+from search.words import spans_decades
 
 Spec = dict[str, Any]
 STATES = ("complete", "stopped", "diverged", "failed", "running", "retraining")
@@ -86,7 +87,7 @@ def metric(study: Snapshot, column: str = "value", drawn: Sequence[float] = ()) 
 
 def scale(drawn: Sequence[float]) -> Spec:
     """Return the scale of these values, which must be some."""
-    kind = "log" if rows.is_log([*drawn]) else "linear"
+    kind = "log" if spans_decades(drawn) else "linear"
     zero = {} if kind == "log" else {"zero": False}
     return {"type": kind, **zero, "padding": 8, "domain": [min(drawn), max(drawn)]}
 

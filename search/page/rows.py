@@ -9,7 +9,7 @@ from search import journal
 from search.outcome import Candidate
 from search.snapshot import Snapshot
 from search.space import position, unit
-from search.words import number
+from search.words import number, spans_decades
 
 Rows = list[dict[str, Any]]
 MOST_POINTS = 15_000
@@ -41,14 +41,9 @@ def curves(study: Snapshot) -> list[float]:
     return [value for value in found if math.isfinite(value)]
 
 
-def is_log(drawn: list[float]) -> bool:
-    """Return whether values are drawn on a logarithmic axis: where all are positive and span a factor of ten."""
-    return bool(drawn) and min(drawn) > 0 and max(drawn) > 10 * min(drawn)
-
-
 def floor(drawn: list[float]) -> float:
     """Return what a band may reach down to without taking a logarithmic axis from the values."""
-    return min(drawn) / 2 if is_log(drawn) else -math.inf
+    return min(drawn) / 2 if spans_decades(drawn) else -math.inf
 
 
 def trials(study: Snapshot, shown: list[journal.Trial]) -> Rows:
@@ -80,7 +75,7 @@ def _standing(study: Snapshot, value: float) -> float:
     if low == high:
         return 0.5
     at = (value - low) / (high - low)
-    if is_log(drawn):
+    if spans_decades(drawn):
         at = math.log(value / low) / math.log(high / low)
     return 1 - at if study.config.mode == "min" else at
 
