@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.parent
 SEARCH = [
     *("workload", "space", "config", "storage", "journal", "writer", "tables", "provenance", "study", "residue"),
     *("worker", "shortcuts", "share", "cluster", "outcome", "interruption", "program", "tally", "sampler"),
-    *("searcher", "scheduler", "trial", "tuning", "display", "summary", "session", "opening", "tasks", "retrain"),
-    *("axes", "plot", "hindsight", "audit", "run", "table"),
+    *("searcher", "scheduler", "trial", "extras", "trackers", "tracking", "tuning", "display", "summary", "session"),
+    *("opening", "tasks", "retrain", "axes", "plot", "hindsight", "audit", "run", "table"),
 ]
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
 FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])
