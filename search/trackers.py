@@ -203,6 +203,7 @@ class Wandb(Tracker):
             def run(self) -> None:
                 super().run()  # type: ignore[no-untyped-call]
                 self._wandb.teardown()
+                _remove_wandbs_folders()
 
         self._uploads: dict[int, Any] = {}
         self._told: set[int] = set()
@@ -232,7 +233,7 @@ class Wandb(Tracker):
                     ray.get(self._uploads.pop(number))
                     super()._ended(number, is_whole=number in self._told)
                 elif late:
-                    raise TimeoutError(f"W&B has not taken {number} in {UPLOAD} s")
+                    raise TimeoutError(f"W&B has not taken trial {number} in {UPLOAD} s")
 
     def _forget(self, run: Run) -> None:
         import ray
@@ -256,6 +257,17 @@ class Wandb(Tracker):
         """End what has not ended, and wait for what is still on its way."""
         super().close()
         self._await(0)
+        _remove_wandbs_folders()
+
+
+def _remove_wandbs_folders() -> None:
+    """Remove two temporary folders that W&B makes when it is imported, and leaves where its process is ended."""
+    from wandb.sdk.artifacts.artifact import Artifact
+    from wandb.sdk.data_types import _private
+
+    for owner, name in ((_private, "MEDIA_TMP"), (Artifact, "_TMP_DIR")):
+        if folder := getattr(owner, name, None):
+            folder.cleanup()
 
 
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}

@@ -113,7 +113,7 @@ def run(
         ),
     )
     try:
-        with shortcuts.steady_processes(is_our_ray=config.ray_address is None):
+        with shortcuts.uncounted_callbacks(), shortcuts.steady_processes(is_our_ray=config.ray_address is None):
             tuner.fit()
     except Exception:
         if not loan.is_used:
