@@ -77,7 +77,7 @@ def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
 
 @contextmanager
 def uncounted_callbacks() -> Iterator[None]:
-    """Let Tune not count its callbacks by kind: it imports every tracker that is installed to know one, for a second."""
+    """Let Tune not count its callbacks by kind: it imports every tracker that is installed to know one: a second."""
     from ray.air._internal import usage
 
     with ExitStack() as replaced:

@@ -69,12 +69,13 @@ class Tracker:
         self._study, self._identity, self._folder = study, identity, folder.absolute()
         self._runs: dict[int, Run] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._whole = set(whole(folder))
+        self._told = set(whole(folder))
+        """The trials of which nothing more is to be told."""
         self._set_up()
 
     def recall(self, trial: journal.Trial, values: Mapping[str, Any]) -> None:
-        """Take in a trial that has ended, unless its run is here."""
-        if trial.number not in self._whole:
+        """Take in a trial that has ended, unless it has been told."""
+        if trial.number not in self._told:
             self.start(trial.number, values)
             for epoch, metrics in enumerate(trial.epochs, 1):
                 self.add(trial.number, epoch, metrics)
@@ -100,7 +101,9 @@ class Tracker:
         run = self._runs.pop(number)
         self._note(run, ending)
         self.callback.log_trial_end(run, failed=ending == "failed")
-        self._ended(number, is_whole=ending != "interrupted")
+        if ending != "interrupted":
+            self._told.add(number)
+            self._keep(number)
 
     def close(self) -> None:
         """End what has not ended."""
@@ -112,12 +115,10 @@ class Tracker:
         """Make the callback."""
         raise NotImplementedError
 
-    def _ended(self, number: int, *, is_whole: bool) -> None:
-        """Note which runs need not be told again."""
-        if is_whole:
-            self._whole.add(number)
-            with (self._folder / WHOLE).open("a", encoding="ascii") as file:
-                file.write(f"{number}\n")
+    def _keep(self, number: int) -> None:
+        """Note that a run is here, for later sessions."""
+        with (self._folder / WHOLE).open("a", encoding="ascii") as file:
+            file.write(f"{number}\n")
 
     def _forget(self, run: Run) -> None:
         """Remove an earlier run of the same trial."""
@@ -203,10 +204,8 @@ class Wandb(Tracker):
             def run(self) -> None:
                 super().run()  # type: ignore[no-untyped-call]
                 self._wandb.teardown()
-                _remove_wandbs_folders()
 
         self._uploads: dict[int, Any] = {}
-        self._told: set[int] = set()
         self.callback = WandbLoggerCallback(
             project=self._study,
             upload_timeout=UPLOAD,
@@ -231,7 +230,8 @@ class Wandb(Tracker):
                 late = len(self._uploads.keys() - self._runs.keys()) > most
                 if ray.wait([upload], timeout=UPLOAD if late else 0)[0]:
                     ray.get(self._uploads.pop(number))
-                    super()._ended(number, is_whole=number in self._told)
+                    if number in self._told:
+                        super()._keep(number)
                 elif late:
                     raise TimeoutError(f"W&B has not taken trial {number} in {UPLOAD} s")
 
@@ -248,26 +248,13 @@ class Wandb(Tracker):
         at = {"training_iteration": run.epoch} if run.epoch else {}
         self.callback.log_trial_result(run.epoch, run, {"config": {"ending": ending}, **at})
 
-    def _ended(self, number: int, *, is_whole: bool) -> None:
-        """Note that a run is on its way; it is here when it has arrived."""
-        if is_whole:
-            self._told.add(number)
+    def _keep(self, number: int) -> None:
+        """Do nothing yet: the run is on its way."""
 
     def close(self) -> None:
         """End what has not ended, and wait for what is still on its way."""
         super().close()
         self._await(0)
-        _remove_wandbs_folders()
-
-
-def _remove_wandbs_folders() -> None:
-    """Remove two temporary folders that W&B makes when it is imported, and leaves where its process is ended."""
-    from wandb.sdk.artifacts.artifact import Artifact
-    from wandb.sdk.data_types import _private
-
-    for owner, name in ((_private, "MEDIA_TMP"), (Artifact, "_TMP_DIR")):
-        if folder := getattr(owner, name, None):
-            folder.cleanup()
 
 
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}
