@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
+DEV := .venv/dev
 
 .PHONY: help search test check bench clean
 
@@ -15,20 +16,27 @@ help:
 search: $(READY)
 	$(BIN)/python -m search.run --num-samples 32 --gpus-per-trial 0.25
 
-test: $(READY)
+test: $(DEV)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: $(READY)
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict heart search tests benchmarks
 
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(INSTALL) .
 	touch $(READY)
 
-bench: $(READY)
+# What the tests and the checks need besides: trackers, a browser's driver, mypy, ...
+$(DEV): $(READY)
+	$(INSTALL) ".[dev]"
+	touch $(DEV)
+
+bench: $(DEV)
 	$(BIN)/python -m benchmarks.loop
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.run

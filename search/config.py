@@ -19,7 +19,8 @@ DEFAULT_FILE = "configs/search.yaml"
 MOST_VALUES = 10_000
 """In a YAML file."""
 SCALAR = str | int | float | None
-YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping"}
+YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping", "list": "list [a, b]"}
+TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class StudyConfig:
     """Folder of the studies."""
     best: bool = True
     """Whether ./best.yaml is written at the end."""
+    trackers: list[str] = field(default_factory=list)
+    """What else is told of every trial: tensorboard, mlflow, wandb."""
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -106,6 +109,10 @@ class StudyConfig:
         _require(self, "cpus_per_trial", ">= 0.01, or null to share the cores out", cpus is None or cpus >= 0.01)
         plain = self.name is None or re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII)
         _require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", bool(plain))
+        for name in self.trackers:
+            if name not in TRACKERS:
+                raise ValueError(f"unknown tracker {name!r}, {suggestion(str(name), TRACKERS)}")
+        _require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
         space.parse(self.space)
         for name, value in self.fixed.items():
             if not (isinstance(name, str) and isinstance(value, SCALAR)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import cluster, program, study, workload
+from search import cluster, extras, program, study, workload
 from search.config import DEFAULT_FILE, StudyConfig, read
 from search.session import Session
 from search.study import Study
@@ -47,6 +47,7 @@ def opened(flags: dict[str, Any], holding: ExitStack, console: Console, module: 
     loaded = workload.load(config.workload)
     config.check(loaded)
     share, here = cluster.share_of(config)
+    extras.check(config.trackers)
     if before:
         made = before.continued(config, loaded)
     else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import __version__, opening, program, retrain, summary
+from search import __version__, opening, program, retrain, summary, trackers
 from search.outcome import Outcome
 from search.session import Session
 from search.snapshot import Snapshot
@@ -47,10 +47,10 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     found = retrain.current(made, loaded) if ended == config.num_samples else None
     if found:
         _report(made, _draw(made, found))
-    else:
+    if not found or trackers.lag(made):
         session.announce(ended)
-        with session.working() as folder:
-            found = _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
+        with session.working() as folder, session.telling():
+            found = found or _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
     best = made.folder / "best.yaml"
     if config.best and found and found.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))

@@ -31,6 +31,7 @@ class Session:
         self._console, self._again = console, again
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._interruption = Interruption(self._secure, self._leave)
+        self._callbacks: list[Any] = []
 
     @contextmanager
     def working(self) -> Iterator[Path]:
@@ -55,6 +56,14 @@ class Session:
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
         self._ray.meanwhile(function)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Tell the study's trackers of what is searched in here, and of what they lack of earlier sessions."""
+        from search import tracking  # imports Ray Tune
+
+        with tracking.following(self.study, self._console.print) as self._callbacks:
+            yield
 
     def announce(self, ended: int) -> None:
         """Say what will be done, of which so many trials have ended before."""
@@ -90,7 +99,7 @@ class Session:
             use(handles, self._interruption.check)
 
         with display.showing(), self._interruption.held():
-            tuning.run(self.study, self.share, folder, searcher, look, use_processes)
+            tuning.run(self.study, self.share, folder, searcher, look, use_processes, self._callbacks)
 
     def _secure(self) -> None:
         """Derive from the journal what can be had before its end; on a full disk do without."""

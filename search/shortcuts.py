@@ -75,6 +75,16 @@ def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def uncounted_callbacks() -> Iterator[None]:
+    """Let Tune not count its callbacks by kind: it imports every tracker that is installed to know one: a second."""
+    from ray.air._internal import usage
+
+    with ExitStack() as replaced:
+        _replace(replaced, usage, "tag_callbacks", lambda callbacks: False)
+        yield
+
+
 def _its_own_first(tunes_own: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     """Return what gives a trial a process that has become free, but not while one starts for that trial.
 

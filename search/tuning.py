@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,11 @@ def run(
     searcher: OptunaSearcher,
     look: Callable[[], None],
     use: Callable[[list[Any]], None],
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Search on the running Ray, Tune's own files in `folder`; then `use` the processes that the searcher has lent.
 
-    `look` is called after every event; what it raises ends the search and is raised here.
+    `look` is called after every event; what it raises ends the search and is raised here. `callbacks` are Tune's.
     """
     config = study.config
     rungs = Rungs(config.scheduler, study.epochs, config.mode)
@@ -106,13 +107,13 @@ def run(
             name="tune",
             storage_path=str(folder),
             verbose=0,
-            callbacks=[Watcher(look_and_lend, searcher)],
+            callbacks=[Watcher(look_and_lend, searcher), *callbacks],
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             failure_config=FailureConfig(max_failures=0),
         ),
     )
     try:
-        with shortcuts.steady_processes(is_our_ray=config.ray_address is None):
+        with shortcuts.uncounted_callbacks(), shortcuts.steady_processes(is_our_ray=config.ray_address is None):
             tuner.fit()
     except Exception:
         if not loan.is_used:

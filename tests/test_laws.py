@@ -11,9 +11,20 @@ SEARCH = [
     *("workload", "space", "words", "config", "files", "storage", "journal", "writer", "tables", "provenance"),
     *("outcome", "importance", "verdict", "snapshot", "axes", "pictures", "study", "residue", "worker", "shortcuts"),
     *("share", "cluster", "interruption", "program", "tally", "forecast", "sampler", "searcher", "scheduler", "trial"),
-    *("tuning", "sparkline", "display", "summary", "session", "opening", "checkpoints", "images", "sheet", "film"),
-    *("drawing", "errands", "tasks", "gallery", "retrain", "plot", "hindsight", "audit", "page", "report", "watch"),
-    *("run", "table"),
+    *(
+        "extras",
+        "trackers",
+        "tracking",
+        "tuning",
+        "sparkline",
+        "display",
+        "summary",
+        "session",
+        "opening",
+        "checkpoints",
+    ),
+    *("images", "sheet", "film", "drawing", "errands", "tasks", "gallery", "retrain", "plot", "hindsight"),
+    *("audit", "page", "report", "watch", "run", "table"),
 ]
 PAGE = ["rows", "advice", "answers", "layers", "charts", "listing", "vega"]
 """In search/page."""

@@ -1,0 +1,260 @@
+"""The trackers that a search can tell: each is Ray Tune's own callback, shown runs as people look at them.
+
+Tune's callbacks would show its results, of several epochs each, and its trials, one more for each lost process.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from search import journal
+from search.study import Study
+
+UPLOAD = 60
+"""Seconds that W&B has for a run that has ended, where the next waits for it."""
+UPLOADS = 4
+"""Runs that have ended which W&B may have under way: each is two processes."""
+WHOLE = ".whole"
+"""A file that lists the trials whose runs a tracker has from their first epoch to their ending."""
+Ending = journal.Ending | Literal["interrupted"]
+
+
+def whole(folder: Path) -> list[int]:
+    """Return the trials that a tracker has, by its folder; a line that a power cut has left in part is none."""
+    file = folder / WHOLE
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return [int(line) for line in re.findall("^[0-9]{1,9}$", text, re.MULTILINE)]
+
+
+def lag(study: Study) -> bool:
+    """Return whether a tracker lacks a trial that has ended."""
+    ended = {trial.number for trial in study.trials() if trial.ending != "running"}
+    return any(ended - set(whole(study.folder / name)) for name in study.config.trackers)
+
+
+class Run:
+    """A trial as Tune's callbacks look at one of Tune's."""
+
+    def __init__(self, number: int, values: Mapping[str, Any], identity: str, study: str, folder: Path) -> None:
+        self.number, self.epoch = number, 0
+        self.config, self.evaluated_params = dict(values), dict(values)
+        self.trial_id = f"{identity}-{number:04}"  # no run of another study has it
+        self.experiment_dir_name = study
+        self.local_path = str(folder / str(self))
+
+    def __str__(self) -> str:
+        return f"trial-{self.number:04}"
+
+    def init_local_path(self) -> None:
+        """Make its folder."""
+        Path(self.local_path).mkdir(parents=True, exist_ok=True)
+
+
+class Tracker:
+    """One tracker of one study: its runs begin, go on and end; each is known by its trial's number.
+
+    A run that begins again takes the place of the old one. Every method may raise anything.
+    """
+
+    callback: Any
+    """Tune's own."""
+
+    def __init__(self, study: str, identity: str, folder: Path) -> None:
+        """Set up in a folder of its own; `identity` tells the study from another of its name."""
+        self._study, self._identity, self._folder = study, identity, folder.absolute()
+        self._runs: dict[int, Run] = {}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._told = set(whole(folder))
+        """The trials of which nothing more is to be told."""
+        self._set_up()
+
+    def recall(self, trial: journal.Trial, values: Mapping[str, Any]) -> None:
+        """Take in a trial that has ended, unless it has been told."""
+        if trial.number not in self._told:
+            self.start(trial.number, values)
+            for epoch, metrics in enumerate(trial.epochs, 1):
+                self.add(trial.number, epoch, metrics)
+            self.end(trial.number, trial.ending if trial.ending != "running" else "interrupted")
+
+    def start(self, number: int, values: Mapping[str, Any]) -> None:
+        """Begin the run of a trial."""
+        if number in self._runs:
+            self.end(number, "interrupted")
+        run = Run(number, values, self._identity, self._study, self._folder)
+        self._forget(run)
+        self._runs[number] = run
+        self.callback.log_trial_start(run)
+
+    def add(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics of an epoch, counted from 1."""
+        run = self._runs[number]
+        run.epoch = epoch
+        self.callback.log_trial_result(epoch, run, {**metrics, "training_iteration": epoch})
+
+    def end(self, number: int, ending: Ending) -> None:
+        """End the run of a trial."""
+        run = self._runs.pop(number)
+        self._note(run, ending)
+        self.callback.log_trial_end(run, failed=ending == "failed")
+        if ending != "interrupted":
+            self._told.add(number)
+            self._keep(number)
+
+    def close(self) -> None:
+        """End what has not ended."""
+        for number in list(self._runs):
+            self.end(number, "interrupted")
+        self.callback.on_experiment_end([])
+
+    def _set_up(self) -> None:
+        """Make the callback."""
+        raise NotImplementedError
+
+    def _keep(self, number: int) -> None:
+        """Note that a run is here, for later sessions."""
+        with (self._folder / WHOLE).open("a", encoding="ascii") as file:
+            file.write(f"{number}\n")
+
+    def _forget(self, run: Run) -> None:
+        """Remove an earlier run of the same trial."""
+        raise NotImplementedError
+
+    def _note(self, run: Run, ending: Ending) -> None:
+        """Write how a run ends."""
+        raise NotImplementedError
+
+
+class TensorBoard(Tracker):
+    """Event files, a folder a trial; the ending is one of the hyperparameters."""
+
+    def _set_up(self) -> None:
+        from ray.tune.logger import TBXLoggerCallback
+
+        self.callback = TBXLoggerCallback()
+        self.callback.setup()
+
+    def _forget(self, run: Run) -> None:
+        shutil.rmtree(run.local_path, ignore_errors=True)
+        for name, value in run.config.items():
+            run.evaluated_params[name] = "None" if value is None else value  # tensorboardX takes no None
+
+    def _note(self, run: Run, ending: Ending) -> None:
+        run.evaluated_params["ending"] = ending
+
+
+class MLflow(Tracker):
+    """The server that MLFLOW_TRACKING_URI names, else an SQLite file: MLflow 3 refuses others. The ending is a tag."""
+
+    def _set_up(self) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+        server = os.environ.get("MLFLOW_TRACKING_URI")
+        self.callback = MLflowLoggerCallback(
+            tracking_uri=server or f"sqlite:///{self._folder}/mlflow.db",
+            experiment_name=self._study,
+            tags={"study": self._identity},
+        )
+        self.callback.setup()
+        if not server:  # MLflow has set it, and another search of this process would take it for the user's
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    def add(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics of an epoch in one request: Tune's callback makes one for each, and one more."""
+        from mlflow.entities import Metric
+
+        now = round(1000 * time.time())
+        told = [Metric(name, value, now, epoch) for name, value in metrics.items()]
+        self._client.log_batch(self.callback._trial_runs[self._runs[number]], told)
+
+    @cached_property
+    def _client(self) -> Any:
+        return self.callback.mlflow_util._get_client()
+
+    def _forget(self, run: Run) -> None:
+        wanted = f"tags.study = '{self._identity}' and tags.trial_name = '{run}'"
+        for old in self._client.search_runs([self.callback.mlflow_util.experiment_id], wanted):
+            self._client.delete_run(old.info.run_id)
+
+    def _note(self, run: Run, ending: Ending) -> None:
+        self._client.set_tag(self.callback._trial_runs[run], "ending", ending)
+
+    def end(self, number: int, ending: Ending) -> None:
+        """End the run of a trial, as killed where it was interrupted."""
+        run = self._runs[number]
+        super().end(number, ending)
+        if ending == "interrupted":
+            self._client.set_terminated(self.callback._trial_runs[run], "KILLED")
+
+
+class Wandb(Tracker):
+    """Weights & Biases, by its own settings; the ending is in a run's config. Each run has two processes of Tune's."""
+
+    def _set_up(self) -> None:
+        from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
+
+        class Process(_WandbLoggingActor):
+            """One that ends when all is on the disk: Tune kills it at once, and W&B's own with it."""
+
+            def run(self) -> None:
+                super().run()  # type: ignore[no-untyped-call]
+                self._wandb.teardown()
+
+        self._uploads: dict[int, Any] = {}
+        self.callback = WandbLoggerCallback(
+            project=self._study,
+            upload_timeout=UPLOAD,
+            mode=os.environ.get("WANDB_MODE"),
+            dir=str(self._folder.parent),  # in which it makes one that is called wandb
+        )
+        self.callback._logger_actor_cls = Process
+        self.callback.setup()
+
+    def start(self, number: int, values: Mapping[str, Any]) -> None:
+        """Begin the run of a trial, when not too many others are still on their way. Raises what went wrong in any."""
+        self._await(UPLOADS - 1)
+        super().start(number, values)
+        self._uploads[number] = self.callback._trial_logging_futures[self._runs[number]]
+
+    def _await(self, most: int) -> None:
+        """Wait until no more runs that have ended are on their way than that."""
+        import ray
+
+        for number, upload in list(self._uploads.items()):
+            if number not in self._runs:
+                late = len(self._uploads.keys() - self._runs.keys()) > most
+                if ray.wait([upload], timeout=UPLOAD if late else 0)[0]:
+                    ray.get(self._uploads.pop(number))
+                    if number in self._told:
+                        super()._keep(number)
+                elif late:
+                    raise TimeoutError(f"W&B has not taken trial {number} in {UPLOAD} s")
+
+    def _forget(self, run: Run) -> None:
+        import ray
+
+        run.local_path = str(self._folder)
+        if run.number in self._uploads:
+            ray.wait([self._uploads.pop(run.number)], timeout=UPLOAD)
+        for old in self._folder.glob(f"*run-*-{run.trial_id}"):
+            shutil.rmtree(old)
+
+    def _note(self, run: Run, ending: Ending) -> None:
+        at = {"training_iteration": run.epoch} if run.epoch else {}
+        self.callback.log_trial_result(run.epoch, run, {"config": {"ending": ending}, **at})
+
+    def _keep(self, number: int) -> None:
+        """Do nothing yet: the run is on its way."""
+
+    def close(self) -> None:
+        """End what has not ended, and wait for what is still on its way."""
+        super().close()
+        self._await(0)
+
+
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}

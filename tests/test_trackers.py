@@ -1,0 +1,315 @@
+"""What trackers hold is what the journal holds: event files, an SQLite store and W&B's own files, read back."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search import extras, study, tracking
+from search.config import StudyConfig
+from search.journal import Trial
+from search.run import main
+from search.study import Study
+from search.workload import load
+from tests.programs import ENVIRONMENT, LEAST, TOY, X, begin, resume, search, until, until_gone, write
+
+BOTH = ["tensorboard", "mlflow"]
+FAULTS = ["", "short", "raise", "nan", "inf", "nothing", "die once", "die"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return a search in which trials end in every way there is, and some are trained twice."""
+    cwd = tmp_path_factory.mktemp("finished")
+    notes = cwd / "notes"
+    notes.mkdir()
+    (notes / "go").touch()
+    config = {**TOY, "space": {"x": X, "fault": {"distribution": "choice", "values": FAULTS}}, "sampler": "random"}
+    config |= {"fixed": {"folder": str(notes)}, "num_samples": 20, "max_failures": 1, "trackers": BOTH}
+    config |= {"scheduler": {"grace_period": 5, "reduction_factor": 2}}  # later than the fourth epoch, which diverges
+    done = search(cwd, config, "--seed", 25)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "goes on without it" not in done.stdout
+    made = study.load(cwd / "results" / "s")
+    assert {trial.ending for trial in made.trials()} == {"complete", "stopped", "diverged", "failed"}
+    assert {trial.params["fault"] for trial in made.trials()} == set(FAULTS)
+    return made
+
+
+def values_of(made: Study, trial: Trial) -> dict[str, Any]:
+    return {**made.config.fixed, **trial.params, "seed": made.config.seed}
+
+
+def check_mlflow(made: Study) -> None:
+    """Hold every run against the journal: one a trial, with its values, its metrics at each epoch, and its ending."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow uses what SQLAlchemy has deprecated
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{made.folder.absolute()}/mlflow/mlflow.db")
+        (experiment,) = client.search_experiments(filter_string="name = 's'")
+        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+        assert len(client.search_runs([experiment.experiment_id])) == len(runs) == len(made.trials())
+        for trial in made.trials():
+            run = runs[f"trial-{trial.number:04}"]
+            assert run.data.params == {name: str(value) for name, value in values_of(made, trial).items()}
+            assert run.data.tags["ending"] == trial.ending
+            assert run.info.status == ("FAILED" if trial.ending == "failed" else "FINISHED")
+            names = {name for row in trial.epochs for name in row}
+            assert set(run.data.metrics) == names
+            for name in names:
+                told = [(each.step, each.value) for each in client.get_metric_history(run.info.run_id, name)]
+                held = [(epoch, min(row[name], sys.float_info.max)) for epoch, row in enumerate(trial.epochs, 1)]
+                np.testing.assert_array_equal(told, held)  # NaN is NaN to it; an SQLite store has no infinity
+
+
+def check_tensorboard(made: Study) -> None:
+    """Hold every folder of event files against the journal, to the 32 bits of a summary; they hold no NaN."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    folder = made.folder / "tensorboard"
+    assert {path.name for path in folder.glob("[!.]*")} == {f"trial-{each.number:04}" for each in made.trials()}
+    for trial in made.trials():
+        events = EventAccumulator(str(folder / f"trial-{trial.number:04}"))
+        events.Reload()
+        names = {name for row in trial.epochs for name in row}
+        assert set(events.Tags()["scalars"]) == {f"ray/tune/{name}" for name in names}
+        for name in names:
+            told = [(each.step, each.value) for each in events.Scalars(f"ray/tune/{name}")]
+            rows = enumerate(trial.epochs, 1)
+            held = [(at, float(np.float32(row[name]))) for at, row in rows if not math.isnan(row[name])]
+            assert told == held
+        if trial.epochs:
+            content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+            hparams = HParamsPluginData.FromString(content).session_start_info.hparams
+            told_values = {key: getattr(value, value.WhichOneof("kind")) for key, value in hparams.items()}
+            assert told_values == {**values_of(made, trial), "ending": trial.ending}
+
+
+def test_mlflow_holds_what_the_journal_holds(finished: Study) -> None:
+    check_mlflow(finished)
+
+
+def test_tensorboards_files_hold_what_the_journal_holds(finished: Study) -> None:
+    check_tensorboard(finished)
+
+
+def test_a_finished_search_goes_on_where_a_tracker_lacks_a_trial(finished: Study, tmp_path: Path) -> None:
+    """As where the last session ended while a tracker lagged behind, or the tracker is chosen only now."""
+    shutil.copytree(finished.folder, tmp_path / "results" / "s")
+    made = study.load(tmp_path / "results" / "s")
+    shutil.rmtree(made.folder / "mlflow")
+    listed = made.folder / "tensorboard" / ".whole"
+    listed.write_text(listed.read_text(encoding="ascii").replace("\n3\n", "\n"), encoding="ascii")
+    shutil.rmtree(made.folder / "tensorboard" / "trial-0003")
+    done = resume(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seed 26" not in done.stdout  # nothing is retrained
+    check_tensorboard(made)
+    check_mlflow(made)
+
+
+def test_a_killed_search_goes_on_in_its_trackers_without_a_gap_and_without_a_double(
+    tmp_path: Path, temporary: Path
+) -> None:
+    """Killed twice; the last session has one tracker more, which gets the trials of the others, too."""
+    write(tmp_path, {**TOY, "num_samples": 14, "trackers": ["tensorboard"]})
+    made = tmp_path / "results" / "s"
+    for wanted in (3, 8):
+        begins = ["--resume", made.relative_to(tmp_path)] if made.exists() else ["--config", "search.yaml"]
+        begins += [] if made.exists() else ["--name", "s"]
+        with begin(tmp_path, *begins, TMPDIR=str(temporary)) as process:
+            until(lambda: len(list(made.glob("tensorboard/trial-*"))) >= wanted)  # noqa: B023  # called at once
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    write(tmp_path, {**TOY, "num_samples": 14, "trackers": BOTH})
+    done = resume(tmp_path, "--config", "search.yaml", TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    until_gone(temporary)
+    loaded = study.load(made)
+    assert [trial.number for trial in loaded.trials()] == list(range(14))
+    check_tensorboard(loaded)
+    check_mlflow(loaded)
+
+
+def count_runs(made: Path) -> int:
+    """Return how many runs an SQLite store has that may be in the making."""
+    try:
+        with closing(sqlite3.connect(f"file:{made}/mlflow/mlflow.db?mode=ro", uri=True)) as store:
+            (count,) = store.execute("select count(*) from runs").fetchone()
+            return int(count)
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_an_interrupted_search_leaves_no_run_that_says_it_is_running(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    config = {**TOY, "fixed": {"folder": str(notes)}, "num_samples": 3, "trackers": ["mlflow"]}
+    with begin(tmp_path, "--config", write(tmp_path, config), "--name", "s") as process:
+        until(lambda: list(notes.glob("*.running")) and count_runs(tmp_path / "results" / "s"))
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, output + errors
+    (notes / "go").touch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{tmp_path}/results/s/mlflow/mlflow.db")
+        (experiment,) = client.search_experiments(filter_string="name = 's'")
+        runs = client.search_runs([experiment.experiment_id])
+    assert runs
+    assert {(run.info.status, run.data.tags["ending"]) for run in runs} == {("KILLED", "interrupted")}
+    done = resume(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_mlflow(study.load(tmp_path / "results" / "s"))
+
+
+def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(tmp_path: Path) -> None:
+    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = search(tmp_path, {**TOY, "num_samples": 6, "trackers": BOTH}, **nowhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    (said,) = re.findall("tracker .*", done.stdout)
+    assert said.startswith("tracker mlflow: MlflowException: ")
+    assert said.endswith("; the search goes on without it, see results/s/logs/ray.log")
+    made = study.load(tmp_path / "results" / "s")
+    assert "MlflowException" in (made.logs / "ray.log").read_text(encoding="utf-8")
+    assert len(made.trials()) == 6
+    check_tensorboard(made)
+
+
+def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = study.create(StudyConfig.of({**LEAST, "name": "s", "output": str(tmp_path)}), load("tests.toy"))
+    monkeypatch.setattr(tracking, "PATIENCE", 0.1)
+    monkeypatch.setattr(tracking, "HASTE", 0.1)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        scribe = tracking.Scribe(made, "a name", "mlflow", said.append)
+        connection, _ = server.accept()
+        scribe.tell("start", 0, {"x": 1.0})
+        scribe.end()
+        connection.close()
+    waiting, gave_up, *_ = said
+    assert waiting == "waiting for tracker mlflow"
+    assert gave_up.startswith("tracker mlflow: nothing came of it for 0.1 s; the search goes on without it")
+
+
+def records(path: Path) -> Iterator[Any]:
+    """Yield the records of a file of W&B's: a log of LevelDB's in blocks of 32 KiB behind seven bytes of its own."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, part = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        part += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or its last part
+            yield wandb_internal_pb2.Record.FromString(part)  # type: ignore[attr-defined]
+            part = b""
+
+
+def test_wandbs_own_files_hold_what_the_journal_holds(tmp_path: Path) -> None:
+    done = search(tmp_path, {**TOY, "num_samples": 3, "trackers": ["wandb"]}, WANDB_MODE="offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    made = study.load(tmp_path / "results" / "s")
+    assert len(list(made.folder.glob("wandb/offline-run-*"))) == 3
+    for trial in made.trials():
+        (file,) = made.folder.glob(f"wandb/offline-run-*/run-*-{trial.number:04}.wandb")
+        found = list(records(file))
+        (run,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+        assert (run.project, run.run_group, run.display_name) == ("s", "s", f"trial-{trial.number:04}")
+        noted: dict[str, Any] = {}
+        for record in [run, *(record.config for record in found if record.WhichOneof("record_type") == "config")]:
+            updates = record.config.update if record is run else record.update
+            noted |= {each.key: json.loads(each.value_json) for each in updates}
+        expected = {**values_of(made, trial), "ending": trial.ending}
+        assert {name: noted[name] for name in expected} == pytest.approx(expected)
+        steps = [record.history for record in found if record.WhichOneof("record_type") == "history"]
+        told = {
+            step.step.num: {each.nested_key[0] or each.key: json.loads(each.value_json) for each in step.item}
+            for step in steps
+        }
+        assert list(told) == list(range(1, len(trial.epochs) + 1))
+        for epoch, row in enumerate(trial.epochs, 1):
+            assert {name: told[epoch][name] for name in row} == row
+
+
+@pytest.mark.parametrize(
+    ("trackers", "message"),
+    [
+        (["mlfow"], "unknown tracker 'mlfow', did you mean 'mlflow'?"),
+        (["mlflow", "mlflow"], "trackers must be different ones, but got ['mlflow', 'mlflow']"),
+        ("mlflow", "trackers must be of type list [a, b], but got 'mlflow'"),
+        ([["mlflow"]], "unknown tracker ['mlflow']"),
+        (["wandb"], "tracker wandb must have a login, but: "),
+    ],
+)
+def test_a_mistake_is_one_line_before_ray_starts(
+    trackers: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    refused(tmp_path, trackers, message, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
+def test_a_tracker_that_is_not_installed_is_told_with_what_installs_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a folder of its name lies about, which Python could import."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.setitem(extras.PACKAGES, name, ("gone",))
+    install = f"trackers must be installed, but {name} lacks gone: pip install 'heart-search[{name}]'"
+    refused(tmp_path, [name], install, capsys, monkeypatch)
+
+
+def refused(
+    folder: Path, trackers: Any, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, {**TOY, "trackers": trackers})
+    monkeypatch.chdir(folder)
+    assert main(["--config", "search.yaml"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not (folder / "results").exists()
+
+
+def test_a_search_imports_no_tracker_that_is_not_chosen(tmp_path: Path) -> None:
+    """Tune would, to count what it is used with."""
+    write(tmp_path, {**TOY, "num_samples": 2, "finalists": 1, "seeds": 1})
+    script = (
+        "import sys; from search.run import main; code = main(['--config', 'search.yaml', '--name', 's']);"
+        "print(code, sorted({'mlflow', 'wandb', 'tensorboard', 'tensorboardX'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-1:] == ["0 []"], done.stdout + done.stderr
