@@ -175,7 +175,8 @@ def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tm
     assert done.stderr == ""
     assert "python -m heart.train --config best.yaml" in done.stdout
     best = tmp_path / "results" / "s" / "best"
-    assert {"model.pt", "plot.png"} <= {path.name for path in best.iterdir()}
+    assert {"model.pt", "plot.png", "epochs.gif"} <= {path.name for path in best.iterdir()}
+    assert (best.parent / "plots" / "finalists.png").exists()
     again = start("heart.train", "--config", "best.yaml", "--output", "again", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     (folder,) = (tmp_path / "again").iterdir()
