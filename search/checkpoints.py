@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
-MOST = 20
+MOST = 16
 """Epochs that are kept."""
 FEWEST = 3
 LIMIT = 32_000_000

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from search import checkpoints, drawing, film, gallery, images, retrain, sheet, study
-from search.checkpoints import Checkpoints
+from search.checkpoints import MOST, Checkpoints
 from search.drawing import Drawn, Shot
 from search.errands import Copies
 from search.images import Caption
@@ -68,7 +68,7 @@ def test_any_first_few_of_a_film_are_spread_over_all_of_it(count: int) -> None:
         assert max(np.diff(sorted(order[:few]))) <= 2 * (count - 1) / (few - 1) + 1
 
 
-@pytest.mark.parametrize(("size", "kept"), [(5_000, 20), (4_000_000, 8), (12_000_000, 0), (40_000_000, 0)])
+@pytest.mark.parametrize(("size", "kept"), [(5_000, MOST), (4_000_000, 8), (12_000_000, 0), (40_000_000, 0)])
 def test_checkpoints_of_a_run_fit_into_their_memory_or_are_fewer_or_none(size: int, kept: int) -> None:
     made = Checkpoints()
     for epoch in range(1, 101):
@@ -84,7 +84,7 @@ def test_checkpoints_of_a_model_that_grows_end_where_their_memory_does() -> None
     for epoch in range(1, 101):
         if made.want(epoch, 100):
             made.add(epoch, bytes(epoch * 500_000))
-    assert 3 <= len(made.models) < 20
+    assert 3 <= len(made.models) < MOST
     assert sum(map(len, made.models.values())) <= checkpoints.LIMIT
 
 
