@@ -22,9 +22,9 @@ KEPT = 1 - 1 / 24
 """What is left of a trial's weight, in the chance of a rung, after each that came there later: a sampler learns."""
 AT_RANDOM = 10
 """Trials that TPE proposes before it has learned anything."""
-GAIN = 1.1
-"""By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 6 in 10 on the recorded curves."""
-DRIFT = 0.7
+GAIN = 0.7
+"""By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 1 in 2."""
+DRIFT = 0.8
 """Standard deviation of that growth from search to search."""
 NOISE = 0.1
 """Relative deviation of an epoch's seconds in the future from those so far, of all trials, and of each."""
