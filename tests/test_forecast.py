@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config import Halving
-from search.forecast import EVERY, Forecast, Survival
+from search.forecast import EVERY, Forecast
 from search.scheduler import Rungs
 from search.searcher import OptunaSearcher
+from search.survival import Survival
 from tests import replay
 from tests.replay import Clock
 

@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SEARCH = [
     *("workload", "space", "config", "storage", "journal", "writer", "tables", "provenance", "study", "residue"),
-    *("worker", "shortcuts", "share", "cluster", "outcome", "interruption", "program", "tally", "forecast", "sampler"),
-    *("searcher", "scheduler", "trial", "tuning", "sparkline", "display", "summary", "session", "opening", "tasks"),
-    *("retrain", "axes", "plot", "hindsight", "audit", "table", "watch", "run"),
+    *("worker", "shortcuts", "share", "cluster", "outcome", "interruption", "program", "tally", "survival"),
+    *("forecast", "sampler", "searcher", "scheduler", "trial", "tuning", "sparkline", "display", "summary", "session"),
+    *("opening", "tasks", "retrain", "axes", "plot", "hindsight", "audit", "table", "watch", "run"),
 ]
 HEART = ["config", "data", "model", "eager", "fused", "graph", "plot", "history", "program", "train", "predict"]
 FILES = sorted([*(ROOT / "search").glob("*.py"), *(ROOT / "heart").glob("*.py")])
