@@ -6,32 +6,26 @@ A trial that reaches a rung goes on with a chance that its predecessors there te
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-DRAWS = 256
+from search.survival import DRAWS, KEPT, Floats, Survival
+
 QUANTILES = 0.1, 0.9
 EVERY = 0.2
 """Seconds between two looks: one takes the time of half an epoch that is short."""
 RECENT = 64
 """Ended trials whose seconds are remembered."""
-KEPT = 1 - 1 / 24
-"""What is left of a trial's weight, in the chance of a rung, after each that came there later: a sampler learns."""
 AT_RANDOM = 10
 """Trials that TPE proposes before it has learned anything."""
-GAIN = 1.1
-"""By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 6 in 10 on the recorded curves."""
-DRIFT = 0.7
-"""Standard deviation of that growth from search to search."""
+GAIN = 0.7
+"""By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 1 in 2."""
 NOISE = 0.1
 """Relative deviation of an epoch's seconds in the future from those so far, of all trials, and of each."""
 SINGLY = 24
 """Trials at the end that are laid out one by one; those before them are a sum."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -51,62 +45,6 @@ class Course:
     def speed(self) -> float:
         """Return seconds an epoch, the first left out where there are others."""
         return (self.elapsed - self.first) / (self.epoch - 1) if self.epoch > 1 else self.elapsed
-
-
-class Survival:
-    """With what chance a trial goes on at a rung, or reaches its end; nothing seen, one in `factor` does at a rung."""
-
-    def __init__(self, rungs: Sequence[int], epochs: int, factor: int) -> None:
-        self.ends, self.begins = [*rungs, epochs], [0, *rungs]
-        prior = [1 / factor, 1 - 1 / factor, 1 - 1 / factor]
-        self._factor = factor
-        self._seen = np.array([*([prior] * len(rungs)), [1.0, 0.05, 0.05]])
-        """[ends, 3]: how many went on, how many did not, and which share of their way there those had trained."""
-        self._reached = np.zeros(len(self.ends))
-
-    def learn(self, before: int, epoch: int, has_ended: bool) -> None:
-        """Take in that a trial has got from one epoch to another."""
-        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            if before <= end < epoch or before < end == epoch == self.ends[-1]:
-                self._count(at, 1, 0, 0)
-            elif has_ended and epoch < self.ends[-1] and (begin < epoch <= end or epoch == begin == 0):
-                self._count(at, 0, 1, (epoch - begin) / (end - begin))
-
-    def _count(self, at: int, *seen: float) -> None:
-        self._reached[at] += 1
-        self._seen[at] = self._seen[at] * KEPT + seen
-
-    def chances(self, random: np.random.Generator, gain: float) -> tuple[Floats, Floats]:
-        """Return the chance to go on at each end in each draw [ends, draws], and the share [ends, 1]."""
-        passed, failed, share = self._seen.T[:, :, np.newaxis]
-        found = random.beta(passed, failed, size=(len(self.ends), DRAWS)).clip(1e-6, 1 - 1e-6)
-        moved = np.log(found / (1 - found)) + gain + DRIFT * random.standard_normal(DRAWS)
-        found[:-1] = (1 / (1 + np.exp(-moved)))[:-1]
-        return found, share / failed
-
-    def epochs(self, random: np.random.Generator, at: Floats, chances: Floats, share: Floats) -> Floats:
-        """Return the epochs of trials at their end [trials, draws], which have trained `at` [trials, 1] so far.
-
-        The first at a rung go on there, since the best of so few does.
-        """
-        found, alive = np.zeros((len(at), DRAWS)), np.ones((len(at), DRAWS), bool)
-        for rung, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            order = self._reached[rung] + 1 + np.arange(len(at))[:, np.newaxis] / self._factor**rung
-            chance = np.maximum(chances[rung], 1 / order if end < self.ends[-1] else 0)
-            passes = alive & ((at >= end) | (random.random(alive.shape) < chance))
-            found = np.where(passes, end, np.where(alive, begin + share[rung] * (end - begin), found))
-            alive = passes
-        latest: Floats = np.maximum(found, at)
-        return latest
-
-    def sums(self, random: np.random.Generator, trials: int, chances: Floats, share: Floats) -> Floats:
-        """Return the epochs that so many new trials will have trained together [draws]."""
-        left, found = np.full(DRAWS, trials), np.zeros(DRAWS)
-        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            passes = random.binomial(left, chances[at])
-            found += (passes + (left - passes) * share[at]) * (end - begin)
-            left = passes
-        return found
 
 
 class Forecast:

@@ -11,9 +11,10 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search import journal, worker
-from search.forecast import Forecast, Survival
+from search.forecast import Forecast
 from search.sampler import SAMPLERS
 from search.study import Study
+from search.survival import Survival
 from search.tally import Tally
 
 log = logging.getLogger(__name__)

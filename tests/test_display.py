@@ -14,8 +14,9 @@ from rich.console import Console
 from search import sparkline
 from search.config import StudyConfig
 from search.display import UNITS, Display, between
-from search.forecast import Forecast, Survival
+from search.forecast import Forecast
 from search.journal import Trial
+from search.survival import Survival
 from search.tally import Tally
 from tests.programs import ENVIRONMENT, TOY
 

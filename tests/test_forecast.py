@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config import Halving
-from search.forecast import EVERY, Forecast, Survival
+from search.forecast import EVERY, Forecast
 from search.scheduler import Rungs
 from search.searcher import OptunaSearcher
+from search.survival import Survival
 from tests import replay
 from tests.replay import Clock
 
@@ -56,16 +57,16 @@ def half_as_wide(found: Floats) -> Floats:
 def test_the_end_of_a_search_lies_in_the_range_in_about_four_moments_of_five(tmp_path: Path) -> None:
     """Of sixty searches of 32 trials.
 
-    Measured over the seeds 1000 to 1199, where no number of the forecast comes from: in the range in 82 % of the
-    moments (deviation from search to search 17 %), below it in 12 % (17 %), above in 6 % (11 %). A mean of sixty drawn
-    from those breaks one of the bounds once in 3,000. Ranges that are 1.5 times too late or too early, or half as wide,
-    break one too: the truth lies in them in 68, 53 and 48 % of the moments. The first would pass once in 1,400.
+    Measured over the seeds 1000 to 1199, where no number of the forecast comes from: in the range in 84 % of the
+    moments (deviation from search to search 16 %), below it in 7 % (12 %), above in 10 % (15 %). A mean of sixty drawn
+    from those breaks one of the bounds once in 10,000. Ranges half as wide, or 1.5 times too early or too late, break
+    one too: the truth lies below them in 24, 1 and 21 %, above in 28, 51 and 0. The last would pass once in 160.
     """
     found = np.concatenate([moments(tmp_path, seed, 32) for seed in range(60)])
 
     def is_honest(found: Floats) -> bool:
         within, below, above = shares(found)
-        return 0.73 <= within <= 0.91 and below <= 0.22 and above <= 0.13
+        return 0.74 <= within <= 0.92 and below <= 0.145 and above <= 0.18
 
     assert is_honest(found)
     assert not is_honest(found * [1.5, 1.5, 1])
@@ -79,13 +80,13 @@ def test_the_end_of_a_search_lies_in_the_range_in_about_four_moments_of_five(tmp
 def test_so_it_does_in_longer_searches(tmp_path: Path) -> None:
     """Of twenty searches of 128 trials.
 
-    Measured over the seeds 1000 to 1019: in the range in 79 % (17 %), below in 3 % (5 %), above in 19 % (18 %).
+    Measured over the seeds 1000 to 1039: in the range in 78 % (18 %), below in 2 % (3 %), above in 20 % (18 %).
     """
     found = np.concatenate([moments(tmp_path, seed, 128) for seed in range(20)])
     within, below, above = shares(found)
-    assert 0.64 <= within <= 0.94
-    assert below <= 0.1
-    assert above <= 0.35
+    assert 0.6 <= within <= 0.93
+    assert below <= 0.08
+    assert above <= 0.38
     low, high, truth = found.T
     assert np.median((high - low) / truth) <= 1.0
 
