@@ -83,7 +83,7 @@ def _states(snapshot: Snapshot) -> list[tuple[str, str]]:
 def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
     band, judged = "", snapshot.verdict
     if judged and judged.noise is not None:
-        noise = f"{judged.noise:.2g}, one standard deviation over seeds"
+        noise = f"{judged.noise:.2g}, one standard deviation over its seeds"
         band = f"The red band is the winner's mean ± {noise}: believe no difference inside it."
     return {
         "study": snapshot,

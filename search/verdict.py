@@ -16,26 +16,26 @@ SURE = 2.0
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much the winner beats the defaults: a difference of means over seeds, positive where it is better."""
+    """By how much the winner beats another: a difference of means over seeds, positive where it is better."""
 
     metric: str
     winner: list[float]
     """A value a seed."""
-    default: list[float]
+    other: list[float]
     mode: str
 
     @property
     def value(self) -> float:
         """Return the difference of the means."""
-        difference = statistics.fmean(self.default) - statistics.fmean(self.winner)
+        difference = statistics.fmean(self.other) - statistics.fmean(self.winner)
         return difference if self.mode == "min" else -difference
 
     @property
     def error(self) -> float | None:
         """Return its standard error, from the seeds of both; None of a single seed."""
-        if min(len(self.winner), len(self.default)) < 2:
+        if min(len(self.winner), len(self.other)) < 2:
             return None
-        return math.sqrt(sum(statistics.variance(each) / len(each) for each in (self.winner, self.default)))
+        return math.sqrt(sum(statistics.variance(each) / len(each) for each in (self.winner, self.other)))
 
     @property
     def is_sure(self) -> bool | None:
@@ -48,7 +48,7 @@ class Verdict:
     """What is to be made of a retraining with a winner."""
 
     noise: float | None
-    """Standard deviation of a configuration's value over seeds, pooled over the finalists; None of a single seed."""
+    """Standard deviation of the winner's value over seeds; None of a single seed."""
     validation: Gain | None
     """None without a reference, or where its seeds did not all train to their end."""
     test: Gain | None
@@ -68,30 +68,16 @@ def of(found: Outcome, metric: str, mode: str) -> Verdict:
     """Return what is to be made of a retraining, which must have a winner."""
     winner, reference = found.winner, found.reference
     assert winner is not None
-    sound = [each for each in found.candidates if each.is_sound and each is not reference]
-    noise = pooled(each.values for each in sound)
+    noise = statistics.stdev(winner.values) if len(winner.values) > 1 else None
     validation = test = None
     if reference and reference.is_sound:
         validation = Gain(metric, winner.values, reference.values, mode)
         name = counterpart(metric, winner.tests)
         if name and all(map(math.isfinite, winner.tests[name] + reference.tests.get(name, [math.nan]))):
             test = Gain(name, winner.tests[name], reference.tests[name], mode)
-    rivals = [each for each in sound if each is not winner and noise is not None and _is_near(each, winner, noise)]
+    finalists = [each for each in found.candidates if each.is_sound and each is not reference and each is not winner]
+    rivals = [each for each in finalists if Gain(metric, winner.values, each.values, mode).is_sure is False]
     return Verdict(noise, validation, test, rivals)
-
-
-def _is_near(candidate: Candidate, winner: Candidate, noise: float) -> bool:
-    error = noise * math.sqrt(1 / len(candidate.values) + 1 / len(winner.values))
-    return abs(candidate.mean - winner.mean) <= SURE * error
-
-
-def pooled(groups: Iterable[list[float]]) -> float | None:
-    """Return the standard deviation within groups, pooled over them; None where no group has two values."""
-    able = [group for group in groups if len(group) > 1]
-    if not able:
-        return None
-    squares = math.fsum(statistics.variance(group) * (len(group) - 1) for group in able)
-    return math.sqrt(squares / sum(len(group) - 1 for group in able))
 
 
 def counterpart(metric: str, tests: Iterable[str]) -> str | None:

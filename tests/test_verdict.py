@@ -42,11 +42,10 @@ def test_the_gain_and_what_survived_of_it_are_those_worked_out_by_hand(tmp_path:
     assert found.validation.is_sure
 
 
-def test_the_noise_is_pooled_over_the_finalists_and_leaves_the_defaults_out(tmp_path: Path) -> None:
-    found = judged(tmp_path, {**VALUES, "reference": [3.0, 9.0, 30.0]}, TESTS).verdict
+def test_the_noise_is_the_winners_own(tmp_path: Path) -> None:
+    found = judged(tmp_path, {**VALUES, "trial 2": [2.0, 9.0, 30.0], "reference": [3.0, 9.0, 30.0]}, TESTS).verdict
     assert found is not None
-    assert found.noise == pytest.approx(math.sqrt((0.01 + 0.01 + 0.04) / 3))
-    assert verdict.pooled([[1.0], [2.0]]) is None
+    assert found.noise == pytest.approx(0.1)
 
 
 def test_a_finalist_within_the_noise_is_a_rival_and_one_far_from_it_is_none(tmp_path: Path) -> None:

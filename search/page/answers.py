@@ -73,7 +73,7 @@ def _trust(study: Snapshot) -> Card:
     elif not verdict.test:
         lines.append("no test metric stands for the search's, so nobody knows what survives on held-out data")
     if verdict.noise is not None:
-        lines.append(f"a value's standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
+        lines.append(f"its standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
     if verdict.rivals:
         lines.append(f"not told apart from it: {', '.join(each.name for each in verdict.rivals)}")
     return Card(title, lines)

@@ -57,27 +57,17 @@ def _retraining(study: Snapshot) -> Chart:
     y = {"y": name("candidate"), "yOffset": {"field": "part", "sort": ["validation", "test"]}}
     colours = colour("part", ("validation", "test"))
     found, noise = rows.candidates(study), rows.noise(study)
-    drawn = [row["value"] for row in found] + [end for row in noise for end in row.values()]
+    spreads = rows.spreads(study)
+    drawn = [row["value"] for row in found] + [row[end] for row in [*spreads, *noise] for end in ("low", "high")]
     x = number("value", study.config.metric, scale(drawn) | {"type": "linear", "zero": False}, **NUMBERS)
     said = tips(candidate="configuration", part="part", run="seed no.", text=study.config.metric)
-    spreads: list[Spec] = [
-        {
-            "aggregate": [
-                {"op": "mean", "field": "value", "as": "mean"},
-                {"op": "stdev", "field": "value", "as": "deviation"},
-            ],
-            "groupby": ["candidate", "part"],
-        },
-        {"calculate": "datum.mean - (datum.deviation || 0)", "as": "value"},
-        {"calculate": "datum.mean + (datum.deviation || 0)", "as": "high"},
-    ]
-    runs = {"name": "runs"}
+    runs, high = {"name": "runs"}, {"x2": {"field": "high"}}
     layers = [
-        layer(runs, "rule", {"strokeWidth": 2}, {**y, "x": x, "x2": {"field": "high"}, "color": colours}, spreads),
+        layer(spreads, "rule", {"strokeWidth": 2}, {**y, "x": {**x, "field": "low"}, **high, "color": colours}),
         layer(runs, "circle", {"size": 55, "opacity": 0.9}, {**y, "x": x, "color": colours, "tooltip": said}),
     ]
     if noise:
-        across = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
+        across = {"x": {**x, "field": "low"}, **high}
         layers.insert(0, layer(noise, "rect", {"color": "var(--band)"}, across))
     ranked = rows.ranked(study)
     means = "; ".join(f"{name} {words.number(each.mean) if each.values else 'none'}" for name, each in ranked)

@@ -155,6 +155,18 @@ def candidates(study: Snapshot) -> Rows:
     return rows
 
 
+def spreads(study: Snapshot) -> Rows:
+    """Return a row for each part of each candidate: candidate, part, low, high - mean and standard deviation."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for row in candidates(study):
+        groups.setdefault((row["candidate"], row["part"]), []).append(row["value"])
+    rows = []
+    for (label, part), found in groups.items():
+        mean, deviation = statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else 0.0
+        rows.append({"candidate": label, "part": part, "low": mean - deviation, "high": mean + deviation})
+    return rows
+
+
 def ranked(study: Snapshot) -> list[tuple[str, Candidate]]:
     """Return the candidates of the retraining by rank, with a name for each; the defaults last."""
     found = study.outcome
