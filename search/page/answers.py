@@ -10,6 +10,15 @@ from search.snapshot import Snapshot
 from search.verdict import Gain
 from search.words import number, plus_minus, span, values
 
+ENDINGS = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+    "running": "running or cut off",
+}
+"""The states of a trial, in words."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -48,18 +57,14 @@ def cards(study: Snapshot) -> list[Card]:
 
 
 def _won(study: Snapshot) -> Card:
-    found, front = study.outcome, study.front
-    if found and found.winner:
-        mean = f"{study.config.metric} {outcome.spread(found.winner.values)} over {len(found.winner.values)} seeds"
-        return Card("What won?", [found.winner.name, mean, values(study.trials[_number(found.winner.name)].params)])
-    if front:
-        value = f"{study.config.metric} {number(front.value)} in the search; not retrained, so not judged"
-        return Card("What won?", [f"trial {front.number} so far", value, values(front.params)])
-    return Card("What won?", ["nothing yet", "no trial has been trained to its end"])
-
-
-def _number(candidate: str) -> int:
-    return int(candidate.removeprefix("trial "))
+    title, front, winner = "What won?", study.front, study.outcome.winner if study.outcome else None
+    if not front:
+        return Card(title, ["nothing yet", "no trial has been trained to its end"])
+    if winner:
+        mean = f"{study.config.metric} {outcome.spread(winner.values)} over {len(winner.values)} seeds"
+        return Card(title, [winner.name, mean, values(front.params)])
+    value = f"{study.config.metric} {number(front.value)} in the search; not retrained, so not judged"
+    return Card(title, [f"trial {front.number} so far", value, values(front.params)])
 
 
 def _trust(study: Snapshot) -> Card:
@@ -109,20 +114,11 @@ def _cost(study: Snapshot) -> Card:
     return Card(
         "What did it cost?",
         [
-            f"{clock}, {span(work)} of training",
+            f"{clock} by the clock, {span(work)} of training in the search",
             f"{len(study.trials)} trials: {ended}" if study.trials else "no trial yet",
             f"{trained} of {full} epochs trained; stopping early saved {saved / full:.0%}",
         ],
     )
-
-
-ENDINGS = {
-    "complete": "complete",
-    "stopped": "stopped early",
-    "diverged": "diverged",
-    "failed": "failed",
-    "running": "running or cut off",
-}
 
 
 def _next(study: Snapshot) -> Card:
