@@ -58,11 +58,13 @@ class Display:
     def look(self) -> None:
         """Print what is new since the last look: every ended trial, or on a terminal only a failure."""
         tally = self._tally
-        self._forecast.look()
+        if self._console.is_terminal:
+            self._forecast.look()
         if tally.events == self._seen:
             return
         self._seen = tally.events
         if not self._console.is_terminal:
+            self._forecast.look()
             self._console.print(f"{tally.last}  [{tally.done}/{self._config.num_samples}{self._left()}]")
         elif tally.last_is_bad:
             self._console.print(tally.last)

@@ -62,8 +62,7 @@ class Forecast:
         """Seconds an epoch, and epochs, of the trials of this session: the machine of another may have been another."""
         self._between: deque[float] = deque(maxlen=RECENT)
         """Seconds that each took besides."""
-        self._range: tuple[float, float] | None = None
-        self._looked = -math.inf
+        self._looked: tuple[float, tuple[float, float] | None] = (-math.inf, None)
 
     def recall(self, epoch: int) -> None:
         """Take in a trial that ended after so many epochs in an earlier session."""
@@ -104,8 +103,8 @@ class Forecast:
     def look(self) -> None:
         """Draw anew from all that was told, unless the last look is a moment ago."""
         now = self._clock()
-        if now - self._looked >= EVERY:
-            self._looked, self._range = now, self._draw(now) if self._seconds and self._left > 0 else None
+        if now - self._looked[0] >= EVERY:
+            self._looked = now, self._draw(now) if self._seconds and self._left > 0 else None
 
     @property
     def left(self) -> tuple[float, float] | None:
@@ -113,10 +112,11 @@ class Forecast:
 
         None where no trial has ended in this session yet, or all have.
         """
-        if self._range is None or not self._left:
+        looked, found = self._looked  # read once: another thread looks anew
+        if found is None or not self._left:
             return None
-        since = self._clock() - self._looked
-        return max(self._range[0] - since, 0.0), max(self._range[1] - since, 0.0)
+        since = self._clock() - looked
+        return max(found[0] - since, 0.0), max(found[1] - since, 0.0)
 
     def _draw(self, now: float) -> tuple[float, float]:
         random = np.random.default_rng(0)  # the same numbers at each look, so that only news move the range

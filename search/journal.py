@@ -100,6 +100,7 @@ class OpenTrial:
         self._study = study
         self._trial = trial
         self._recorded = 0
+        self._where: Where | None = None
         self.number: int = trial.number
         self.params: dict[str, Any] = trial.params
         self.lost = 0
@@ -125,7 +126,8 @@ class OpenTrial:
 
     def place(self, where: Where) -> None:
         """Record where it is trained."""
-        if [*where] != self._trial.user_attrs.get(WHERE):
+        if where != self._where:
+            self._where = where
             self.note(WHERE, [*where])
 
     def add(self, epoch: int, metrics: Mapping[str, float], best: float | None) -> None:

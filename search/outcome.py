@@ -1,5 +1,6 @@
 """What a retraining found: its candidates, the winner and the reference, read from the journal."""
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class Candidate:
     @property
     def mean(self) -> float:
         """Return the mean of the values; there must be one."""
-        return statistics.fmean(self.values)
+        return mean(self.values)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -84,11 +85,27 @@ def spread(values: list[float]) -> str:
     """Return 'mean ± standard deviation' over seeds, as text for a person."""
     if not values:
         return "-"
-    mean = statistics.fmean(values)
-    if len(values) == 1:
-        return f"{mean:.5g}"
-    deviation = statistics.stdev(values)
-    return f"{mean:.5f} ± {deviation:.5f}" if 1e-4 <= abs(mean) < 1e4 else f"{mean:.4g} ± {deviation:.2g}"
+    center = mean(values)
+    if len(values) == 1 or not all(map(math.isfinite, values)):
+        return f"{center:.5g}"
+    error = deviation(values)
+    return f"{center:.5f} ± {error:.5f}" if 1e-4 <= abs(center) < 1e4 else f"{center:.4g} ± {error:.2g}"
+
+
+def mean(values: list[float]) -> float:
+    """Return the mean of values, of which there must be one; also of such as are near the largest there is."""
+    try:
+        return statistics.fmean(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
+def deviation(values: list[float]) -> float:
+    """Return the standard deviation of finite values, of which there must be two; infinite where no float holds it."""
+    try:
+        return statistics.stdev(values)
+    except OverflowError:
+        return math.inf
 
 
 def _tests(runs: list[journal.Trial], scores: dict[str, Any]) -> dict[str, list[float]]:

@@ -93,10 +93,11 @@ def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "pictures": _pictures(study.folder),
         "band": band,
         "top": len(rows.top(snapshot)),
+        "has_seeds": bool(judged and judged.noise is not None),
         "draws": importance.draws(len(snapshot.space)),
         "least": importance.LEAST,
         "has_valueless": any(trial.value is None for trial in snapshot.trials),
-        "timelines": [_timeline(stretch) for stretch in rows.stretches(snapshot)[-3:]],
+        "timelines": [_timeline(stretch) for stretch in rows.stretches(snapshot)[-charts.MOST_STRETCHES :]],
         "made": answers.facts(snapshot),
         "config": files.yaml(study.search.user_attrs["config"]),
         "now": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -129,6 +130,8 @@ def _data(snapshot: Snapshot, shown: list[Trial], drawn: dict[str, list[Chart]])
     every = [chart for some in drawn.values() for chart in some]
     content = {
         "total": len(snapshot.trials),
+        "metric": snapshot.config.metric,
+        "names": rows.leading(snapshot),
         "front": snapshot.front.number if snapshot.front else -1,
         "trials": _columns(rows.trials(snapshot, shown)),
         "epochs": _columns(rows.epochs(snapshot, shown)),

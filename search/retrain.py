@@ -224,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _again(session: Session, workload: Workload, console: Console) -> int:
     with session.working():
         found = retrain(session.study, workload, Tasks(session.study, session.share, LOG), console.print)
+    console.print(f"the report is of before; python -m search.report {session.study.folder} writes it anew")
     best = session.study.folder / "best.yaml"
     return summary.show(console, session.study, found, workload.is_program, best)
 

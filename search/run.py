@@ -3,6 +3,7 @@
 python -m search.run --num-samples 32 --gpus-per-trial 0.25
 """
 
+import logging
 import platform
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from search.snapshot import Snapshot
 from search.study import Study
 from search.tasks import ProcessLostError, Tasks
 from search.workload import Workload
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,9 +49,12 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     ended = sum(trial.ending != "running" for trial in made.trials())
     found = retrain.current(made, loaded) if ended == config.num_samples else None
     if found:
-        _report(made, _draw(made, found))
+        _report(made, _draw(made, found), console)
     if not found or trackers.lag(made):
-        session.announce(ended)
+        if found:
+            console.print(f"telling {', '.join(config.trackers)} what they lack")
+        else:
+            session.announce(ended)
         with session.working() as folder, session.telling():
             found = found or _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
     best = made.folder / "best.yaml"
@@ -79,8 +85,9 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
         with suppress(ProcessLostError):
             session.search(folder, use)
     if not found:
-        use([], lambda: None)
-    _report(session.study, drawn[-1])  # when the winner's own pictures are there, too
+        session.check()  # a wish to end may have gone with the process
+        use([], session.check)
+    _report(session.study, drawn[-1], console)  # when the winner's own pictures are there, too
     return found[0]
 
 
@@ -99,11 +106,16 @@ def _draw(made: Study, found: Outcome | None) -> Snapshot:
     return snapshot
 
 
-def _report(made: Study, snapshot: Snapshot) -> None:
-    """Write the report."""
+def _report(made: Study, snapshot: Snapshot, console: Console) -> None:
+    """Write the report; where that goes wrong say so, and go on: the winner is kept."""
     from search import report
 
-    report.write(made, snapshot)
+    try:
+        report.write(made, snapshot)
+    except Exception as error:
+        log.exception("the report could not be written")
+        why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        console.print(f"the report could not be written, {why}; try python -m search.report {made.folder}")
 
 
 def _versions() -> str:

@@ -65,6 +65,10 @@ class Session:
         with tracking.following(self.study, self._console.print) as self._callbacks:
             yield
 
+    def check(self) -> None:
+        """Raise Interrupted where somebody wishes the end."""
+        self._interruption.check()
+
     def announce(self, ended: int) -> None:
         """Say what will be done, of which so many trials have ended before."""
         config, share = self.study.config, self.share

@@ -53,10 +53,10 @@ class Snapshot:
 
     @property
     def front(self) -> journal.Trial | None:
-        """Return the trial to be drawn in front: the winner of the retraining, else the best complete one."""
+        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
         if self.outcome and self.outcome.winner:
             return self.trials[int(self.outcome.winner.name.removeprefix("trial "))]
-        return journal.best([trial for trial in self.able if trial.ending == "complete"], self.config.mode)
+        return journal.best(self.able, self.config.mode)
 
     @property
     def is_judged(self) -> bool:

@@ -30,6 +30,8 @@ KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
 RETRAINING, AUDIT = "retraining", "audit"
 SESSIONS, FINISHED = "sessions", "finished"
+LATEST = 1e11
+"""Seconds since 1970 beyond which no calendar of the system goes."""
 CHOOSING = threading.Lock()
 """Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
@@ -260,24 +262,37 @@ def _check(study: Study) -> None:
         raise ValueError(f"it has epochs {study.epochs!r} and defaults {study.defaults!r}")
     if study.search.direction.name.lower() != direction(study.config.mode):
         raise ValueError(f"it is to {study.search.direction.name.lower()} in mode {study.config.mode}")
-    list(study.search.user_attrs.get(SESSIONS, []))
-    for trial in study.trials():
+    for session in list(study.search.user_attrs.get(SESSIONS, [])):
+        for part in ("share", "versions", "machine"):
+            dict(session.get(part, {}))
+    trials = study.trials()
+    for trial in trials:
         for name, value in trial.params.items():
             if not study.space[name]._contains(study.space[name].to_internal_repr(value)):
                 raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
-        _ = trial.where
-        sum(metrics["elapsed_s"] for metrics in trial.epochs)
+        _check_times(trial)
     for each in study.others(RETRAINING):
         if each.user_attrs.get(FINISHED):
-            _check_retraining(each, study.config.metric)
+            _check_retraining(each, study, len(trials))
 
 
-def _check_retraining(retraining: optuna.Study, metric: str) -> None:
+def _check_times(trial: journal.Trial) -> None:
+    times = [*(metrics["elapsed_s"] for metrics in trial.epochs), trial.where[2] if trial.where else 0.0]
+    if not all(0 <= seconds < LATEST for seconds in times):
+        raise ValueError(f"trial {trial.number} was trained at {times}")
+
+
+def _check_retraining(retraining: optuna.Study, study: Study, trials: int) -> None:
     list(retraining.user_attrs["jobs"])
-    for run in journal.read(retraining, metric):
+    for run in journal.read(retraining, study.config.metric):
+        _check_times(run)
         if not re.fullmatch("trial [0-9]{1,18}|reference", run.attributes["candidate"]):
             raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r}")
-        dict(run.attributes["config"])
+        if run.attributes["candidate"] != outcome.REFERENCE and int(run.attributes["candidate"][6:]) >= trials:
+            raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r} of {trials} trials")
+        for name in study.space:
+            _ = run.attributes["config"][name]
+    outcome.of(retraining, study.config.metric, study.config.mode)
 
 
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     def prepare(holding: ExitStack) -> Callable[[], int]:
         if file.suffix != ".parquet" or not file.parent.is_dir() or file.is_dir():
             raise ValueError(f"the table must be a .parquet file in a folder that exists, but got {file}")
-        asked = {**flags, "sampler": "random", "scheduler": None}
+        asked = {**flags, "sampler": "random", "scheduler": None, "trackers": []}
         session, _ = opening.opened(asked, holding, console, f"search.table {file}")
         return lambda: _record(session, file)
 

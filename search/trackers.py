@@ -28,7 +28,7 @@ def whole(folder: Path) -> list[int]:
     """Return the trials that a tracker has, by its folder; a line that a power cut has left in part is none."""
     file = folder / WHOLE
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    return [int(line) for line in re.findall("^[0-9]{1,9}$", text, re.MULTILINE)]
+    return [int(line) for line in re.findall("^([0-9]{1,9})\n", text, re.MULTILINE)]
 
 
 def lag(study: Study) -> bool:
@@ -79,7 +79,8 @@ class Tracker:
             self.start(trial.number, values)
             for epoch, metrics in enumerate(trial.epochs, 1):
                 self.add(trial.number, epoch, metrics)
-            self.end(trial.number, trial.ending if trial.ending != "running" else "interrupted")
+            assert trial.ending != "running"
+            self.end(trial.number, trial.ending)
 
     def start(self, number: int, values: Mapping[str, Any]) -> None:
         """Begin the run of a trial."""
@@ -97,7 +98,9 @@ class Tracker:
         self.callback.log_trial_result(epoch, run, {**metrics, "training_iteration": epoch})
 
     def end(self, number: int, ending: Ending) -> None:
-        """End the run of a trial."""
+        """End the run of a trial; one that never began, as its process died before it, is for `recall`."""
+        if number not in self._runs:
+            return
         run = self._runs.pop(number)
         self._note(run, ending)
         self.callback.log_trial_end(run, failed=ending == "failed")
@@ -105,8 +108,8 @@ class Tracker:
             self._told.add(number)
             self._keep(number)
 
-    def close(self) -> None:
-        """End what has not ended."""
+    def close(self, seconds: float) -> None:
+        """End what has not ended, within so many seconds where that has to be waited for."""
         for number in list(self._runs):
             self.end(number, "interrupted")
         self.callback.on_experiment_end([])
@@ -186,9 +189,9 @@ class MLflow(Tracker):
 
     def end(self, number: int, ending: Ending) -> None:
         """End the run of a trial, as killed where it was interrupted."""
-        run = self._runs[number]
+        run = self._runs.get(number)
         super().end(number, ending)
-        if ending == "interrupted":
+        if run and ending == "interrupted":
             self._client.set_terminated(self.callback._trial_runs[run], "KILLED")
 
 
@@ -228,7 +231,7 @@ class Wandb(Tracker):
         for number, upload in list(self._uploads.items()):
             if number not in self._runs:
                 late = len(self._uploads.keys() - self._runs.keys()) > most
-                if ray.wait([upload], timeout=UPLOAD if late else 0)[0]:
+                if ray.wait([upload], timeout=self._patience if late else 0)[0]:
                     ray.get(self._uploads.pop(number))
                     if number in self._told:
                         super()._keep(number)
@@ -251,9 +254,11 @@ class Wandb(Tracker):
     def _keep(self, number: int) -> None:
         """Do nothing yet: the run is on its way."""
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         """End what has not ended, and wait for what is still on its way."""
-        super().close()
+        self._patience = min(seconds, UPLOAD)
+        self.callback._upload_timeout = self._patience
+        super().close(seconds)
         self._await(0)
 
 

@@ -34,12 +34,12 @@ class Scribe:
         self._study, self._identity, self._name, self._say = study, identity, name, say
         self._notes: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
         self._written, self._until = 0, math.inf
-        self._thread = threading.Thread(target=self._write, name=name, daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()  # Thread.join would take a thread for ended that a Ctrl-C found it waiting for
+        threading.Thread(target=self._write, name=name, daemon=True).start()
 
     def tell(self, what: str, *about: Any) -> None:
         """Have the tracker's method of that name called, later."""
-        if self._thread.is_alive():
+        if not self._ended.is_set():
             self._notes.put((what, about))
 
     def _write(self) -> None:
@@ -49,11 +49,18 @@ class Scribe:
                 what, about = note
                 getattr(tracker, what)(*about)
                 self._written += 1
-            tracker.close()
+            if self._until:  # not given up: Ray, which W&B's is told through, may be gone by then
+                tracker.close(self._left())
         except Exception as error:
             log.exception("tracker %s", self._name)
             if self._until == math.inf:  # nobody waits for it any more, otherwise
                 self._give_up(f"{type(error).__name__}: {error}")
+        finally:
+            self._ended.set()
+
+    def _left(self) -> float:
+        """Return the seconds that it still has."""
+        return max(0.0, self._until - time.monotonic())
 
     def _give_up(self, why: str) -> None:
         where = self._study.logs / "ray.log"
@@ -62,15 +69,13 @@ class Scribe:
     def end(self) -> None:
         """Let it write what is left, for as long as it comes on."""
         self._notes.put(None)
-        self._thread.join(HASTE)
-        if self._thread.is_alive():
+        if not self._ended.wait(HASTE):
             self._say(f"waiting for tracker {self._name}")
         written, since = self._written, time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - since < PATIENCE:
-            self._thread.join(0.1)
+        while not self._ended.wait(0.1) and time.monotonic() - since < PATIENCE:
             if written != self._written:
                 written, since = self._written, time.monotonic()
-        if self._thread.is_alive():
+        if not self._ended.is_set():
             self._until = 0
             self._give_up(f"nothing came of it for {PATIENCE:g} s")
 
@@ -81,7 +86,7 @@ class Scribe:
 
     def leave(self) -> None:
         """Wait for it a moment."""
-        self._thread.join(max(0.0, self._until + HASTE / 2 - time.monotonic()))
+        self._ended.wait(self._left() + HASTE / 2)
 
 
 class Tracking(Callback):

@@ -2,11 +2,10 @@
 
 import math
 import re
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from search.outcome import Candidate, Outcome
+from search.outcome import Candidate, Outcome, deviation, mean
 
 PART = re.compile(r"^(val|valid|validation|eval|dev|test)[_/. -]|[_/. -](val|valid|validation|eval|dev|test)$", re.I)
 """What tells a metric of the validation part from the same of the test part: val_loss, test_loss, loss/val."""
@@ -27,7 +26,7 @@ class Gain:
     @property
     def value(self) -> float:
         """Return the difference of the means."""
-        difference = statistics.fmean(self.other) - statistics.fmean(self.winner)
+        difference = mean(self.other) - mean(self.winner)
         return difference if self.mode == "min" else -difference
 
     @property
@@ -35,12 +34,12 @@ class Gain:
         """Return its standard error, from the seeds of both; None of a single seed."""
         if min(len(self.winner), len(self.other)) < 2:
             return None
-        return math.sqrt(sum(statistics.variance(each) / len(each) for each in (self.winner, self.other)))
+        return math.hypot(*(deviation(each) / math.sqrt(len(each)) for each in (self.winner, self.other)))
 
     @property
     def is_sure(self) -> bool | None:
-        """Return whether it is more than the seeds would make by chance; None of a single seed."""
-        return None if self.error is None else self.value > SURE * self.error
+        """Return whether it, or the loss, is more than the seeds would make by chance; None of a single seed."""
+        return None if self.error is None else abs(self.value) > SURE * self.error
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Verdict:
     @property
     def survived(self) -> float | None:
         """Return the share of the validation gain that is left on the test part; None where there is none to share."""
-        if not self.validation or not self.test or self.validation.is_sure is False or self.validation.value <= 0:
+        if not self.validation or not self.test or not self.validation.is_sure or self.validation.value <= 0:
             return None
         return self.test.value / self.validation.value
 
@@ -68,7 +67,7 @@ def of(found: Outcome, metric: str, mode: str) -> Verdict:
     """Return what is to be made of a retraining, which must have a winner."""
     winner, reference = found.winner, found.reference
     assert winner is not None
-    noise = statistics.stdev(winner.values) if len(winner.values) > 1 else None
+    noise = deviation(winner.values) if len(winner.values) > 1 else None
     validation = test = None
     if reference and reference.is_sound:
         validation = Gain(metric, winner.values, reference.values, mode)

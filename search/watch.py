@@ -7,6 +7,7 @@ storage that the dashboard is given cannot write.
 """
 
 import json
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -37,13 +38,15 @@ def application(journal: Path) -> Application:
 
 
 def _unwritable(app: Application) -> Application:
-    """Return the application with every request refused that is not to look at something."""
+    """Return the application with every request refused that is not to look at something, or not at this machine."""
 
     def answer(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if request["REQUEST_METHOD"] in ("GET", "HEAD"):
+        is_local = request.get("HTTP_HOST", "").rpartition(":")[0] in (HOST, "localhost")  # not a name that leads here
+        if is_local and request["REQUEST_METHOD"] in ("GET", "HEAD"):
             return app(request, start)
         # Unread, what was sent would make the system cut the connection, and the answer would be lost.
-        request["wsgi.input"].read(min(int(request.get("CONTENT_LENGTH") or 0), LARGEST))
+        length = request.get("CONTENT_LENGTH") or ""
+        request["wsgi.input"].read(min(int(length) if length.isdecimal() else 0, LARGEST))
         body = json.dumps({"reason": REFUSED}).encode()
         start("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
@@ -55,6 +58,9 @@ class Server(ThreadingMixIn, WSGIServer):
     """Answers each request in a thread of its own, since a browser leaves connections open."""
 
     daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do nothing: a browser may leave in the middle of an answer."""
 
 
 class Handler(WSGIRequestHandler):
@@ -94,8 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
         page = f"http://{HOST}:{server.server_port}/dashboard/studies/{made.search._study_id}"
 
         def action() -> int:
-            console.print(f"{made.name} is at {page} until you press Ctrl-C; nothing can be changed there")
             with suppress(KeyboardInterrupt):
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
+                console.print(f"{made.name} is at {page} until you press Ctrl-C; nothing can be changed there")
                 server.serve_forever()
             return 0
 

@@ -38,3 +38,8 @@ def plus_minus(value: float, error: float | None) -> str:
 def spans_decades(values: Collection[float]) -> bool:
     """Return whether values are to be shown on a logarithmic scale: positive, and more than a factor of ten apart."""
     return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
+
+
+def count(many: int, thing: str) -> str:
+    """Return a number of things as text: 1 trial, 2 trials."""
+    return f"{many} {thing}{'' if many == 1 else 's'}"

@@ -51,10 +51,10 @@ def test_a_journal_that_cannot_grow_ends_the_search_with_one_line(tmp_path: Path
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a disk of two megabytes. Only root may mount one."""
+    """Return a disk of six megabytes. Only root may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", disk], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a disk")
     yield disk

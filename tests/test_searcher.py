@@ -36,10 +36,14 @@ def create(folder: Path, name: str, **change: Any) -> Study:
     return study.create(StudyConfig.of({**values, "output": str(folder), "name": name, **change}), load("tests.toy"))
 
 
+HERE = ("vm", 7, 1.5)
+"""Where a result says that it comes from."""
+
+
 def result(epoch: int, raw: float, best: float | None, **more: Any) -> dict[str, Any]:
     value = best if math.isfinite(raw) else math.nan
     epochs = [(epoch, {"loss": raw, "acc": 0.5, "elapsed_s": epoch}, best)]
-    return {"epoch": epoch, "epochs": epochs, "best": best, "value": value, "ended": False, **more}
+    return {"epoch": epoch, "epochs": epochs, "best": best, "value": value, "ended": False, "where": HERE, **more}
 
 
 def play(searcher: OptunaSearcher, name: str, results: list[dict[str, Any]], error: bool = False) -> None:

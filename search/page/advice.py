@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution
 from search import journal
 from search.snapshot import Snapshot
 from search.space import unit
-from search.verdict import Verdict
+from search.verdict import SURE, Verdict
 from search.words import number
 
 EDGE = 0.03
@@ -23,10 +23,14 @@ MINOR = 0.1
 def advice(study: Snapshot) -> list[str]:
     """Return sentences, the weightiest first; one that says that there is nothing where there is nothing."""
     found = [*_faults(study), *(_doubts(study.verdict) if study.verdict else []), *_search(study), *_space(study)]
+    if not found and (len(study.trials) < ENOUGH or not study.is_judged):
+        return ["Nothing yet: too few trials, or none of them judged."]
     return found or ["Nothing in these trials asks for another search: more of the same would look for luck."]
 
 
 def _faults(study: Snapshot) -> Iterator[str]:
+    if study.outcome and not study.is_judged:
+        yield "No finalist trained to its end with every seed: keep the search away from where they diverge or fail."
     total = len(study.trials)
     for ending, cure in (
         ("failed", "see the failures below"),
@@ -39,16 +43,18 @@ def _faults(study: Snapshot) -> Iterator[str]:
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     gain = verdict.validation
-    if gain and gain.value < 0:
+    if gain and gain.value < 0 and gain.is_sure is not False:
         yield "The defaults are better than the winner: search longer, or in another space."
     elif gain and gain.is_sure is False:
-        yield "The gain is within the noise of the seeds: retrain with more seeds before you believe it."
+        yield "The seeds do not tell the winner from the defaults: retrain with more seeds before you believe either."
     if verdict.noise is None:
         yield "With one seed nobody knows the noise: set seeds to 3 or more."
     if verdict.rivals:
         names = ", ".join(each.name for each in verdict.rivals)
         yield f"The seeds do not tell {names} from the winner: more seeds would, more trials would not."
-    if verdict.survived is not None and verdict.survived < 0.5:
+    test = verdict.test
+    left = test.value + SURE * (test.error or 0.0) if test else 0.0
+    if verdict.survived is not None and gain and left < gain.value / 2:
         yield "Less than half of the gain is left on the test part: the search has fitted the validation part."
 
 

@@ -7,8 +7,8 @@ from search import outcome
 from search.page import rows
 from search.page.advice import advice
 from search.snapshot import Snapshot
-from search.verdict import Gain
-from search.words import number, plus_minus, span, values
+from search.verdict import Gain, Verdict
+from search.words import count, number, plus_minus, span, values
 
 ENDINGS = {
     "complete": "complete",
@@ -48,7 +48,9 @@ def progress(study: Snapshot) -> str:
     if ended < asked or ended < len(study.trials):
         running = f", {len(study.trials) - ended} running or cut off" if ended < len(study.trials) else ""
         return f"Not finished: {ended} of {asked} trials have ended{running}."
-    return f"{asked} trials" + (", retrained and judged." if study.is_judged else "; no winner was retrained.")
+    if study.outcome and not study.is_judged:
+        return f"{asked} trials, retrained: no configuration trained to its end with every seed."
+    return count(asked, "trial") + (", retrained and judged." if study.is_judged else ", not retrained yet.")
 
 
 def cards(study: Snapshot) -> list[Card]:
@@ -61,7 +63,7 @@ def _won(study: Snapshot) -> Card:
     if not front:
         return Card(title, ["nothing yet", "no trial has been trained to its end"])
     if winner:
-        mean = f"{study.config.metric} {outcome.spread(winner.values)} over {len(winner.values)} seeds"
+        mean = f"{study.config.metric} {outcome.spread(winner.values)} over {count(len(winner.values), 'seed')}"
         return Card(title, [winner.name, mean, values(front.params)])
     value = f"{study.config.metric} {number(front.value)} in the search; not retrained, so not judged"
     return Card(title, [f"trial {front.number} so far", value, values(front.params)])
@@ -69,14 +71,12 @@ def _won(study: Snapshot) -> Card:
 
 def _trust(study: Snapshot) -> Card:
     title, verdict = "Can I trust it?", study.verdict
+    if not verdict and study.outcome:
+        return Card(title, ["no", "retrained with other seeds, no finalist trained to its end with every seed"])
     if not verdict:
         return Card(title, ["not yet", "the best of many noisy trials flatters itself; retraining judges it"])
     lines = [_gain(verdict.validation)] if verdict.validation else ["nothing to compare it with"]
-    if verdict.survived is not None:
-        assert verdict.test is not None
-        lines.append(f"{verdict.survived:.0%} of the validation gain survived on the held-out test part")
-    elif not verdict.test:
-        lines.append("no test metric stands for the search's, so nobody knows what survives on held-out data")
+    lines += _survived(verdict)
     if verdict.noise is not None:
         lines.append(f"its standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
     if verdict.rivals:
@@ -84,12 +84,21 @@ def _trust(study: Snapshot) -> Card:
     return Card(title, lines)
 
 
+def _survived(verdict: Verdict) -> list[str]:
+    """Return what is to be said of held-out data, as at most one line."""
+    if verdict.survived is not None and verdict.survived <= 0:
+        return ["nothing of the validation gain survived on the held-out test part"]
+    if verdict.survived is not None:
+        return [f"{verdict.survived:.0%} of the validation gain survived on the held-out test part"]
+    if verdict.validation and not verdict.test:
+        return ["no test metric stands for the search's, so nobody knows what survives on held-out data"]
+    return []
+
+
 def _gain(gain: Gain) -> str:
-    if gain.value < 0:
-        return f"worse than the defaults by {number(-gain.value)}"
-    beats = f"better than the defaults by {plus_minus(gain.value, gain.error)}"
     doubt = {True: "", False: ": within the noise", None: ", on a single seed"}
-    return beats + doubt[gain.is_sure]
+    word = "worse" if gain.value < 0 else "better"
+    return f"{word} than the defaults by {plus_minus(abs(gain.value), gain.error)}{doubt[gain.is_sure]}"
 
 
 def _mattered(study: Snapshot) -> Card:
@@ -110,12 +119,12 @@ def _cost(study: Snapshot) -> Card:
     stretches = rows.stretches(study)
     clock = span(sum(max(bar["end"] for bar in stretch) for stretch in stretches))
     counts = {state: sum(trial.ending == state for trial in study.trials) for state in ENDINGS}
-    ended = ", ".join(f"{count} {word}" for (state, word) in ENDINGS.items() if (count := counts[state]))
+    ended = ", ".join(f"{many} {word}" for (state, word) in ENDINGS.items() if (many := counts[state]))
     return Card(
         "What did it cost?",
         [
             f"{clock} by the clock, {span(work)} of training in the search",
-            f"{len(study.trials)} trials: {ended}" if study.trials else "no trial yet",
+            f"{count(len(study.trials), 'trial')}: {ended}" if study.trials else "no trial yet",
             f"{trained} of {full} epochs trained; stopping early saved {saved / full:.0%}",
         ],
     )
@@ -139,7 +148,8 @@ def comparison(study: Snapshot, times_tested: int) -> Comparison:
     ]
     made.append((metric, [outcome.spread(each.values) for each in columns]))
     made += [(name, [outcome.spread(each.tests.get(name, [])) for each in columns]) for name in found.winner.tests]
-    notes = [f"Mean ± standard deviation over {len(found.winner.runs)} seeds, none of which the search used."]
+    seeds = len(found.winner.runs)
+    notes = [f"Mean ± standard deviation over {seeds} seeds, none of which the search used."] if seeds > 1 else []
     verdict = study.verdict
     if verdict and verdict.validation and verdict.test:
         notes.append(f"Gain over the defaults: {_signed(verdict.validation)}, {_signed(verdict.test)}.")

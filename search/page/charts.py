@@ -8,6 +8,8 @@ from search.page.layers import (
     CHOSEN,
     EPOCHS,
     NUMBERS,
+    TIP,
+    TRIAL_TIP,
     TRIALS,
     VALUED,
     VALUELESS,
@@ -24,8 +26,6 @@ from search.page.layers import (
     parameter,
     points,
     scale,
-    tips,
-    trial_tips,
 )
 from search.page.rows import Rows
 from search.snapshot import Snapshot
@@ -46,7 +46,7 @@ def charts(study: Snapshot) -> dict[str, list[Chart]]:
         "curves": [_curves(study)] if is_valued else [],
         "history": [_history(study)] if is_valued else [],
         "parallel": [_parallel(study)] if is_valued else [],
-        "panels": [_panel(study, at) for at in range(len(study.space))] if is_valued else [],
+        "panels": [_panel(study, at) for at in range(len(rows.leading(study)))] if is_valued else [],
         "pair": [_pair(study)] if len(weighed) > 1 else [],
         "importances": [_importances(study)] if weighed else [],
         "timeline": [_timeline(each, at) for at, each in enumerate(rows.stretches(study)[-MOST_STRETCHES:])],
@@ -60,11 +60,10 @@ def _retraining(study: Snapshot) -> Chart:
     spreads = rows.spreads(study)
     drawn = [row["value"] for row in found] + [row[end] for row in [*spreads, *noise] for end in ("low", "high")]
     x = number("value", study.config.metric, scale(drawn) | {"type": "linear", "zero": False}, **NUMBERS)
-    said = tips(candidate="configuration", part="part", run="seed no.", text=study.config.metric)
     runs, high = {"name": "runs"}, {"x2": {"field": "high"}}
     layers = [
         layer(spreads, "rule", {"strokeWidth": 2}, {**y, "x": {**x, "field": "low"}, **high, "color": colours}),
-        layer(runs, "circle", {"size": 55, "opacity": 0.9}, {**y, "x": x, "color": colours, "tooltip": said}),
+        layer(runs, "circle", {"size": 55, "opacity": 0.9}, {**y, "x": x, "color": colours, "tooltip": TIP}),
     ]
     if noise:
         across = {"x": {**x, "field": "low"}, **high}
@@ -84,8 +83,9 @@ def _curves(study: Snapshot) -> Chart:
     front = {"color": "var(--front)"}
     rungs = [{"epoch": rung} for rung in study.rungs]
     single: list[Spec] = [
+        {"filter": VALUED},
         {"joinaggregate": [{"op": "count", "as": "count"}], "groupby": ["trial"]},
-        {"filter": f"datum.count === 1 && {VALUED}"},
+        {"filter": "datum.count === 1"},
     ]
     width = 1.4 if len(study.trials) <= 60 else 0.7
     drawn = [
@@ -100,7 +100,7 @@ def _curves(study: Snapshot) -> Chart:
     chosen = {**front, "strokeWidth": 3, "point": front}
     target = {"strokeWidth": 9, "opacity": 0, "cursor": "pointer"}
     drawn.append(layer(EPOCHS, "line", chosen, line, f"{VALUED} && {CHOSEN}"))
-    drawn.append(layer(EPOCHS, "line", target, {**line, "tooltip": tips(trial="trial", state="state")}, VALUED))
+    drawn.append(layer(EPOCHS, "line", target, {**line, "tooltip": TRIAL_TIP}, VALUED))
     at = f"; rungs at epochs {', '.join(map(str, study.rungs))}" if rungs else ""
     best = f"; the best is trial {study.front.number} with {words.number(study.front.value)}" if study.front else ""
     alt = f"Learning curves of {len(study.trials)} trials over {study.epochs} epochs{at}{best}"
@@ -113,7 +113,7 @@ def _history(study: Snapshot) -> Chart:
     best = rows.best_so_far(study)
     step = {"interpolate": "step-after", "color": "var(--front)", "strokeWidth": 1.5}
     cross = {"shape": "cross", "size": 50, "filled": True, "cursor": "pointer"}
-    none = {"x": x, "y": {"value": 6}, "color": colour(), "tooltip": trial_tips(study)}
+    none = {"x": x, "y": {"value": 6}, "color": colour(), "tooltip": TRIAL_TIP}
     drawn = [
         *band(study),
         layer(best, "line", step, {"x": x, "y": metric(study)}),
@@ -125,7 +125,8 @@ def _history(study: Snapshot) -> Chart:
 
 
 def _parallel(study: Snapshot) -> Chart:
-    names, last, values = [*study.space, study.config.metric], len(study.space), rows.values(study)
+    leading, values = rows.leading(study), rows.values(study)
+    names, last = [*leading, study.config.metric], len(leading)
     axis = {"labelExpr": f"{json.dumps(names)}[datum.value]", "labelAngle": 0, "labelLimit": 90, "orient": "top"}
     axis |= {"grid": True, "domain": False, "ticks": False, "labelFontWeight": "bold"}
     scale = {"domain": [*range(last + 1)], "padding": 0}
@@ -137,7 +138,10 @@ def _parallel(study: Snapshot) -> Chart:
         {"calculate": "+slice(datum.key, 1)", "as": "axis"},
         {"filter": f"{VALUED} && isValid(datum.at)"},
     ]
-    ranges = [*map(ends, study.space.values()), sorted((min(values), max(values)), reverse=study.config.mode == "min")]
+    ranges = [
+        *(ends(study.space[name]) for name in leading),
+        sorted((min(values), max(values)), reverse=study.config.mode == "min"),
+    ]
     labels: Rows = [
         {"axis": at, "at": place, "text": words.number(end)}
         for at, both in enumerate(ranges)
@@ -153,33 +157,33 @@ def _parallel(study: Snapshot) -> Chart:
         layer(TRIALS, "line", {"color": "var(--front)", "strokeWidth": 3}, line, [*fold, {"filter": CHOSEN}]),
         layer(labels, "text", halo, text),
         layer(labels, "text", {"fontSize": 11, "color": "var(--ink)"}, text),
-        layer(TRIALS, "line", target, {**line, "tooltip": trial_tips(study)}, fold),
+        layer(TRIALS, "line", target, {**line, "tooltip": TRIAL_TIP}, fold),
     ]
     alt = f"Parallel coordinates over {', '.join(names)}; the best {len(rows.top(study))} trials stand out"
     return chart("parallel", alt, 260, drawn)
 
 
 def _panel(study: Snapshot, at: int) -> Chart:
-    alt = f"Best value of each trial against {list(study.space)[at]}"
+    alt = f"Best value of each trial against {rows.leading(study)[at]}"
     return chart(f"panel{at}", alt, 210, [*band(study), *points(study, parameter(study, at))])
 
 
 def _pair(study: Snapshot) -> Chart:
-    names = list(study.space)
+    names = rows.leading(study)
     first, second = (names.index(each.name) for each in study.importances[:2])
     place = {"x": parameter(study, first), "y": parameter(study, second)}
-    said = {"tooltip": trial_tips(study)}
+    said = {"tooltip": TRIAL_TIP}
     scale = {"type": "log" if words.spans_decades(rows.values(study)) else "linear", "scheme": "viridis"}
-    legend = {"orient": "bottom", "format": "~g", "gradientLength": 200, "title": study.config.metric}
+    legend = {"orient": "bottom", "format": ".6~g", "gradientLength": 200, "title": study.config.metric}
     value = {"field": "value", "type": "quantitative", "legend": legend}
     value["scale"] = scale | {"reverse": study.config.mode == "min"}
     circle = {"size": 90, "stroke": "var(--faint)", "strokeWidth": 0.5, "opacity": 1, "cursor": "pointer"}
     cross = {"shape": "cross", "size": 50, "color": "var(--diverged)", "cursor": "pointer"}
     ring = {"size": 260, "strokeWidth": 2.5, "color": "var(--front)"}
     drawn = [
+        layer(TRIALS, "point", ring, place, CHOSEN),
         layer(TRIALS, "circle", circle, {**place, **said, "color": value}, VALUED),
         layer(TRIALS, "point", cross, {**place, **said}, VALUELESS),
-        layer(TRIALS, "point", ring, place, CHOSEN),
     ]
     alt = f"Value of each trial, as a colour, against {names[first]} and {names[second]}"
     return chart("pair", alt, 320, drawn)
@@ -189,15 +193,15 @@ def _importances(study: Snapshot) -> Chart:
     found = study.importances
     shares: Rows = [{"name": each.name, "value": each.share, "low": each.low, "high": each.high} for each in found]
     for row in shares:
-        row["text"] = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        row["tip"] = f"{row['name']} {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
     x = number("value", "importance (shares of 1)", {"domainMin": 0}, tickCount=6)
-    bar = {"y": name("name"), "x": x, "tooltip": tips(name="hyperparameter", text="importance")}
+    bar = {"y": name("name"), "x": x, "tooltip": TIP}
     spread = {"y": name("name"), "x": {**x, "field": "low"}, "x2": {"field": "high"}}
     drawn = [
         layer(shares, "bar", {"color": "var(--validation)", "opacity": 0.75}, bar),
         layer(shares, "rule", {"strokeWidth": 2, "color": "var(--ink)"}, spread),
     ]
-    said = "; ".join(f"{row['name']} {row['text']}" for row in shares)
+    said = "; ".join(row["tip"] for row in shares)
     return chart("importances", f"Importances, with 80 % of bootstrap samples: {said}", 40 + 28 * len(shares), drawn)
 
 
@@ -205,8 +209,7 @@ def _timeline(stretch: Rows, at: int) -> Chart:
     lanes, seconds = len({bar["lane"] for bar in stretch}), max(bar["end"] for bar in stretch)
     x = number("start", "seconds", None, grid=False, tickCount=6)
     style = {"stroke": "var(--paper)", "strokeWidth": 0.5, "cursor": "pointer"}
-    said = tips(name="what", state="state", start="from, s", end="to, s")
-    bars = {"y": name("lane", ticks=False), "x": x, "x2": {"field": "end"}, "color": colour(), "tooltip": said}
+    bars = {"y": name("lane", ticks=False), "x": x, "x2": {"field": "end"}, "color": colour(), "tooltip": TIP}
     alt = f"What ran when in {lanes} processes over {words.span(seconds)}: {len(stretch)} trainings"
     return chart(
         f"timeline{at}", alt, 40 + 22 * lanes, [layer({"name": "bars"}, "bar", style, bars)], bars=stretch[-MOST_BARS:]

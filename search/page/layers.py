@@ -15,11 +15,13 @@ from search.words import spans_decades
 Spec = dict[str, Any]
 STATES = ("complete", "stopped", "diverged", "failed", "running", "retraining")
 VALUED, VALUELESS = "isValid(datum.value)", "!isValid(datum.value)"
+TIP, TRIAL_TIP = {"field": "tip"}, {"field": "trial"}
+"""Of a tooltip: a text, or a trial's number, of which the page's script makes more."""
 CHOSEN = "datum.trial === chosen"
 """Of the trial that was clicked: the page sets the parameter `chosen` of every chart."""
 LONGEST = 18
 """Characters of a choice that are written out."""
-NUMBERS: Spec = {"format": "~g", "labelOverlap": True, "tickCount": 6}
+NUMBERS: Spec = {"format": ".6~g", "labelOverlap": True, "tickCount": 6}
 """An axis of the metric."""
 EPOCHS, TRIALS = {"name": "epochs"}, {"name": "trials"}
 """The page's own rows."""
@@ -68,11 +70,6 @@ def name(column: str, **axis: Any) -> Spec:
     return {"field": column, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 120, **axis}}
 
 
-def tips(**titles: str) -> list[Spec]:
-    """Return what a tooltip says, by column: its title."""
-    return [{"field": column, "title": title} for column, title in titles.items()]
-
-
 def colour(column: str = "state", names: tuple[str, ...] = STATES) -> Spec:
     """Return the channel of a colour of the page; its legend is the page's, too."""
     scale = {"domain": names, "range": [f"var(--{each})" for each in names]}
@@ -92,12 +89,6 @@ def scale(drawn: Sequence[float]) -> Spec:
     return {"type": kind, **zero, "padding": 8, "domain": [min(drawn), max(drawn)]}
 
 
-def trial_tips(study: Snapshot) -> list[Spec]:
-    """Return what a tooltip says of a trial."""
-    titles = {"trial": "trial", "state": "state", "text": study.config.metric, "best_epoch": "best epoch"}
-    return tips(**titles, epochs="epochs", **{f"t{at}": name for at, name in enumerate(study.space)})
-
-
 def band(study: Snapshot) -> list[Spec]:
     """Return layers across the whole chart: the winner's mean and the noise of the seeds around it."""
     found = rows.noise(study)
@@ -108,19 +99,20 @@ def band(study: Snapshot) -> list[Spec]:
 
 
 def points(study: Snapshot, x: Spec) -> list[Spec]:
-    """Return layers with a point for each trial that has a value, and the chosen one in front."""
+    """Return layers with a point for each trial that has a value, and a ring around the chosen one."""
     place = {"x": x, "y": metric(study)}
     style = {"size": 45, "opacity": 0.85, "cursor": "pointer"}
     ring = {"size": 170, "strokeWidth": 2.5, "color": "var(--front)"}
     return [
-        layer(TRIALS, "circle", style, {**place, "color": colour(), "tooltip": trial_tips(study)}, VALUED),
-        layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),
+        layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),  # below the points, which have the tooltips
+        layer(TRIALS, "circle", style, {**place, "color": colour(), "tooltip": TRIAL_TIP}, VALUED),
     ]
 
 
 def parameter(study: Snapshot, at: int) -> Spec:
-    """Return the channel of a hyperparameter: the whole range that was searched, on its scale."""
-    title, kind = list(study.space.items())[at]
+    """Return the channel of one of the leading hyperparameters: the whole range that was searched, on its scale."""
+    title = rows.leading(study)[at]
+    kind = study.space[title]
     if isinstance(kind, CategoricalDistribution):
         labels = json.dumps([short(choice) for choice in kind.choices])
         axis = {"labelExpr": f"{labels}[datum.value]", "labelAngle": -30}
@@ -129,7 +121,7 @@ def parameter(study: Snapshot, at: int) -> Spec:
     assert isinstance(kind, FloatDistribution | IntDistribution)
     scale = {"domain": [kind.low, kind.high], "padding": 6} | ({"type": "log"} if kind.log else {"zero": False})
     steps: Spec = {"tickMinStep": 1} if isinstance(kind, IntDistribution) else {}
-    return number(f"p{at}", title, scale, format="~g", labelOverlap=True, tickCount=5, **steps)
+    return number(f"p{at}", title, scale, format=".6~g", labelOverlap=True, tickCount=5, **steps)
 
 
 def ends(kind: BaseDistribution) -> tuple[object, object]:

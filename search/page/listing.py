@@ -8,7 +8,7 @@ from search.snapshot import Snapshot
 from search.study import Study
 from search.words import number
 
-MOST_FAILURES, MOST_TEXT = 50, 6_000
+MOST_FAILURES, MOST_TEXT = 20, 4_000
 """Failures, and bytes at the end of a trial's file."""
 LONGEST = 200
 """Characters of a cell."""

@@ -10,10 +10,11 @@
     const names = Object.keys(columns), length = names.length ? columns[names[0]].length : 0;
     return Array.from({ length }, (_, at) => Object.fromEntries(names.map((name) => [name, columns[name][at]])));
   }
-  const trials = unpack(page.trials), states = new Map(trials.map((row) => [row.trial, row.state]));
-  const epochs = unpack(page.epochs).map((row) => ({ ...row, state: states.get(row.trial) }));
+  const trials = unpack(page.trials), byNumber = new Map(trials.map((row) => [row.trial, row]));
+  const epochs = unpack(page.epochs).map((row) => ({ ...row, state: byNumber.get(row.trial).state }));
 
   const config = {
+    aria: false, // the holder says in words what is drawn
     background: "transparent", font: getComputedStyle(document.body).fontFamily,
     view: { stroke: null },
     axis: { labelColor: "var(--soft)", titleColor: "var(--ink)", gridColor: "var(--line)", domainColor: "var(--faint)",
@@ -21,15 +22,24 @@
     legend: { labelColor: "var(--soft)", titleColor: "var(--ink)", titleFontWeight: "normal", labelFontSize: 12, titleFontSize: 12 },
   };
 
+  function tell(tip, escape) { // a text, or the number of a trial
+    const row = byNumber.get(Number(tip));
+    if (!row) return escape(tip);
+    const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text], ["best epoch", row.best_epoch],
+                   ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? ""])];
+    return `<table>${facts.map(([name, value]) => `<tr><td class="key">${escape(String(name))}</td>` +
+      `<td class="value">${escape(String(value))}</td></tr>`).join("")}</table>`;
+  }
+
   async function draw(holder) {
     const { spec, data, alt } = page.charts[holder.dataset.chart];
     const embedded = await vegaEmbed(holder, { ...spec, description: alt, datasets: { trials, epochs, ...data }, config },
-      { renderer: "svg", actions: false, tooltip: { theme: "page" } });
+      { renderer: "svg", actions: false, tooltip: { theme: "page", formatTooltip: tell } });
     embedded.view.signal("chosen", chosen).run();
     embedded.view.addEventListener("click", (event, item) => {
       if (item && item.datum && item.datum.trial >= 0) choose(item.datum.trial);
     });
-    for (const child of holder.children) child.setAttribute("aria-hidden", "true"); // the holder says it in words
+    for (const child of holder.children) child.setAttribute("aria-hidden", "true");
     views.push(embedded.view);
     holder.dataset.drawn = "yes";
   }
@@ -70,7 +80,7 @@
     const states = new Set([...document.querySelectorAll("input[name=state]:checked")].map((box) => box.value));
     let shown = 0;
     for (const row of body.rows) {
-      const text = row.textContent.toLowerCase();
+      const text = [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
       row.hidden = !(states.has(row.dataset.state) && words.every((word) => text.includes(word)));
       shown += !row.hidden;
     }
@@ -93,7 +103,14 @@
   choose(page.front);
   reveal();
   (async () => {
-    for (const holder of document.querySelectorAll("[data-chart]")) await draw(holder);
+    for (const holder of document.querySelectorAll("[data-chart]")) {
+      try {
+        await draw(holder);
+      } catch (error) { // costs this chart, not those below it
+        console.error(error);
+        holder.textContent = "This chart could not be drawn.";
+      }
+    }
     document.documentElement.dataset.drawn = "all";
   })();
 })();

@@ -1,12 +1,10 @@
 """A study as rows of plain values, of which the charts of the report are drawn; the columns have safe names."""
 
 import math
-import statistics
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from search import journal
-from search.outcome import Candidate
+from search.outcome import Candidate, deviation, mean
 from search.snapshot import Snapshot
 from search.space import position, unit
 from search.words import number, spans_decades
@@ -14,6 +12,8 @@ from search.words import number, spans_decades
 Rows = list[dict[str, Any]]
 MOST_POINTS = 15_000
 """Epochs that are drawn: a page must stay small, and a person sees no more."""
+MOST_NAMES = 24
+"""Hyperparameters that are drawn."""
 LONGEST = 100
 """Characters of a value's text."""
 TOP = 0.1
@@ -28,6 +28,12 @@ def shown(study: Snapshot, most: int) -> list[journal.Trial]:
     able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
     others = [trial for trial in study.trials if not trial.may_win]
     return sorted([*able, *others][:most], key=lambda trial: trial.number)
+
+
+def leading(study: Snapshot) -> list[str]:
+    """Return the hyperparameters that are drawn, in their order: all, or of very many those that matter most."""
+    most = {each.name for each in study.importances[:MOST_NAMES]} or {*[*study.space][:MOST_NAMES]}
+    return [name for name in study.space if name in most] if len(study.space) > MOST_NAMES else [*study.space]
 
 
 def values(study: Snapshot) -> list[float]:
@@ -47,37 +53,34 @@ def floor(drawn: list[float]) -> float:
 
 
 def trials(study: Snapshot, shown: list[journal.Trial]) -> Rows:
-    """Return a row a trial: trial, state, value, text, best_epoch, epochs, best; pN, uN, tN of its Nth hyperparameter.
+    """Return a row a trial: trial, state, value, text, best_epoch, epochs, best; pN, uN, tN of the Nth leading name.
 
     pN is its value (of a choice its place), uN where that stands in its range, from 0 to 1, tN the value as text. The
     last uN is where the value stands among those of all trials, 1 for the best.
     """
-    best = {trial.number for trial in top(study)}
+    best, names, drawn = {trial.number for trial in top(study)}, leading(study), values(study)
     rows = []
     for trial in shown:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
         row["best"] = trial.number in best
         row["text"] = "none" if trial.value is None else f"{trial.value:.5g}"
         row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs)}
-        for at, (name, kind) in enumerate(study.space.items()):
+        for at, name in enumerate(names):
             if name in trial.params:
-                value = trial.params[name]
+                value, kind = trial.params[name], study.space[name]
                 row |= {f"p{at}": position(kind, value), f"u{at}": unit(kind, value), f"t{at}": number(value)[:LONGEST]}
         if trial.value is not None:
-            row[f"u{len(study.space)}"] = _standing(study, trial.value)
+            row[f"u{len(names)}"] = _standing(trial.value, drawn, study.config.mode)
         rows.append(row)
     return rows
 
 
-def _standing(study: Snapshot, value: float) -> float:
-    drawn = values(study)
-    low, high = min(drawn), max(drawn)
-    if low == high:
-        return 0.5
-    at = (value - low) / (high - low)
-    if spans_decades(drawn):
-        at = math.log(value / low) / math.log(high / low)
-    return 1 - at if study.config.mode == "min" else at
+def _standing(value: float, drawn: list[float], mode: str) -> float:
+    """Return where a value stands among those that are drawn: 1 for the best, 0 for the worst."""
+    place = math.log if spans_decades(drawn) else float
+    low, high = place(min(drawn)) / 2, place(max(drawn)) / 2  # halves, as the difference of two floats may be none
+    at = (place(value) / 2 - low) / (high - low) if high > low else 0.5
+    return 1 - at if mode == "min" else at
 
 
 def top(study: Snapshot) -> list[journal.Trial]:
@@ -131,26 +134,26 @@ def seeds_by_epoch(study: Snapshot) -> Rows:
     winner = study.outcome.winner if study.outcome else None
     runs = [[each.get(study.config.metric, math.nan) for each in run.epochs] for run in winner.runs] if winner else []
     rows, least = [], floor(curves(study))
-    for epoch, found in enumerate(zip(*runs, strict=False), 1):
+    for epoch, all_seeds in enumerate(zip(*runs, strict=False), 1):
+        found = [*all_seeds]
         if len(found) > 1 and all(map(math.isfinite, found)):
-            mean, deviation = statistics.fmean(found), statistics.stdev(found)
-            low = max(mean - deviation, least)
-            rows.append({"epoch": epoch, "low": low, "mean": mean, "high": mean + deviation})
+            middle, spread = mean(found), deviation(found)
+            low = max(middle - spread, least)
+            rows.append({"epoch": epoch, "low": low, "mean": middle, "high": middle + spread})
     return rows
 
 
 def candidates(study: Snapshot) -> Rows:
-    """Return a row a run of the retraining, by rank: candidate, part (validation or test), run, value, text."""
+    """Return a row a run of the retraining, by rank: candidate, part (validation or test), value, tip."""
     rows = []
     for label, candidate in ranked(study):
         parts = {"validation": candidate.values}
         if study.verdict and study.verdict.test:
             parts["test"] = candidate.tests.get(study.verdict.test.metric, [])
         for part, found in parts.items():
-            finite = [value for value in found if math.isfinite(value)]
             rows += [
-                {"candidate": label, "part": part, "run": run, "value": value, "text": f"{value:.5g}"}
-                for run, value in enumerate(finite, 1)
+                {"candidate": label, "part": part, "value": value, "tip": f"{label}, {part}: {value:.5g}"}
+                for value in filter(math.isfinite, found)
             ]
     return rows
 
@@ -162,8 +165,8 @@ def spreads(study: Snapshot) -> Rows:
         groups.setdefault((row["candidate"], row["part"]), []).append(row["value"])
     rows = []
     for (label, part), found in groups.items():
-        mean, deviation = statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else 0.0
-        rows.append({"candidate": label, "part": part, "low": mean - deviation, "high": mean + deviation})
+        middle, spread = mean(found), deviation(found) if len(found) > 1 else 0.0
+        rows.append({"candidate": label, "part": part, "low": middle - spread, "high": middle + spread})
     return rows
 
 
@@ -171,13 +174,20 @@ def ranked(study: Snapshot) -> list[tuple[str, Candidate]]:
     """Return the candidates of the retraining by rank, with a name for each; the defaults last."""
     found = study.outcome
     both = enumerate(found.ranked(study.config.mode), 1) if found else ()
-    return [("defaults" if found and each is found.reference else f"{at}. {each.name}", each) for at, each in both]
+    return [(_label(at, each, is_reference=bool(found and each is found.reference)), each) for at, each in both]
+
+
+def _label(rank: int, candidate: Candidate, *, is_reference: bool) -> str:
+    if not candidate.is_sound:
+        return f"{'defaults' if is_reference else candidate.name}, not every seed"
+    return "defaults" if is_reference else f"{rank}. {candidate.name}"
 
 
 def stretches(study: Snapshot) -> list[Rows]:
-    """Return, for each stretch of time without a long pause, a row a training: lane, trial, state, start, end.
+    """Return, for each stretch of time without a long pause, a row a training: lane, trial, state, start, end, tip, ...
 
-    start and end are seconds since the stretch began, `at` is when that was. A lane is a process.
+    start and end are seconds since the stretch began, `at` is when that was, `worked` how many of them were training. A
+    lane is a process.
     """
     bars = [_bar(trial, f"trial {trial.number}", trial.ending) for trial in study.trials]
     for candidate in study.outcome.candidates if study.outcome else ():
@@ -194,6 +204,7 @@ def stretches(study: Snapshot) -> list[Rows]:
         began = rows[0]["start"]
         for bar in rows:
             bar |= {"at": began, "start": round(bar["start"] - began, 3), "end": round(bar["end"] - began, 3)}
+            bar["tip"] = f"{bar.pop('name')}, {bar['state']}: {bar['start']:.1f} to {bar['end']:.1f} s, {bar['lane']}"
     return found
 
 
@@ -203,8 +214,9 @@ def _bar(trial: journal.Trial, name: str, state: str) -> dict[str, Any]:
     end = trial.started + trial.seconds
     start = max(trial.where[2], trial.started) if trial.where else max(trial.started, end - worked)
     end = end if math.isfinite(end) else start + worked
-    if not (math.isfinite(start) and math.isfinite(end) and end >= start):
+    if not (math.isfinite(start) and math.isfinite(end)):
         return {}
+    start = min(start, max(trial.started, end - worked)) if start > end else start  # a clock that is ahead
     lane = f"{trial.where[0]} {trial.where[1]}" if trial.where else ""
     return {
         "lane": lane,
@@ -227,8 +239,11 @@ def _name_lanes(rows: Rows) -> None:
             bar["lane"] = f"process {free + 1}"
 
 
-def busy(rows: Iterable[dict[str, Any]]) -> float | None:
-    """Return the share of its processes' time that was training in a stretch; None where no time went by."""
-    found: Sequence[dict[str, Any]] = list(rows)
-    whole = max(bar["end"] for bar in found) * len({bar["lane"] for bar in found})
-    return min(1.0, sum(bar["worked"] for bar in found) / whole) if whole > 0 else None
+def busy(stretch: Rows) -> float | None:
+    """Return the share of the time from each process's first training to the end of its last that was training."""
+    lanes: dict[str, tuple[float, float]] = {}
+    for bar in stretch:
+        first, last = lanes.get(bar["lane"], (math.inf, -math.inf))
+        lanes[bar["lane"]] = min(first, bar["start"]), max(last, bar["end"])
+    whole = sum(last - first for first, last in lanes.values())
+    return min(1.0, sum(bar["worked"] for bar in stretch) / whole) if whole > 0 else None

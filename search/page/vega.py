@@ -31,5 +31,5 @@ def script() -> str:
 
 def cached() -> Path:
     """Return the file that keeps it, of this version."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # Path.home() may raise
     return Path(home) / "search" / f"vega-{version('vl-convert-python')}.js"
