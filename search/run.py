@@ -3,7 +3,6 @@
 python -m search.run --num-samples 32 --gpus-per-trial 0.25
 """
 
-import logging
 import platform
 import shutil
 from collections.abc import Callable
@@ -21,8 +20,6 @@ from search.snapshot import Snapshot
 from search.study import Study
 from search.tasks import ProcessLostError, Tasks
 from search.workload import Workload
-
-log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,7 +110,6 @@ def _report(made: Study, snapshot: Snapshot, console: Console) -> None:
     try:
         report.write(made, snapshot)
     except Exception as error:
-        log.exception("the report could not be written")
         why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
         console.print(f"the report could not be written, {why}; try python -m search.report {made.folder}")
 

@@ -1,8 +1,6 @@
 """Studies of the toy whose journal a test writes itself, without a search."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +26,19 @@ def create(folder: Path, name: str, workload: Workload | None = None, **settings
     return made
 
 
-@contextmanager
-def opened(made: Study, *, began: float | None = None) -> Iterator[OpenTrial]:
-    """Propose a trial, as the study's sampler does."""
-    trial = OpenTrial(made.search, made.search.ask(made.space))
-    if began is not None:
-        trial.place(("vm", 7, began))
-    yield trial
-
-
-def add(made: Study, values: list[float], ending: Ending | None, failure: str = "", traceback: str = "") -> OpenTrial:
+def add(
+    made: Study,
+    values: list[float],
+    ending: Ending | None,
+    failure: str = "",
+    traceback: str = "",
+    where: journal.Where | None = None,
+) -> OpenTrial:
     """Record a trial with these values of the metric, an epoch each; None leaves it running."""
-    with opened(made) as trial, made.storage.together():
+    trial = OpenTrial(made.search, made.search.ask(made.space))
+    with made.storage.together():
+        if where:
+            trial.place(where)
         _record(trial, values, made.config.metric, made.config.mode)
         if failure:
             trial.note("failure", failure)
@@ -64,6 +63,17 @@ def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[f
             run.end("complete")
             if name in tests:
                 retraining.set_user_attr(f"test {run.number}", {metric: tests[name][seed - 1]})
+    made.finish(retraining, None)
+
+
+def diverge(made: Study, candidate: str) -> None:
+    """Record a finished retraining of one run, which diverges."""
+    retraining = made.add(RETRAINING, jobs=[])
+    run = OpenTrial(retraining, retraining.ask())
+    run.note("candidate", candidate)
+    run.note("config", {**made.defaults, **made.trials()[0].params, "seed": 1})
+    _record(run, [math.nan], made.config.metric, made.config.mode)
+    run.end("diverged")
     made.finish(retraining, None)
 
 

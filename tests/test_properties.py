@@ -26,7 +26,7 @@ from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, load, save
 from search import config as search_config
-from search import plot, retrain, run, study, table
+from search import plot, report, retrain, run, study, table
 from search.config import StudyConfig
 from search.session import Session
 from tests.programs import LEAST, X, unpack
@@ -348,8 +348,8 @@ def test_any_command_line_is_done_or_one_line(
 @given(data=st.data())
 @pytest.mark.parametrize(
     "main",
-    [plot.main, retrain.main, lambda given: run.main(["--resume", *given])],
-    ids=["search.plot", "search.retrain", "search.run"],
+    [plot.main, report.main, retrain.main, lambda given: run.main(["--resume", *given])],
+    ids=["search.plot", "search.report", "search.retrain", "search.run"],
 )
 def test_any_journal_is_a_study_or_one_line(main: Main, data: st.DataObject, records: list[dict[str, Any]]) -> None:
     lines: list[Any] = list(records)

@@ -54,6 +54,10 @@ def opened(browser: Browser, made: Study, width: int = 1440, **settings: Any) ->
         assert heard == []
 
 
+NAME = HOSTILE + '\\ \\" \n\u2028 datum.value'
+"""Of a metric: besides, what ends a text in an expression."""
+
+
 def finished(folder: Path) -> Study:
     """Return a study of a real search, retrained and judged."""
     done = search(folder, TOY)
@@ -115,14 +119,14 @@ def hostile(folder: Path) -> Study:
     """Return a study whose every text is an attack; its values are of both signs, and more is better."""
     choice = {"distribution": "choice", "values": [HOSTILE, "x", None, True, 1, 1.5]}
     made = studies.create(
-        folder, "hostile", num_samples=8, metric=HOSTILE, mode="max", space={"fault": choice, **TOY["space"]}
+        folder, "hostile", num_samples=8, metric=NAME, mode="max", space={"fault": choice, **TOY["space"]}
     )
     for number in range(8):
         ending: Any = "failed" if number == 5 else "complete"
         trace = f"Traceback\n{HOSTILE}" if number == 5 else ""
         studies.add(made, [number - 4.0, number - 3.0], ending, HOSTILE if trace else "", trace)
     values = {"trial 7": [4.0, 4.1], "trial 6": [3.9, 4.0], REFERENCE: [1.0, 1.2]}
-    studies.retrain(made, values, {"trial 7": [3.0, 3.1], REFERENCE: [0.5, 0.6]}, HOSTILE)
+    studies.retrain(made, values, {"trial 7": [3.0, 3.1], REFERENCE: [0.5, 0.6]}, NAME)
     return made
 
 
@@ -239,9 +243,10 @@ def test_a_click_on_a_curve_finds_its_trial_in_the_table_and_hovering_says_which
         page.locator("#chart-history .mark-symbol path[fill='var(--stopped)']").first.hover()
         tip = page.locator("#vg-tooltip-element.visible")
         tip.wait_for()
-        number = re.search(r"trial:?\s*(\d+)", tip.inner_text())
+        number = re.search(r"trial\s*(\d+)", tip.inner_text())
         assert number is not None, tip.inner_text()
         page.locator("#chart-history .mark-symbol path[fill='var(--stopped)']").first.click()
+        page.wait_for_selector("#table tr.chosen")
         assert page.locator("#table tr.chosen").get_attribute("data-trial") == number[1]
 
 
@@ -278,10 +283,10 @@ def test_a_page_of_too_much_stays_below_three_megabytes_and_says_what_it_leaves_
     fields = [*((name, float, 0.0) for name in names), ("epochs", int, 9), ("seed", int, 0)]
     wide = dataclasses.replace(load("tests.toy"), Config=dataclasses.make_dataclass("Config", fields, frozen=True))
     space = {name: {"distribution": "uniform", "low": 0, "high": 1} for name in names}
-    made = studies.create(tmp_path, "s", wide, num_samples=400, space=space)
+    made = studies.create(tmp_path, "s", wide, num_samples=1100, space=space)
     with made.storage.together():
-        for number in range(400):
-            studies.add(made, studies.curve(1.0 + number, 9), "complete")
+        for number in range(1100):
+            studies.add(made, studies.curve(1.0 + number, 3), "stopped")
     (made.folder / "best").mkdir()
     noise = Random(0).randbytes(1_500_000)
     (made.folder / "best" / "plot.png").write_bytes(noise)
@@ -303,6 +308,63 @@ def test_the_program_reports_a_running_study_and_refuses_what_is_none(tmp_path: 
     refused = start("search.report", tmp_path, cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: a study is a folder with a journal.log")
+
+
+def test_a_report_that_cannot_be_written_costs_no_search(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    (made.folder / "report.html").unlink()
+    (made.folder / "report.html").mkdir()
+    (tmp_path / "best.yaml").unlink()
+    done = start("search.run", "--resume", made.folder, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the report could not be written, IsADirectoryError: " in done.stdout
+    assert "the winner is trial" in done.stdout
+    assert (tmp_path / "best.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("search sessions", ["abc"]),
+        ("search sessions", [{"machine": None}]),
+        ("search sessions", {"a": 1}),
+        ("trial where", ["h", 1, 1e18]),
+        ("trial where", 7),
+        ("trial epoch 1", {"loss": 1.0, "elapsed_s": "nan"}),
+        ("run where", "abc"),
+        ("run candidate", "trial 999"),
+        ("run config", {}),
+        ("retraining test 0", 5),
+        ("retraining test 0", {"test_loss": "abc"}),
+    ],
+)
+def test_what_no_search_has_written_is_one_line(where: str, value: Any, tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=4)
+    trial = studies.add(made, [2.0, 1.0], "complete")
+    running = studies.add(made, [2.0], None)
+    studies.retrain(made, {f"trial {trial.number}": [1.0, 1.1]}, {f"trial {trial.number}": [1.0, 1.1]}, "test_loss")
+    kind, _, name = where.partition(" ")
+    retraining = made.others("retraining")[0]
+    if kind == "run":
+        frozen = retraining.get_trials(deepcopy=False)[0]
+        lines = (made.folder / "journal.log").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        for record in records:
+            if record.get("trial_id") == frozen._trial_id and name in record.get("user_attr", {}):
+                record["user_attr"][name] = value
+        at = next(at for at, record in enumerate(records) if record.get("trial_id") == frozen._trial_id)
+        if name == "where":
+            records.insert(at, {**records[at], "op_code": 8, "user_attr": {name: value}})
+        text = "".join(f"{json.dumps(record)}\n" for record in records)
+        (made.folder / "journal.log").write_text(text, encoding="utf-8")
+    elif kind == "trial":
+        running.note(name, value)
+    else:
+        (made.search if kind == "search" else retraining).set_user_attr(name, value)
+    done = start("search.report", made.folder, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_numbers_of_the_page_are_the_journals(tmp_path: Path) -> None:

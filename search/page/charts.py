@@ -9,7 +9,6 @@ from search.page.layers import (
     EPOCHS,
     NUMBERS,
     TIP,
-    TRIAL_TIP,
     TRIALS,
     VALUED,
     VALUELESS,
@@ -100,7 +99,7 @@ def _curves(study: Snapshot) -> Chart:
     chosen = {**front, "strokeWidth": 3, "point": front}
     target = {"strokeWidth": 9, "opacity": 0, "cursor": "pointer"}
     drawn.append(layer(EPOCHS, "line", chosen, line, f"{VALUED} && {CHOSEN}"))
-    drawn.append(layer(EPOCHS, "line", target, {**line, "tooltip": TRIAL_TIP}, VALUED))
+    drawn.append(layer(EPOCHS, "line", target, {**line, "tooltip": TIP}, VALUED))
     at = f"; rungs at epochs {', '.join(map(str, study.rungs))}" if rungs else ""
     best = f"; the best is trial {study.front.number} with {words.number(study.front.value)}" if study.front else ""
     alt = f"Learning curves of {len(study.trials)} trials over {study.epochs} epochs{at}{best}"
@@ -113,7 +112,7 @@ def _history(study: Snapshot) -> Chart:
     best = rows.best_so_far(study)
     step = {"interpolate": "step-after", "color": "var(--front)", "strokeWidth": 1.5}
     cross = {"shape": "cross", "size": 50, "filled": True, "cursor": "pointer"}
-    none = {"x": x, "y": {"value": 6}, "color": colour(), "tooltip": TRIAL_TIP}
+    none = {"x": x, "y": {"value": 6}, "color": colour(), "tooltip": TIP}
     drawn = [
         *band(study),
         layer(best, "line", step, {"x": x, "y": metric(study)}),
@@ -157,7 +156,7 @@ def _parallel(study: Snapshot) -> Chart:
         layer(TRIALS, "line", {"color": "var(--front)", "strokeWidth": 3}, line, [*fold, {"filter": CHOSEN}]),
         layer(labels, "text", halo, text),
         layer(labels, "text", {"fontSize": 11, "color": "var(--ink)"}, text),
-        layer(TRIALS, "line", target, {**line, "tooltip": TRIAL_TIP}, fold),
+        layer(TRIALS, "line", target, {**line, "tooltip": TIP}, fold),
     ]
     alt = f"Parallel coordinates over {', '.join(names)}; the best {len(rows.top(study))} trials stand out"
     return chart("parallel", alt, 260, drawn)
@@ -172,7 +171,7 @@ def _pair(study: Snapshot) -> Chart:
     names = rows.leading(study)
     first, second = (names.index(each.name) for each in study.importances[:2])
     place = {"x": parameter(study, first), "y": parameter(study, second)}
-    said = {"tooltip": TRIAL_TIP}
+    said = {"tooltip": TIP}
     scale = {"type": "log" if words.spans_decades(rows.values(study)) else "linear", "scheme": "viridis"}
     legend = {"orient": "bottom", "format": ".6~g", "gradientLength": 200, "title": study.config.metric}
     value = {"field": "value", "type": "quantitative", "legend": legend}

@@ -15,8 +15,8 @@ from search.words import spans_decades
 Spec = dict[str, Any]
 STATES = ("complete", "stopped", "diverged", "failed", "running", "retraining")
 VALUED, VALUELESS = "isValid(datum.value)", "!isValid(datum.value)"
-TIP, TRIAL_TIP = {"field": "tip"}, {"field": "trial"}
-"""Of a tooltip: a text, or a trial's number, of which the page's script makes more."""
+TIP = {"field": "tip"}
+"""Of a tooltip: a row's text. The page's script gives the page's own rows theirs, and makes a table of it."""
 CHOSEN = "datum.trial === chosen"
 """Of the trial that was clicked: the page sets the parameter `chosen` of every chart."""
 LONGEST = 18
@@ -105,7 +105,7 @@ def points(study: Snapshot, x: Spec) -> list[Spec]:
     ring = {"size": 170, "strokeWidth": 2.5, "color": "var(--front)"}
     return [
         layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),  # below the points, which have the tooltips
-        layer(TRIALS, "circle", style, {**place, "color": colour(), "tooltip": TRIAL_TIP}, VALUED),
+        layer(TRIALS, "circle", style, {**place, "color": colour(), "tooltip": TIP}, VALUED),
     ]
 
 

@@ -11,7 +11,8 @@
     return Array.from({ length }, (_, at) => Object.fromEntries(names.map((name) => [name, columns[name][at]])));
   }
   const trials = unpack(page.trials), byNumber = new Map(trials.map((row) => [row.trial, row]));
-  const epochs = unpack(page.epochs).map((row) => ({ ...row, state: byNumber.get(row.trial).state }));
+  for (const row of trials) row.tip = `trial ${row.trial}`;
+  const epochs = unpack(page.epochs).map((row) => ({ ...byNumber.get(row.trial), ...row }));
 
   const config = {
     aria: false, // the holder says in words what is drawn
@@ -22,8 +23,8 @@
     legend: { labelColor: "var(--soft)", titleColor: "var(--ink)", titleFontWeight: "normal", labelFontSize: 12, titleFontSize: 12 },
   };
 
-  function tell(tip, escape) { // a text, or the number of a trial
-    const row = byNumber.get(Number(tip));
+  function tell(tip, escape) { // of a trial all that there is, else the text
+    const row = byNumber.get(Number(/^trial (\d+)$/.exec(tip)?.[1]));
     if (!row) return escape(tip);
     const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text], ["best epoch", row.best_epoch],
                    ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? ""])];
