@@ -11,6 +11,8 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,12 +22,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import extras, study, tracking
+from search import extras, study, trackers, tracking
 from search.config import StudyConfig
 from search.journal import Trial
 from search.run import main
 from search.study import Study
 from search.workload import load
+from tests import studies
 from tests.programs import ENVIRONMENT, LEAST, TOY, X, begin, resume, search, until, until_gone, write
 
 BOTH = ["tensorboard", "mlflow"]
@@ -313,3 +316,45 @@ def test_a_search_imports_no_tracker_that_is_not_chosen(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1:] == ["0 []"], done.stdout + done.stderr
+
+
+class Slow(trackers.Tracker):
+    """A tracker that sends a Ctrl-C while the main thread waits for it, and then takes its time."""
+
+    go = threading.Event()
+    closed = False
+
+    def _set_up(self) -> None:
+        self.callback = None
+
+    def recall(self, trial: Any, values: Any) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        while sys._current_frames()[main].f_code.co_name != "wait":
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        self.go.wait(60)
+
+    def close(self, seconds: float) -> None:
+        Slow.closed = True
+
+
+def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(trackers.TRACKERS, "slow", Slow)
+    monkeypatch.setattr(tracking, "HASTE", 60.0)
+    made = studies.create(tmp_path, "s")
+    scribe = tracking.Scribe(made, "identity", "slow", print)
+    scribe.tell("recall", None, {})
+    with pytest.raises(KeyboardInterrupt):
+        scribe.end()
+    scribe.hurry()
+    Slow.go.set()
+    scribe.leave()
+    assert Slow.closed
+
+
+def test_a_line_that_a_power_cut_has_left_in_part_is_no_trial(tmp_path: Path) -> None:
+    (tmp_path / trackers.WHOLE).write_text("10\n11\n1", encoding="ascii")
+    assert trackers.whole(tmp_path) == [10, 11]

@@ -53,7 +53,10 @@ def watching(folder: Path, *arguments: object) -> Iterator[tuple[str, subprocess
             yield line.split(" is at ")[1].split("/dashboard")[0], process
         finally:
             process.send_signal(signal.SIGINT)
-            printed = process.communicate(timeout=30)
+            try:
+                printed = process.communicate(timeout=60)
+            finally:
+                process.kill()
             assert (process.returncode, *printed) == (0, "", "")
 
 
@@ -122,6 +125,22 @@ def test_the_dashboard_shows_the_journal_and_refuses_to_change_it(tmp_path: Path
             assert ask(address + path, method, body) == (403, {"reason": REFUSED})
         assert agree(trials(address), study.load(made.folder))
     assert {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_page_of_a_name_that_leads_to_this_machine_is_told_nothing(tmp_path: Path) -> None:
+    made = create(tmp_path)
+    with watching(made.folder) as (address, _):
+        for host, status in (("evil.example", 403), (address.removeprefix("http://"), 200)):
+            request = Request(f"{address}/api/studies", headers={"Host": host})
+            try:
+                with urlopen(request, timeout=30) as answer:
+                    assert answer.status == status
+            except HTTPError as error:
+                with error:
+                    assert error.code == status
+        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as raw:
+            raw.sendall(b"POST / HTTP/1.0\r\nHost: 127.0.0.1:1\r\nContent-Length: -1\r\n\r\n")
+            assert b"403" in raw.makefile("rb").readline()
 
 
 def test_a_storage_that_only_reads_refuses_to_write_whoever_asks(tmp_path: Path) -> None:
