@@ -88,10 +88,14 @@ def test_checkpoints_of_a_model_that_grows_end_where_their_memory_does() -> None
     assert sum(map(len, made.models.values())) <= checkpoints.LIMIT
 
 
-def test_a_model_that_cannot_be_pickled_is_tried_once(tmp_path: Path) -> None:
+def test_after_a_model_that_cannot_be_pickled_no_other_is_wanted() -> None:
     made = Checkpoints()
-    made.add(1, None)
+    assert made.want(1, 30)
+    made.add(1, bytes(10))
+    later = next(epoch for epoch in range(2, 31) if made.want(epoch, 30))
+    made.add(later, None)
     assert not any(made.want(epoch, 30) for epoch in range(2, 31))
+    assert list(made.models) == [1]
 
 
 def copies_of(workload: str, **values: Any) -> tuple[Copies, list[float]]:
