@@ -27,7 +27,8 @@ def show(console: Console, study: Study, found: Outcome | None, is_program: bool
     _trials(console, study)
     best_folder = "the winner in best/, " if found and found.winner else ""
     console.print(f"everything is in {study.folder}: {best_folder}pictures in plots/, tables in *.csv")
-    console.print(f"open {study.folder / 'report.html'} in a browser")
+    if (study.folder / "report.html").is_file():
+        console.print(f"open {study.folder / 'report.html'} in a browser")
     if found and found.winner and is_program:
         console.print("train the winner again with")
         console.print(f"  python -m {study.config.workload} --config {best}")
