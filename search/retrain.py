@@ -22,7 +22,7 @@ from rich.console import Console
 from search import cluster, gallery, journal, outcome, program, summary
 from search.config import StudyConfig
 from search.gallery import Pictures
-from search.outcome import Candidate, Outcome
+from search.outcome import Candidate, Outcome, finalists
 from search.session import Session
 from search.study import FINISHED, RETRAINING, Study
 from search.tasks import Kept, Tasks
@@ -39,14 +39,6 @@ class Job:
 
     candidate: str
     values: dict[str, Any]
-
-
-def finalists(trials: list[journal.Trial], count: int, mode: str) -> list[journal.Trial]:
-    """Return the complete trials by value, then stopped ones to fill up; never a diverged or a failed one."""
-    sign = 1 if mode == "min" else -1
-    able = [trial for trial in trials if trial.may_win]
-    able.sort(key=lambda trial: (trial.ending != "complete", sign * (trial.value or 0.0)))
-    return able[:count]
 
 
 def plan(study: Study, workload: Workload) -> list[Job]:

@@ -8,7 +8,7 @@ from typing import Any
 from search import journal, verdict
 from search.config import StudyConfig
 from search.importance import Importance, importances
-from search.outcome import Outcome
+from search.outcome import REFERENCE, Outcome, finalists
 from search.space import Space
 from search.verdict import Verdict
 
@@ -57,6 +57,14 @@ class Snapshot:
         if self.outcome and self.outcome.winner:
             return self.trials[int(self.outcome.winner.name.removeprefix("trial "))]
         return journal.best(self.able, self.config.mode)
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the newest retraining was of those that would be its finalists now."""
+        judged = self.outcome.candidates if self.outcome else ()
+        chosen = finalists(list(self.trials), self.config.finalists, self.config.mode)
+        names = {f"trial {trial.number}" for trial in chosen}
+        return names == {each.name for each in judged if each.name != REFERENCE}
 
     @property
     def is_judged(self) -> bool:

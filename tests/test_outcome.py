@@ -8,7 +8,7 @@ import pytest
 
 from search import outcome, study
 from search.journal import Ending, OpenTrial, Trial
-from search.retrain import finalists
+from search.outcome import finalists
 from search.storage import Storage
 
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from search import cluster, study
 from search.config import StudyConfig
-from search.retrain import finalists
+from search.outcome import finalists
 from search.run import main
 from search.share import Node, Share
 from search.workload import load

@@ -1,14 +1,16 @@
 """What is made of a retraining: oracles worked out by hand."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from search import outcome, verdict
+from search import outcome, study, verdict
 from search.page import advice, answers, rows
 from search.snapshot import Snapshot
+from search.workload import load
 from tests import studies
 
 
@@ -165,6 +167,17 @@ def test_a_retraining_in_which_no_seed_held_says_so(tmp_path: Path) -> None:
     snapshot = made.snapshot()
     assert answers.progress(snapshot) == "4 trials, retrained: no configuration trained to its end with every seed."
     assert advice.advice(snapshot)[0].startswith("No finalist trained to its end")
+
+
+def test_a_verdict_on_the_best_of_fewer_trials_says_so(tmp_path: Path) -> None:
+    snapshot = judged(tmp_path, {"trial 0": [1.0, 1.1], "trial 1": [2.0, 2.1], "reference": [3.0, 3.1]}, {})
+    assert answers.progress(snapshot) == "4 trials, retrained and judged."
+    made = study.load(tmp_path / "s")
+    studies.add(made, studies.curve(0.1, 9), "complete")
+    made.continued(dataclasses.replace(made.config, num_samples=5), load("tests.toy"))
+    assert answers.progress(study.load(made.folder).snapshot()).startswith(
+        "5 trials; the verdict is on the best of fewer"
+    )
 
 
 def test_time_that_no_process_trains_in_is_told_from_time_in_which_there_was_none(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def progress(study: Snapshot) -> str:
         return f"Not finished: {ended} of {asked} trials have ended{running}."
     if study.outcome and not study.is_judged:
         return f"{asked} trials, retrained: no configuration trained to its end with every seed."
+    if study.is_judged and not study.is_current:
+        return f"{count(asked, 'trial')}; the verdict is on the best of fewer: --resume judges those of now."
     return count(asked, "trial") + (", retrained and judged." if study.is_judged else ", not retrained yet.")
 
 
