@@ -345,10 +345,14 @@ def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
     monkeypatch.setitem(trackers.TRACKERS, "slow", Slow)
     monkeypatch.setattr(tracking, "HASTE", 60.0)
     made = studies.create(tmp_path, "s")
-    scribe = tracking.Scribe(made, "identity", "slow", print)
-    scribe.tell("recall", None, {})
-    with pytest.raises(KeyboardInterrupt):
-        scribe.end()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
+    try:
+        scribe = tracking.Scribe(made, "identity", "slow", print)
+        scribe.tell("recall", None, {})
+        with pytest.raises(KeyboardInterrupt):
+            scribe.end()
+    finally:
+        signal.signal(signal.SIGINT, before)
     scribe.hurry()
     Slow.go.set()
     scribe.leave()
