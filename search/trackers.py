@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from search import journal
+from search import files, journal
 from search.study import Study
 
 UPLOAD = 60
@@ -69,7 +69,8 @@ class Tracker:
         self._study, self._identity, self._folder = study, identity, folder.absolute()
         self._runs: dict[int, Run] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._told = set(whole(folder))
+        self._kept = whole(folder)
+        self._told = set(self._kept)
         """The trials of which nothing more is to be told."""
         self._set_up()
 
@@ -120,8 +121,8 @@ class Tracker:
 
     def _keep(self, number: int) -> None:
         """Note that a run is here, for later sessions."""
-        with (self._folder / WHOLE).open("a", encoding="ascii") as file:
-            file.write(f"{number}\n")
+        self._kept.append(number)
+        files.write(self._folder / WHOLE, "".join(f"{each}\n" for each in self._kept))
 
     def _forget(self, run: Run) -> None:
         """Remove an earlier run of the same trial."""
@@ -209,6 +210,7 @@ class Wandb(Tracker):
                 self._wandb.teardown()
 
         self._uploads: dict[int, Any] = {}
+        self._patience: float = UPLOAD
         self.callback = WandbLoggerCallback(
             project=self._study,
             upload_timeout=UPLOAD,
@@ -236,7 +238,7 @@ class Wandb(Tracker):
                     if number in self._told:
                         super()._keep(number)
                 elif late:
-                    raise TimeoutError(f"W&B has not taken trial {number} in {UPLOAD} s")
+                    raise TimeoutError(f"W&B has not taken trial {number} in {self._patience:.0f} s")
 
     def _forget(self, run: Run) -> None:
         import ray

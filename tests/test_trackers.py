@@ -236,9 +236,15 @@ def records(path: Path) -> Iterator[Any]:
 
 
 def test_wandbs_own_files_hold_what_the_journal_holds(tmp_path: Path) -> None:
-    done = search(tmp_path, {**TOY, "num_samples": 3, "trackers": ["wandb"]}, WANDB_MODE="offline")
+    """Of trials of which each waits until W&B has taken the one before."""
+    config = write(tmp_path, {**TOY, "num_samples": 3, "trackers": ["wandb"]})
+    script = "import sys; from search import run, trackers; trackers.UPLOADS = 1; sys.exit(run.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "--config", str(config), "--name", "s"]
+    environment = {**ENVIRONMENT, "WANDB_MODE": "offline"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
+    assert "goes on without it" not in done.stdout
     made = study.load(tmp_path / "results" / "s")
     assert len(list(made.folder.glob("wandb/offline-run-*"))) == 3
     for trial in made.trials():
@@ -362,3 +368,5 @@ def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
 def test_a_line_that_a_power_cut_has_left_in_part_is_no_trial(tmp_path: Path) -> None:
     (tmp_path / trackers.WHOLE).write_text("10\n11\n1", encoding="ascii")
     assert trackers.whole(tmp_path) == [10, 11]
+    Slow("s", "identity", tmp_path)._keep(12)
+    assert trackers.whole(tmp_path) == [10, 11, 12]
