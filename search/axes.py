@@ -7,10 +7,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.words import spans_decades
-
-LONGEST = 18
-"""Characters of a choice that are written out."""
+from search.words import short, spans_decades
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -35,12 +32,9 @@ def scale_parameter(axes: Axes, name: str, distribution: BaseDistribution) -> No
     """Label the x axis; show the whole range that was searched, on its scale."""
     axes.set_xlabel(plain(name))
     if isinstance(distribution, CategoricalDistribution):
-        names = [str(choice) for choice in distribution.choices]
-        short = [text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" for text in names]
-        axes.set_xticks(
-            range(len(short)), [plain(text) for text in short], rotation=30, ha="right", rotation_mode="anchor"
-        )
-        axes.set_xlim(-0.5, len(short) - 0.5)
+        names = [plain(short(choice)) for choice in distribution.choices]
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_xlim(-0.5, len(names) - 0.5)
         return
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = distribution.low, distribution.high

@@ -17,13 +17,6 @@ from search.forecast import Forecast
 from search.tally import Tally
 from search.words import span, values
 
-WORDS: dict[journal.Ending, str] = {
-    "complete": "complete",
-    "stopped": "stopped early",
-    "diverged": "diverged",
-    "failed": "failed",
-}
-
 UNITS = ("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)
 """Name, seconds, and digits after the point."""
 MOST = 180
@@ -76,7 +69,7 @@ class Display:
         bar.add_row(
             ProgressBar(total=total, completed=tally.done, width=min(30, width // 2)), f"{tally.done}/{total} trials"
         )
-        counts = [f"{tally.running} running", *(f"{tally.endings[end]} {word}" for end, word in WORDS.items())]
+        counts = [f"{tally.running} running", *(f"{tally.endings[end]} {word}" for end, word in journal.WORDS.items())]
         best = "no value yet"
         if tally.best is not None:
             best = f"best {self._config.metric} {tally.best:.5g}, trial {tally.best_trial}: {values(tally.best_params)}"

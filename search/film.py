@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from search import images
 from search.checkpoints import MOST, evenly
+from search.colours import FRONT
 from search.images import Caption
 
 FRAME, LAST = 200, 2500
@@ -16,7 +17,6 @@ AIM = 500_000
 """Bytes over which a film gets fewer and smaller frames."""
 STEPS = ((MOST, images.SIDE), (12, 400), (12, 280), (10, 160))
 """Frames and side. The last are less than 500,000 bytes, whatever they show: 1.5 a pixel is the most that GIF takes."""
-BAR = "#d1173a"
 
 
 def compose(frames: Sequence[tuple[float, Caption, Image.Image]]) -> bytes:
@@ -40,7 +40,7 @@ def _compose(frames: list[tuple[float, Caption, Image.Image]], side: int) -> lis
     for gone, caption, image in small:
         frame = images.captioned(image, caption, size)
         bar = (0, images.STRIP - 3, round(gone * size[0]), images.STRIP - 1)
-        ImageDraw.Draw(frame).rectangle(bar, BAR)
+        ImageDraw.Draw(frame).rectangle(bar, FRONT)
         found.append(frame)
     return found
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from search import journal, pictures
+from search import colours, journal
 from search.axes import plain, scale_metric
 from search.study import AUDIT, Study
 
@@ -129,13 +129,13 @@ def draw(study: Study, table: pd.DataFrame) -> Figure:
 
 def _scatter(axes: Axes, full: pd.DataFrame, rung: str) -> None:
     for state in ("stopped", "complete"):
-        part, colour = full[full["state"] == state], pictures.COLOURS[state]
+        part, colour = full[full["state"] == state], colours.STATES[state]
         if len(part):
             axes.scatter(part[rung], part["final_value"], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
     first = best(full, "complete", "stopped")
     if first is not None:
         label = f"the true best, trial {first['trial']}"
-        axes.scatter(first[rung], first["final_value"], s=110, facecolor="none", edgecolor=pictures.FRONT, label=label)
+        axes.scatter(first[rung], first["final_value"], s=110, facecolor="none", edgecolor=colours.FRONT, label=label)
         both = full[["final_value", rung]].to_numpy()
         ends = [both.min(), both.max()]
         axes.plot(ends, ends, color="#555555", linestyle=":", linewidth=1, label="not improved after the rung")

@@ -23,6 +23,12 @@ from optuna.trial import FrozenTrial, TrialState
 Ending = Literal["complete", "stopped", "diverged", "failed"]
 Where = tuple[str, int, float]
 """The host, the process, and when it began there: seconds since 1970."""
+WORDS: dict[Ending, str] = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+}
 EPOCH = "epoch "
 STOPPED_AT, LOST, LENGTH, WHERE = "stopped at", "lost", "length", "where"
 STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
@@ -48,6 +54,11 @@ class Trial:
     """Seconds since 1970."""
     seconds: float
     """From the proposal to the ending; NaN while it runs."""
+
+    @property
+    def worked(self) -> float:
+        """Return the seconds of its training; 0 where no epoch has ended."""
+        return self.epochs[-1]["elapsed_s"] if self.epochs else 0.0
 
     @property
     def where(self) -> Where | None:
@@ -86,11 +97,15 @@ def better(value: float, than: float | None, mode: str) -> bool:
     return than is None or (value < than if mode == "min" else value > than)
 
 
+def ranked(trials: Iterable[Trial], mode: str) -> list[Trial]:
+    """Return the trials that have a value, the best first."""
+    sign = 1 if mode == "min" else -1
+    return sorted((trial for trial in trials if trial.value is not None), key=lambda trial: sign * (trial.value or 0.0))
+
+
 def best(trials: Iterable[Trial], mode: str) -> Trial | None:
     """Return the trial with the best value; None where none has one."""
-    sign = 1 if mode == "min" else -1
-    valued = [trial for trial in trials if trial.value is not None]
-    return min(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
+    return next(iter(ranked(trials, mode)), None)
 
 
 class OpenTrial:

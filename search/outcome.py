@@ -69,10 +69,8 @@ class Outcome:
 
 def finalists(trials: list[journal.Trial], count: int, mode: str) -> list[journal.Trial]:
     """Return the complete trials by value, then stopped ones to fill up; never a diverged or a failed one."""
-    sign = 1 if mode == "min" else -1
-    able = [trial for trial in trials if trial.may_win]
-    able.sort(key=lambda trial: (trial.ending != "complete", sign * (trial.value or 0.0)))
-    return able[:count]
+    able = journal.ranked((trial for trial in trials if trial.may_win), mode)
+    return sorted(able, key=lambda trial: trial.ending != "complete")[:count]
 
 
 def of(retraining: optuna.Study, metric: str, mode: str) -> Outcome:

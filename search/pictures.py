@@ -10,20 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from search import journal
+from search import colours, journal
 from search.axes import STYLE, plain, scale_metric, scale_parameter
 from search.importance import LEAST
 from search.snapshot import Snapshot
 from search.space import position
 
-COLOURS = {
-    "complete": "#2a7f62",
-    "stopped": "#8c9bb0",
-    "diverged": "#e07b00",
-    "failed": "#2b2b2b",
-    "running": "#7b5ea7",
-}
-FRONT = "#d1173a"
 SPACE = "space."
 """Before a hyperparameter's name, which may be 'value' too."""
 
@@ -46,7 +38,7 @@ def curves(study: Snapshot) -> Figure:
         values = [row.get(study.config.metric, math.nan) for row in trial.epochs]
         drawn += [value for value in values if math.isfinite(value)]
         is_front = trial is front
-        colour = FRONT if is_front else COLOURS[trial.ending]
+        colour = colours.FRONT if is_front else colours.STATES[trial.ending]
         width = 2.5 if is_front else 1.4 if len(trials) <= 60 else 0.7
         label = f"{word}, trial {trial.number}" if is_front else trial.ending
         name = label if label not in shown else None
@@ -82,7 +74,7 @@ def history(study: Snapshot) -> Figure:
         if trial.may_win and trial.value is not None:
             front = trial.value if journal.better(trial.value, front, study.config.mode) else front
         best.append(math.nan if front is None else front)
-    axes.step(range(len(best)), best, where="post", color=FRONT, linewidth=1.5, label="best so far")
+    axes.step(range(len(best)), best, where="post", color=colours.FRONT, linewidth=1.5, label="best so far")
     scale_metric(axes, study.config.metric, list(frame["value"]))
     last = max(1, len(study.trials) - 1)
     axes.set(xlabel="trial", xlim=(-0.02 * last, 1.02 * last), title="Best value of each trial, in order of proposal")
@@ -149,7 +141,7 @@ def _frame(study: Snapshot) -> pd.DataFrame:
 
 
 def _scatter(axes: Axes, frame: pd.DataFrame, x: str) -> None:
-    for state, colour in COLOURS.items():
+    for state, colour in colours.STATES.items():
         part = frame[frame["state"] == state]
         if len(part):
             axes.scatter(part[x], part["value"], color=colour, s=22, alpha=0.85, label=state, linewidth=0)

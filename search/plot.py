@@ -3,13 +3,11 @@
 python -m search.plot results/NAME
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 from search import pictures, program
 from search.snapshot import Snapshot
-from search.study import Study, load
+from search.study import Study
 
 DPI = 120
 
@@ -26,20 +24,12 @@ def draw(study: Study, snapshot: Snapshot | None = None) -> list[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Draw a study again; return the exit code."""
-    console = program.Terminal()
+    return program.of_study("search.plot", "Draw a study and derive its tables again.", _again, arguments)
 
-    def prepare(holding: ExitStack) -> Callable[[], int]:
-        parser = program.study_parser("search.plot", "Draw a study and derive its tables again.")
-        study = load(parser.parse_args(arguments).study)
 
-        def action() -> int:
-            study.write_tables()
-            console.print("\n".join(map(str, draw(study))))
-            return 0
-
-        return action
-
-    return program.guarded(prepare)
+def _again(study: Study) -> str:
+    study.write_tables()
+    return "\n".join(map(str, draw(study)))
 
 
 if __name__ == "__main__":

@@ -80,6 +80,22 @@ def study_parser(module: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def of_study(module: str, description: str, action: Callable[[Study], str], arguments: list[str] | None) -> int:
+    """Return the exit code of a program that prints what `action` returns for the study that its arguments name."""
+    console = Terminal()
+
+    def prepare(holding: ExitStack) -> Callable[[], int]:
+        made = study.load(study_parser(module, description).parse_args(arguments).study)
+
+        def act() -> int:
+            console.print(action(made))
+            return 0
+
+        return act
+
+    return guarded(prepare)
+
+
 def opened(folder: Path, holding: ExitStack) -> Study:
     """Return the study of a folder, and become its writer. Raises ValueError where it is none, OSError where taken."""
     holding.enter_context(Writer(folder))

@@ -7,24 +7,24 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from search import __version__, files, importance, pictures, program
+from search import __version__, colours, files, importance, program
 from search.journal import Trial
 from search.page import answers, charts, listing, rows, vega
 from search.page.layers import Chart
 from search.snapshot import Snapshot
-from search.study import Study, load
+from search.study import Study
 from search.words import span
 
 MOST_TRIALS, MOST_BYTES, MOST_PICTURED = 1_000, 3_000_000, 1_200_000
 """Trials that a page shows, bytes of it, and bytes of the pictures in it: what would be more is linked."""
+MOST_STRETCHES = 3
+"""Timelines: of the newest."""
 PICTURES = {
     "best/epochs.gif": "The winner, retrained, over its epochs",
     "plots/finalists.png": "The finalists by rank, then the defaults",
@@ -46,14 +46,15 @@ def write(study: Study, snapshot: Snapshot | None = None) -> Path:
 
 def page(study: Study, snapshot: Snapshot, most: int = MOST_TRIALS) -> str:
     """Return the report, which shows so many of the trials, as HTML; all that comes from a study is escaped."""
-    drawn, shown = charts.charts(snapshot), rows.shown(snapshot, most)
+    stretches = rows.stretches(snapshot)
+    drawn, shown = charts.charts(snapshot, stretches[-MOST_STRETCHES:]), rows.shown(snapshot, most)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     folder = resources("search.page")
     style, script, template = (
         (folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html")
     )
     return environment.from_string(template).render(
-        **_about(study, snapshot),
+        **_about(study, snapshot, stretches),
         **listing.lists(study, snapshot, shown),
         thinned=_thinned(snapshot, shown),
         charts=drawn,
@@ -62,8 +63,8 @@ def page(study: Study, snapshot: Snapshot, most: int = MOST_TRIALS) -> str:
         script=script,
         library=vega.script(),
         nonce=secrets.token_urlsafe(16),
-        colours=pictures.COLOURS,
-        front=pictures.FRONT,
+        colours=colours.STATES,
+        front=colours.FRONT,
         states=_states(snapshot),
     )
 
@@ -80,7 +81,7 @@ def _states(snapshot: Snapshot) -> list[tuple[str, str]]:
     return [(state, word) for state, word in answers.ENDINGS.items() if state in there]
 
 
-def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
+def _about(study: Study, snapshot: Snapshot, stretches: list[rows.Rows]) -> dict[str, Any]:
     band, judged = "", snapshot.verdict
     if judged and judged.noise is not None:
         noise = f"{judged.noise:.2g}, one standard deviation over its seeds"
@@ -88,7 +89,7 @@ def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "study": snapshot,
         "progress": answers.progress(snapshot),
-        "cards": answers.cards(snapshot),
+        "cards": answers.cards(snapshot, stretches),
         "comparison": answers.comparison(snapshot, study.times_tested()),
         "pictures": _pictures(study.folder),
         "band": band,
@@ -97,7 +98,7 @@ def _about(study: Study, snapshot: Snapshot) -> dict[str, Any]:
         "draws": importance.draws(len(snapshot.space)),
         "least": importance.LEAST,
         "has_valueless": any(trial.value is None for trial in snapshot.trials),
-        "timelines": [_timeline(stretch) for stretch in rows.stretches(snapshot)[-charts.MOST_STRETCHES :]],
+        "timelines": [_timeline(stretch) for stretch in stretches[-MOST_STRETCHES:]],
         "made": answers.facts(snapshot),
         "config": files.yaml(study.search.user_attrs["config"]),
         "now": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -149,19 +150,8 @@ def _columns(found: rows.Rows) -> dict[str, list[Any]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report of a study; return the exit code."""
-    console = program.Terminal()
-
-    def prepare(holding: ExitStack) -> Callable[[], int]:
-        parser = program.study_parser("search.report", "Write the report of a study, finished or running.")
-        study = load(parser.parse_args(arguments).study)
-
-        def action() -> int:
-            console.print(str(write(study)))
-            return 0
-
-        return action
-
-    return program.guarded(prepare)
+    description = "Write the report of a study, finished or running."
+    return program.of_study("search.report", description, lambda study: str(write(study)), arguments)
 
 
 if __name__ == "__main__":

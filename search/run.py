@@ -90,7 +90,7 @@ def _work(session: Session, loaded: Workload, folder: Path, console: Console, *,
 
 def _import_what_draws() -> None:
     """Import what takes half a second, while there is nothing to do but to wait."""
-    from search import report  # noqa: F401
+    from search import plot, report  # noqa: F401
 
 
 def _draw(made: Study, found: Outcome | None) -> Snapshot:

@@ -35,6 +35,27 @@ class Snapshot:
         return [trial for trial in self.trials if trial.may_win]
 
     @property
+    def trained(self) -> int:
+        """Return how many epochs its trials have trained."""
+        return sum(len(trial.epochs) for trial in self.trials)
+
+    @property
+    def full(self) -> int:
+        """Return how many they would have trained, had none ended before its time."""
+        return len(self.trials) * self.epochs
+
+    @property
+    def saved(self) -> float:
+        """Return the share of those that stopping early has saved."""
+        spared = sum(self.epochs - len(trial.epochs) for trial in self.trials if trial.ending == "stopped")
+        return spared / self.full if self.full else 0.0
+
+    @property
+    def worked(self) -> float:
+        """Return the seconds of training of all its trials."""
+        return sum(trial.worked for trial in self.trials)
+
+    @property
     def rungs(self) -> list[int]:
         """Return the epochs at which trials are compared; none without a scheduler."""
         halving = self.config.scheduler

@@ -139,8 +139,11 @@ class Study:
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""
-        files.write(self.folder / "trials.csv", self.trials_dataframe().to_csv(index=False))
-        files.write(self.folder / "curves.csv", self.curves_dataframe().to_csv(index=False))
+        from search import tables
+
+        trials = self.trials()
+        files.write(self.folder / "trials.csv", tables.trials(trials).to_csv(index=False))
+        files.write(self.folder / "curves.csv", tables.curves(trials).to_csv(index=False))
 
     def write_best(self, values: Mapping[str, Any], note: str) -> None:
         """Write a full workload config to best.yaml, under a comment that names workload, study and value."""

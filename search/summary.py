@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.table import Table
 
 from search import journal, outcome
-from search.display import WORDS
 from search.outcome import Outcome
 from search.study import Study
 from search.words import number, span
@@ -60,18 +59,15 @@ def _winner(console: Console, study: Study, found: Outcome) -> None:
 
 
 def _trials(console: Console, study: Study) -> None:
-    trials = study.trials()
-    counts = {word: sum(trial.ending == ending for trial in trials) for ending, word in WORDS.items()}
+    snapshot = study.snapshot()
+    trials = snapshot.trials
+    counts = {word: sum(trial.ending == ending for trial in trials) for ending, word in journal.WORDS.items()}
     counts["cut off"] = sum(trial.ending == "running" for trial in trials)
     if not counts["cut off"]:
         del counts["cut off"]
-    trained = sum(len(trial.epochs) for trial in trials)
-    full = len(trials) * study.epochs
-    saved = sum(study.epochs - len(trial.epochs) for trial in trials if trial.ending == "stopped")
     console.print(f"{len(trials)} trials: " + ", ".join(f"{count} {word}" for word, count in counts.items()))
-    seconds = sum(trial.epochs[-1]["elapsed_s"] for trial in trials if trial.epochs)
-    share = saved / full if full else 0.0
-    console.print(f"{trained} of {full} epochs trained, {span(seconds)} of work; stopping early saved {share:.0%}")
+    work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
+    console.print(f"{snapshot.trained} of {snapshot.full} epochs trained, {work}")
     failed = [trial for trial in trials if trial.ending == "failed"]
     if failed:
         log = study.log_of(failed[0].number)

@@ -19,7 +19,7 @@ def trials(found: list[journal.Trial]) -> pd.DataFrame:
     for trial in found:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
         row |= {"best_epoch": trial.best_epoch, "epochs": len(trial.epochs)}
-        times = {"training_s": trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan}
+        times = {"training_s": trial.worked if trial.epochs else math.nan}
         times |= {"started": trial.started, "seconds": trial.seconds}
         rows.append({**row, **_apart(trial.params, {*row, *times}), **times})
     frame = pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value", "best_epoch", "epochs"])

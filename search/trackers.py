@@ -33,6 +33,8 @@ def whole(folder: Path) -> list[int]:
 
 def lag(study: Study) -> bool:
     """Return whether a tracker lacks a trial that has ended."""
+    if not study.config.trackers:
+        return False
     ended = {trial.number for trial in study.trials() if trial.ending != "running"}
     return any(ended - set(whole(study.folder / name)) for name in study.config.trackers)
 

@@ -4,6 +4,9 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+LONGEST = 18
+"""Characters of a choice that are written out."""
+
 
 def values(params: Mapping[str, Any]) -> str:
     """Return hyperparameters as a line of text."""
@@ -43,3 +46,9 @@ def spans_decades(values: Collection[float]) -> bool:
 def count(many: int, thing: str) -> str:
     """Return a number of things as text: 1 trial, 2 trials."""
     return f"{many} {thing}{'' if many == 1 else 's'}"
+
+
+def short(value: object) -> str:
+    """Return a choice as text that fits at an axis."""
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,22 +1,15 @@
 """What people ask after a search: what won, can it be trusted, what mattered, what did it cost, what to try next."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from search import outcome
-from search.page import rows
+from search import journal, outcome
 from search.page.advice import advice
+from search.page.rows import Rows
 from search.snapshot import Snapshot
 from search.verdict import Gain, Verdict
 from search.words import count, number, plus_minus, span, values
 
-ENDINGS = {
-    "complete": "complete",
-    "stopped": "stopped early",
-    "diverged": "diverged",
-    "failed": "failed",
-    "running": "running or cut off",
-}
+ENDINGS = {str(ending): word for ending, word in journal.WORDS.items()} | {"running": "running or cut off"}
 """The states of a trial, in words."""
 
 
@@ -55,9 +48,9 @@ def progress(study: Snapshot) -> str:
     return count(asked, "trial") + (", retrained and judged." if study.is_judged else ", not retrained yet.")
 
 
-def cards(study: Snapshot) -> list[Card]:
-    """Return the answers, in the order in which people ask."""
-    return [_won(study), _trust(study), _mattered(study), _cost(study), _next(study)]
+def cards(study: Snapshot, stretches: list[Rows]) -> list[Card]:
+    """Return the answers, in the order in which people ask; `stretches` are those of its time."""
+    return [_won(study), _trust(study), _mattered(study), _cost(study, stretches), _next(study)]
 
 
 def _won(study: Snapshot) -> Card:
@@ -113,21 +106,16 @@ def _mattered(study: Snapshot) -> Card:
     return Card("What mattered?", [*lines, *doubt])
 
 
-def _cost(study: Snapshot) -> Card:
-    trained = sum(len(trial.epochs) for trial in study.trials)
-    full = max(1, len(study.trials) * study.epochs)
-    work = sum(trial.epochs[-1]["elapsed_s"] for trial in study.trials if trial.epochs)
-    saved = sum(study.epochs - len(trial.epochs) for trial in study.trials if trial.ending == "stopped")
-    stretches = rows.stretches(study)
+def _cost(study: Snapshot, stretches: list[Rows]) -> Card:
     clock = span(sum(max(bar["end"] for bar in stretch) for stretch in stretches))
     counts = {state: sum(trial.ending == state for trial in study.trials) for state in ENDINGS}
     ended = ", ".join(f"{many} {word}" for (state, word) in ENDINGS.items() if (many := counts[state]))
     return Card(
         "What did it cost?",
         [
-            f"{clock} by the clock, {span(work)} of training in the search",
+            f"{clock} by the clock, {span(study.worked)} of training in the search",
             f"{count(len(study.trials), 'trial')}: {ended}" if study.trials else "no trial yet",
-            f"{trained} of {full} epochs trained; stopping early saved {saved / full:.0%}",
+            f"{study.trained} of {max(1, study.full)} epochs trained; stopping early saved {study.saved:.0%}",
         ],
     )
 
@@ -164,7 +152,7 @@ def _signed(gain: Gain) -> str:
     return f"{gain.metric} {plus_minus(gain.value, gain.error)}"
 
 
-def facts(study: Snapshot) -> list[tuple[str, Any]]:
+def facts(study: Snapshot) -> list[tuple[str, str]]:
     """Return how the study was made, a line a fact: of its newest session, and when the others were."""
     if not study.sessions:
         return []
@@ -172,16 +160,15 @@ def facts(study: Snapshot) -> list[tuple[str, Any]]:
     versions = ", ".join(f"{name} {version}" for name, version in newest.get("versions", {}).items() if version)
     machine = newest.get("machine", {})
     share = newest.get("share", {})
-    found = [
-        ("command", newest.get("command", "unknown")),
+    return [
+        ("command", str(newest.get("command", "unknown"))),
         ("begun", ", ".join(str(session.get("time")) for session in study.sessions)),
-        ("seed", study.config.seed),
+        ("seed", str(study.config.seed)),
         ("versions", versions),
         ("machine", f"{machine.get('processor')}, {machine.get('cpus')} CPUs, {machine.get('system')}"),
         (
             "at once",
             f"{share.get('concurrent')} trials, each with {share.get('cpus')} CPUs and {share.get('gpus')} GPUs",
         ),
-        ("git revision", newest.get("git") or "none"),
+        ("git revision", str(newest.get("git") or "none")),
     ]
-    return [(name, str(text)) for name, text in found]

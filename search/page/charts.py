@@ -29,14 +29,14 @@ from search.page.layers import (
 from search.page.rows import Rows
 from search.snapshot import Snapshot
 
-MOST_STRETCHES, MOST_BARS = 3, 3_000
-"""Timelines, and trainings in each: the newest."""
+MOST_BARS = 3_000
+"""Trainings in a timeline: the newest."""
 WHOLE = {"tickMinStep": 1, "format": "d", "grid": False}
 """Of an axis of whole numbers."""
 
 
-def charts(study: Snapshot) -> dict[str, list[Chart]]:
-    """Return the charts of each section of the report: none where the study has nothing for it yet."""
+def charts(study: Snapshot, stretches: list[Rows]) -> dict[str, list[Chart]]:
+    """Return the charts of each section of the report, none where there is nothing for it; a timeline a stretch."""
     is_valued = any(trial.value is not None for trial in study.trials)
     is_retrained = study.outcome and any(candidate.values for candidate in study.outcome.candidates)
     weighed = study.importances
@@ -48,7 +48,7 @@ def charts(study: Snapshot) -> dict[str, list[Chart]]:
         "panels": [_panel(study, at) for at in range(len(rows.leading(study)))] if is_valued else [],
         "pair": [_pair(study)] if len(weighed) > 1 else [],
         "importances": [_importances(study)] if weighed else [],
-        "timeline": [_timeline(each, at) for at, each in enumerate(rows.stretches(study)[-MOST_STRETCHES:])],
+        "timeline": [_timeline(each, at) for at, each in enumerate(stretches)],
     }
 
 
@@ -56,7 +56,7 @@ def _retraining(study: Snapshot) -> Chart:
     y = {"y": name("candidate"), "yOffset": {"field": "part", "sort": ["validation", "test"]}}
     colours = colour("part", ("validation", "test"))
     found, noise = rows.candidates(study), rows.noise(study)
-    spreads = rows.spreads(study)
+    spreads = rows.spreads(found)
     drawn = [row["value"] for row in found] + [row[end] for row in [*spreads, *noise] for end in ("low", "high")]
     x = number("value", study.config.metric, scale(drawn) | {"type": "linear", "zero": False}, **NUMBERS)
     runs, high = {"name": "runs"}, {"x2": {"field": "high"}}

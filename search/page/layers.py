@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from search.page import rows
 from search.page.rows import Rows
 from search.snapshot import Snapshot
-from search.words import spans_decades
+from search.words import short, spans_decades
 
 Spec = dict[str, Any]
 STATES = ("complete", "stopped", "diverged", "failed", "running", "retraining")
@@ -19,10 +19,8 @@ TIP = {"field": "tip"}
 """Of a tooltip: a row's text. The page's script gives the page's own rows theirs, and makes a table of it."""
 CHOSEN = "datum.trial === chosen"
 """Of the trial that was clicked: the page sets the parameter `chosen` of every chart."""
-LONGEST = 18
-"""Characters of a choice that are written out."""
 NUMBERS: Spec = {"format": ".6~g", "labelOverlap": True, "tickCount": 6}
-"""An axis of the metric."""
+"""Of an axis of numbers of any size."""
 EPOCHS, TRIALS = {"name": "epochs"}, {"name": "trials"}
 """The page's own rows."""
 
@@ -121,7 +119,7 @@ def parameter(study: Snapshot, at: int) -> Spec:
     assert isinstance(kind, FloatDistribution | IntDistribution)
     scale = {"domain": [kind.low, kind.high], "padding": 6} | ({"type": "log"} if kind.log else {"zero": False})
     steps: Spec = {"tickMinStep": 1} if isinstance(kind, IntDistribution) else {}
-    return number(f"p{at}", title, scale, format=".6~g", labelOverlap=True, tickCount=5, **steps)
+    return number(f"p{at}", title, scale, **{**NUMBERS, "tickCount": 5, **steps})
 
 
 def ends(kind: BaseDistribution) -> tuple[object, object]:
@@ -130,9 +128,3 @@ def ends(kind: BaseDistribution) -> tuple[object, object]:
         return short(kind.choices[0]), short(kind.choices[-1])
     assert isinstance(kind, FloatDistribution | IntDistribution)
     return kind.low, kind.high
-
-
-def short(choice: object) -> str:
-    """Return a choice as text that is not too long."""
-    text = str(choice)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -18,25 +18,22 @@ def lists(study: Study, snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any
     """Return the table of trials and the failures."""
     failed = [trial for trial in snapshot.trials if trial.ending == "failed"]
     metric, names = snapshot.config.metric, list(snapshot.space)
-    listed = []
+    told, listed = failed[:MOST_FAILURES], []
     for trial in shown:
-        seconds = trial.epochs[-1]["elapsed_s"] if trial.epochs else math.nan
         cells = [
             _cell(trial.value, ".6g"),
             _cell(trial.best_epoch or None),
             _cell(len(trial.epochs)),
-            _cell(seconds, ".3g"),
+            _cell(trial.worked if trial.epochs else None, ".3g"),
         ]
         cells += [_cell(trial.params.get(name)) for name in names]
-        listed.append(
-            {"trial": trial.number, "state": trial.ending, "failure": trial in failed[:MOST_FAILURES], "cells": cells}
-        )
+        listed.append({"trial": trial.number, "state": trial.ending, "failure": trial in told, "cells": cells})
     more = f"{len(snapshot.trials) - len(listed)} more are in trials.csv." if len(listed) < len(snapshot.trials) else ""
     columns = ["trial", "state", metric, "best epoch", "epochs", "training, s", *names]
-    unlisted = len(failed) - MOST_FAILURES
+    unlisted = len(failed) - len(told)
     return {
         "table": {"columns": columns, "rows": listed, "more": more},
-        "failures": [_failure(study, trial) for trial in failed[:MOST_FAILURES]],
+        "failures": [_failure(study, trial) for trial in told],
         "more_failures": f"{unlisted} more failed: see logs/." if unlisted > 0 else "",
     }
 

@@ -1,6 +1,7 @@
 """A study as rows of plain values, of which the charts of the report are drawn; the columns have safe names."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from search import journal
@@ -24,8 +25,7 @@ APART = 600.0
 
 def shown(study: Snapshot, most: int) -> list[journal.Trial]:
     """Return the trials that a page shows, by number: all, or so many of the best."""
-    sign = 1 if study.config.mode == "min" else -1
-    able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
+    able = journal.ranked(study.able, study.config.mode)
     others = [trial for trial in study.trials if not trial.may_win]
     return sorted([*able, *others][:most], key=lambda trial: trial.number)
 
@@ -58,7 +58,7 @@ def trials(study: Snapshot, shown: list[journal.Trial]) -> Rows:
     pN is its value (of a choice its place), uN where that stands in its range, from 0 to 1, tN the value as text. The
     last uN is where the value stands among those of all trials, 1 for the best.
     """
-    best, names, drawn = {trial.number for trial in top(study)}, leading(study), values(study)
+    best, names, standing = {trial.number for trial in top(study)}, leading(study), _standing(study)
     rows = []
     for trial in shown:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.ending, "value": trial.value}
@@ -70,23 +70,29 @@ def trials(study: Snapshot, shown: list[journal.Trial]) -> Rows:
                 value, kind = trial.params[name], study.space[name]
                 row |= {f"p{at}": position(kind, value), f"u{at}": unit(kind, value), f"t{at}": number(value)[:LONGEST]}
         if trial.value is not None:
-            row[f"u{len(names)}"] = _standing(trial.value, drawn, study.config.mode)
+            row[f"u{len(names)}"] = standing(trial.value)
         rows.append(row)
     return rows
 
 
-def _standing(value: float, drawn: list[float], mode: str) -> float:
-    """Return where a value stands among those that are drawn: 1 for the best, 0 for the worst."""
+def _standing(study: Snapshot) -> Callable[[float], float]:
+    """Return what tells where a value stands among those of all trials: 1 for the best, 0 for the worst."""
+    drawn, is_min = values(study), study.config.mode == "min"
+    if not drawn:
+        return float
     place = math.log if spans_decades(drawn) else float
     low, high = place(min(drawn)) / 2, place(max(drawn)) / 2  # halves, as the difference of two floats may be none
-    at = (place(value) / 2 - low) / (high - low) if high > low else 0.5
-    return 1 - at if mode == "min" else at
+
+    def standing(value: float) -> float:
+        at = (place(value) / 2 - low) / (high - low) if high > low else 0.5
+        return 1 - at if is_min else at
+
+    return standing
 
 
 def top(study: Snapshot) -> list[journal.Trial]:
     """Return the best tenth of the trials with a value that counts, at least three of them."""
-    sign = 1 if study.config.mode == "min" else -1
-    able = sorted(study.able, key=lambda trial: sign * (trial.value or 0.0))
+    able = journal.ranked(study.able, study.config.mode)
     return able[: max(3, round(TOP * len(able)))]
 
 
@@ -158,14 +164,14 @@ def candidates(study: Snapshot) -> Rows:
     return rows
 
 
-def spreads(study: Snapshot) -> Rows:
-    """Return a row for each part of each candidate: candidate, part, low, high - mean and standard deviation."""
+def spreads(found: Rows) -> Rows:
+    """Return a row for each part of each of the candidates: candidate, part, low, high - mean ± standard deviation."""
     groups: dict[tuple[str, str], list[float]] = {}
-    for row in candidates(study):
+    for row in found:
         groups.setdefault((row["candidate"], row["part"]), []).append(row["value"])
     rows = []
-    for (label, part), found in groups.items():
-        middle, spread = mean(found), deviation(found) if len(found) > 1 else 0.0
+    for (label, part), seeds in groups.items():
+        middle, spread = mean(seeds), deviation(seeds) if len(seeds) > 1 else 0.0
         rows.append({"candidate": label, "part": part, "low": middle - spread, "high": middle + spread})
     return rows
 
@@ -210,13 +216,12 @@ def stretches(study: Snapshot) -> list[Rows]:
 
 def _bar(trial: journal.Trial, name: str, state: str) -> dict[str, Any]:
     """Return a training with its start and end, in seconds since 1970; empty where nobody knows when it was."""
-    worked = trial.epochs[-1]["elapsed_s"] if trial.epochs else 0.0
     end = trial.started + trial.seconds
-    start = max(trial.where[2], trial.started) if trial.where else max(trial.started, end - worked)
-    end = end if math.isfinite(end) else start + worked
+    start = max(trial.where[2], trial.started) if trial.where else max(trial.started, end - trial.worked)
+    end = end if math.isfinite(end) else start + trial.worked
     if not (math.isfinite(start) and math.isfinite(end)):
         return {}
-    start = min(start, max(trial.started, end - worked)) if start > end else start  # a clock that is ahead
+    start = min(start, max(trial.started, end - trial.worked)) if start > end else start  # a clock that is ahead
     lane = f"{trial.where[0]} {trial.where[1]}" if trial.where else ""
     return {
         "lane": lane,
@@ -224,7 +229,7 @@ def _bar(trial: journal.Trial, name: str, state: str) -> dict[str, Any]:
         "state": state,
         "start": start,
         "end": end,
-        "worked": worked,
+        "worked": trial.worked,
         "trial": trial.number if state != "retraining" else -1,
     }
 
