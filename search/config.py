@@ -12,7 +12,7 @@ from typing import Any, Self, get_args, get_origin
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from search import space
+from search import extras, space
 from search.workload import Workload, suggestion
 
 DEFAULT_FILE = "configs/search.yaml"
@@ -20,7 +20,6 @@ MOST_VALUES = 10_000
 """In a YAML file."""
 SCALAR = str | int | float | None
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "Halving": "mapping", "list": "list [a, b]"}
-TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,10 @@ class StudyConfig:
         _require(self, "cpus_per_trial", ">= 0.01, or null to share the cores out", cpus is None or cpus >= 0.01)
         plain = self.name is None or re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII)
         _require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", bool(plain))
+        trackers = [*extras.PACKAGES]
         for name in self.trackers:
-            if name not in TRACKERS:
-                raise ValueError(f"unknown tracker {name!r}, {suggestion(str(name), TRACKERS)}")
+            if name not in trackers:
+                raise ValueError(f"unknown tracker {name!r}, {suggestion(str(name), trackers)}")
         _require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
         space.parse(self.space)
         for name, value in self.fixed.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import __version__, opening, program, retrain, summary, trackers
+from search import __version__, opening, program, retrain, summary, tracker
 from search.outcome import Outcome
 from search.session import Session
 from search.snapshot import Snapshot
@@ -47,7 +47,7 @@ def _run(session: Session, loaded: Workload, console: Console) -> int:
     found = retrain.current(made, loaded) if ended == config.num_samples else None
     if found:
         _report(made, _draw(made, found), console)
-    if not found or trackers.lag(made):
+    if not found or tracker.lag(made):
         if found:
             console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:

@@ -8,10 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SEARCH = [
-    *("workload", "space", "words", "colours", "config", "files", "storage", "journal", "writer", "tables"),
+    *("extras", "workload", "space", "words", "colours", "config", "files", "storage", "journal", "writer", "tables"),
     *("provenance", "outcome", "importance", "verdict", "snapshot", "axes", "pictures", "study", "residue", "worker"),
     *("shortcuts", "share", "cluster", "interruption", "program", "tally", "survival", "forecast", "sampler"),
-    *("searcher", "scheduler", "trial", "extras", "trackers", "tracking", "tuning", "sparkline", "display", "summary"),
+    *("searcher", "scheduler", "trial", "tracker", "trackers", "tracking", "tuning", "sparkline", "display", "summary"),
     *("session", "opening", "checkpoints", "images", "sheet", "film", "drawing", "errands", "tasks", "gallery"),
     *("retrain", "plot", "hindsight", "audit", "page", "report", "watch", "run", "table"),
 ]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import extras, study, trackers, tracking
+from search import extras, study, tracker, trackers, tracking
 from search.config import StudyConfig
 from search.journal import Trial
 from search.run import main
@@ -324,7 +324,7 @@ def test_a_search_imports_no_tracker_that_is_not_chosen(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1:] == ["0 []"], done.stdout + done.stderr
 
 
-class Slow(trackers.Tracker):
+class Slow(tracker.Tracker):
     """A tracker that sends a Ctrl-C while the main thread waits for it, and then takes its time."""
 
     go = threading.Event()
@@ -366,7 +366,11 @@ def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
 
 
 def test_a_line_that_a_power_cut_has_left_in_part_is_no_trial(tmp_path: Path) -> None:
-    (tmp_path / trackers.WHOLE).write_text("10\n11\n1", encoding="ascii")
-    assert trackers.whole(tmp_path) == [10, 11]
+    (tmp_path / tracker.WHOLE).write_text("10\n11\n1", encoding="ascii")
+    assert tracker.whole(tmp_path) == [10, 11]
     Slow("s", "identity", tmp_path)._keep(12)
-    assert trackers.whole(tmp_path) == [10, 11, 12]
+    assert tracker.whole(tmp_path) == [10, 11, 12]
+
+
+def test_what_is_looked_for_before_a_search_is_known_of_every_tracker() -> None:
+    assert list(extras.PACKAGES) == list(trackers.TRACKERS)
