@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from search.session import Session
 from search.study import Study
 from search.workload import Workload
 from search.writer import Writer
+
+KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
+"""Settings without which the trials of a study could not be compared."""
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -49,7 +53,7 @@ def opened(flags: dict[str, Any], holding: ExitStack, console: Console, module: 
     share, here = cluster.share_of(config)
     extras.check(config.trackers)
     if before:
-        made = before.continued(config, loaded)
+        made = continued(before, config, loaded)
     else:
         made = study.create(config, loaded)
         holding.enter_context(Writer(made.folder))
@@ -67,3 +71,38 @@ def _asked(flags: dict[str, Any], before: Study | None) -> StudyConfig:
             raise ValueError(f"a study keeps its {name}: give --resume or --{name}, but not both")
     values = read(Path(flags["config"])) if "config" in flags else dataclasses.asdict(before.config)
     return StudyConfig.of(values | given)
+
+
+def continued(before: Study, config: StudyConfig, workload: Workload) -> Study:
+    """Return a study under a config that may ask for more, but for nothing else than before.
+
+    Raises ValueError, with the difference, where the trials so far would mean nothing under it.
+    """
+    config = dataclasses.replace(config, name=before.config.name, output=before.config.output)
+    epochs = config.check(workload)
+    old = {name: getattr(before.config, name) for name in KEPT} | {"epochs": before.epochs, "defaults": before.defaults}
+    new = {name: getattr(config, name) for name in KEPT} | {"epochs": epochs, "defaults": workload.defaults()}
+    if differences := list(_differences(old, new)):
+        differences[3:] = [f"{len(differences) - 3} more"] if len(differences) > 3 else []
+        raise ValueError(
+            f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
+            f"but {'; '.join(differences)}; start a new study"
+        )
+    made = len(before.search.get_trials(deepcopy=False))
+    if config.num_samples < made:
+        raise ValueError(f"num_samples must be at least the {made} trials of the study, but got {config.num_samples}")
+    before.search.set_user_attr("config", dataclasses.asdict(config))
+    return dataclasses.replace(before, config=config)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """Yield where two nested mappings differ, as text."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in dict.fromkeys([*old, *new]):
+            place = f"{where}.{name}" if where else str(name)
+            if (name in old) and (name in new):
+                yield from _differences(old[name], new[name], place)
+            else:
+                yield f"{place} was {old[name]!r} and is gone" if name in old else f"{place} is new: {new[name]!r}"
+    elif old != new:
+        yield f"{where} was {old!r} and is {new!r}"

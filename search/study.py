@@ -10,15 +10,15 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import optuna
 
-from search import files, journal, outcome, provenance
+from search import files, journal, outcome, provenance, soundness
 from search.config import StudyConfig
 from search.outcome import Outcome
 from search.snapshot import Snapshot
@@ -26,12 +26,8 @@ from search.space import Space, parse
 from search.storage import Storage, file_of
 from search.workload import Workload
 
-KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
-"""Settings without which the trials of a study could not be compared."""
 RETRAINING, AUDIT = "retraining", "audit"
 SESSIONS, FINISHED = "sessions", "finished"
-LATEST = 1e11
-"""Seconds since 1970 beyond which no calendar of the system goes."""
 CHOOSING = threading.Lock()
 """Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
@@ -90,9 +86,13 @@ class Study:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
         return self.logs / f"trial-{number:04}.log"
 
+    def finished(self) -> list[optuna.Study]:
+        """Return the retrainings that were not cut short, the newest last."""
+        return [each for each in self.others(RETRAINING) if each.user_attrs.get(FINISHED)]
+
     def outcome(self) -> Outcome | None:
         """Return what the newest retraining that was not cut short found; None where there is none."""
-        made = [each for each in self.others(RETRAINING) if each.user_attrs.get(FINISHED)]
+        made = self.finished()
         return outcome.of(made[-1], self.config.metric, self.config.mode) if made else None
 
     def times_tested(self) -> int:
@@ -156,7 +156,7 @@ class Study:
         if not best:
             return
         with CHOOSING:
-            if not any(each.user_attrs.get(FINISHED) for each in self.others(RETRAINING)):
+            if not self.finished():
                 self.write_best(
                     self._full(best), f"{self.config.metric} {best.value:.6g} (trial {best.number}); not retrained"
                 )
@@ -175,29 +175,6 @@ class Study:
         files.write(
             self.folder / "study.yaml", files.yaml({"config": dataclasses.asdict(self.config), SESSIONS: sessions})
         )
-
-    def continued(self, config: StudyConfig, workload: Workload) -> Self:
-        """Return the study under a config that may ask for more, but for nothing else than before.
-
-        Raises ValueError, with the difference, where the trials so far would mean nothing under it.
-        """
-        config = dataclasses.replace(config, name=self.config.name, output=self.config.output)
-        epochs = config.check(workload)
-        old = {name: getattr(self.config, name) for name in KEPT} | {"epochs": self.epochs, "defaults": self.defaults}
-        new = {name: getattr(config, name) for name in KEPT} | {"epochs": epochs, "defaults": workload.defaults()}
-        if differences := list(_differences(old, new)):
-            differences[3:] = [f"{len(differences) - 3} more"] if len(differences) > 3 else []
-            raise ValueError(
-                f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
-                f"but {'; '.join(differences)}; start a new study"
-            )
-        made = len(self.search.get_trials(deepcopy=False))
-        if config.num_samples < made:
-            raise ValueError(
-                f"num_samples must be at least the {made} trials of the study, but got {config.num_samples}"
-            )
-        self.search.set_user_attr("config", dataclasses.asdict(config))
-        return dataclasses.replace(self, config=config)
 
 
 def create(config: StudyConfig, workload: Workload) -> Study:
@@ -246,7 +223,7 @@ def load(path: str | Path) -> Study:
         attributes = optuna.load_study(study_name=name, storage=storage).user_attrs
         config = StudyConfig.of(attributes["config"])
         made = Study(name, folder, config, attributes["epochs"], attributes["defaults"], storage)
-        _check(made)
+        soundness.check(made.snapshot(), made.defaults, made.search, made.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{file} must be the journal of a search, but: {why:.300}") from None
@@ -257,58 +234,6 @@ def _only(names: list[str]) -> str:
     if len(names) != 1:
         raise ValueError(f"it holds {len(names)} searches")
     return names[0]
-
-
-def _check(study: Study) -> None:
-    """Read all that the journal of a study holds. Raises anything where no search of ours wrote it."""
-    if type(study.epochs) is not int or not 1 <= study.epochs < 2**31 or not isinstance(study.defaults, dict):
-        raise ValueError(f"it has epochs {study.epochs!r} and defaults {study.defaults!r}")
-    if study.search.direction.name.lower() != direction(study.config.mode):
-        raise ValueError(f"it is to {study.search.direction.name.lower()} in mode {study.config.mode}")
-    for session in list(study.search.user_attrs.get(SESSIONS, [])):
-        for part in ("share", "versions", "machine"):
-            dict(session.get(part, {}))
-    trials = study.trials()
-    for trial in trials:
-        for name, value in trial.params.items():
-            if not study.space[name]._contains(study.space[name].to_internal_repr(value)):
-                raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
-        _check_times(trial)
-    for each in study.others(RETRAINING):
-        if each.user_attrs.get(FINISHED):
-            _check_retraining(each, study, len(trials))
-
-
-def _check_times(trial: journal.Trial) -> None:
-    times = [*(metrics["elapsed_s"] for metrics in trial.epochs), trial.where[2] if trial.where else 0.0]
-    if not all(0 <= seconds < LATEST for seconds in times):
-        raise ValueError(f"trial {trial.number} was trained at {times}")
-
-
-def _check_retraining(retraining: optuna.Study, study: Study, trials: int) -> None:
-    list(retraining.user_attrs["jobs"])
-    for run in journal.read(retraining, study.config.metric):
-        _check_times(run)
-        if not re.fullmatch("trial [0-9]{1,18}|reference", run.attributes["candidate"]):
-            raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r}")
-        if run.attributes["candidate"] != outcome.REFERENCE and int(run.attributes["candidate"][6:]) >= trials:
-            raise ValueError(f"a retraining has the candidate {run.attributes['candidate']!r} of {trials} trials")
-        for name in study.space:
-            _ = run.attributes["config"][name]
-    outcome.of(retraining, study.config.metric, study.config.mode)
-
-
-def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
-    """Yield where two nested mappings differ, as text."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in dict.fromkeys([*old, *new]):
-            place = f"{where}.{name}" if where else str(name)
-            if (name in old) and (name in new):
-                yield from _differences(old[name], new[name], place)
-            else:
-                yield f"{place} was {old[name]!r} and is gone" if name in old else f"{place} is new: {new[name]!r}"
-    elif old != new:
-        yield f"{where} was {old!r} and is {new!r}"
 
 
 def _free_name(output: Path, name: str) -> str:

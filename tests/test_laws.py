@@ -8,12 +8,25 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SEARCH = [
-    *("extras", "workload", "space", "words", "colours", "config", "files", "storage", "journal", "writer", "tables"),
-    *("provenance", "outcome", "importance", "verdict", "snapshot", "axes", "pictures", "study", "residue", "worker"),
-    *("shortcuts", "share", "cluster", "interruption", "program", "tally", "survival", "forecast", "sampler"),
-    *("searcher", "scheduler", "trial", "tracker", "trackers", "tracking", "tuning", "sparkline", "display", "summary"),
-    *("session", "opening", "checkpoints", "images", "sheet", "film", "drawing", "errands", "tasks", "gallery"),
-    *("retrain", "plot", "hindsight", "audit", "page", "report", "watch", "run", "table"),
+    *("extras", "workload", "space", "words", "colours", "config", "files", "storage", "journal", "writer"),
+    *("tables", "provenance", "outcome", "importance", "verdict", "snapshot", "axes", "pictures", "soundness"),
+    *("study", "residue", "worker", "shortcuts", "share", "cluster", "interruption", "program", "tally", "survival"),
+    *("forecast", "sampler", "searcher", "scheduler", "trial", "tracker", "trackers", "tracking", "tuning"),
+    *("sparkline", "display", "summary", "session", "opening", "checkpoints", "images", "sheet", "film", "drawing"),
+    *(
+        "errands",
+        "tasks",
+        "gallery",
+        "retrain",
+        "plot",
+        "hindsight",
+        "audit",
+        "page",
+        "report",
+        "watch",
+        "run",
+        "table",
+    ),
 ]
 PAGE = ["rows", "advice", "answers", "layers", "charts", "listing", "vega"]
 """In search/page."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from search import journal, program, study, tables
+from search import journal, opening, program, study, tables
 from search.config import StudyConfig
 from search.journal import Trial
 from search.scheduler import Rungs
@@ -298,7 +298,7 @@ def test_what_would_make_the_history_meaningless_is_refused_with_the_difference(
     values = {**TOY, "num_samples": 7, "space": {"x": TOY["space"]["x"]} if "workload" in change else TOY["space"]}
     config = StudyConfig.of({**values, **change})
     with pytest.raises(ValueError, match=difference.replace("(", r"\(")):
-        made.continued(config, load(config.workload))
+        opening.continued(made, config, load(config.workload))
     assert (whole[0] / "journal.log").read_bytes() == before
 
 
@@ -309,4 +309,4 @@ def test_a_change_of_the_workloads_own_defaults_is_refused(
     workload = load("tests.toy")
     monkeypatch.setattr(type(workload), "defaults", lambda self: {**made.defaults, "limit": 2.0})
     with pytest.raises(ValueError, match=r"defaults\.limit was -1000000000\.0 and is 2\.0"):
-        made.continued(made.config, workload)
+        opening.continued(made, made.config, workload)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from search import outcome, study, verdict
+from search import opening, outcome, study, verdict
 from search.page import advice, answers, rows
 from search.snapshot import Snapshot
 from search.workload import load
@@ -174,7 +174,7 @@ def test_a_verdict_on_the_best_of_fewer_trials_says_so(tmp_path: Path) -> None:
     assert answers.progress(snapshot) == "4 trials, retrained and judged."
     made = study.load(tmp_path / "s")
     studies.add(made, studies.curve(0.1, 9), "complete")
-    made.continued(dataclasses.replace(made.config, num_samples=5), load("tests.toy"))
+    opening.continued(made, dataclasses.replace(made.config, num_samples=5), load("tests.toy"))
     assert answers.progress(study.load(made.folder).snapshot()).startswith(
         "5 trials; the verdict is on the best of fewer"
     )
