@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from search import journal, study
+from search import study
+from search.journal import records
 from search.study import RETRAINING
 
 PHASES = ("start", "first epochs", "search", "retraining", "end")
@@ -17,7 +18,8 @@ def of(folder: Path, began: float, first_epoch_s: float, seconds: float) -> dict
     `folder` is that of the study; `began` in seconds since 1970; the others in seconds from there.
     """
     made = study.load(folder)
-    trials, runs = made.trials(), journal.read(made.others(RETRAINING)[-1], made.config.metric)
+    trials = made.trials()
+    runs = records.read(made.others(RETRAINING)[-1], made.objective)
     ends = [
         trials[0].started - began,
         first_epoch_s,

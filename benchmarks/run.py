@@ -24,8 +24,8 @@ import psutil
 
 from benchmarks import job, phases, report
 from benchmarks.report import OURS
-from search import provenance
-from search.axes import STYLE
+from search.journal import provenance
+from search.views.pictures import STYLE
 
 ROOT = Path(__file__).parent.parent
 MEMORY_EVERY = 0.5

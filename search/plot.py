@@ -5,26 +5,27 @@ python -m search.plot results/NAME
 
 from pathlib import Path
 
-from search import pictures, program
-from search.snapshot import Snapshot
+from search import cli
+from search.analysis.snapshot import Snapshot
 from search.study import Study
-
-DPI = 120
+from search.views import pictures
 
 
 def draw(study: Study, snapshot: Snapshot | None = None) -> list[Path]:
     """Write every picture of a study, as it is or was, into its folder plots/; return their paths."""
-    (study.folder / "plots").mkdir(exist_ok=True)
+    folder = study.folder / "plots"
+    folder.mkdir(exist_ok=True)
     paths = []
-    for name, figure in pictures.of(snapshot or study.snapshot()).items():
-        paths.append(study.folder / "plots" / f"{name}.png")
-        figure.savefig(paths[-1], dpi=DPI)
+    for name, figure in pictures.draw(snapshot or study.snapshot()).items():
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=pictures.DPI)
+        paths.append(path)
     return paths
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Draw a study again; return the exit code."""
-    return program.of_study("search.plot", "Draw a study and derive its tables again.", _again, arguments)
+    return cli.of_study("search.plot", "Draw a study and derive its tables again.", _again, arguments)
 
 
 def _again(study: Study) -> str:
@@ -33,4 +34,4 @@ def _again(study: Study) -> str:
 
 
 if __name__ == "__main__":
-    program.leave(main())
+    cli.leave(main())

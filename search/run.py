@@ -1,91 +1,170 @@
 """Search, retrain the best, draw, and say what came of it.
 
 python -m search.run --num-samples 32 --gpus-per-trial 0.25
+
+The same from Python: search.run(config), which is the function below.
 """
 
+import logging
 import platform
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import optuna
 from rich.console import Console
 
-from search import __version__, opening, program, retrain, summary, tracker
-from search.outcome import Outcome
-from search.session import Session
-from search.snapshot import Snapshot
+from search import __version__, cli, session
+from search.analysis.snapshot import Snapshot
+from search.errors import UserError
+from search.journal.outcome import Outcome
+from search.retraining import finalists
+from search.session import Asked, Session
+from search.spec import files
+from search.spec.config import StudyConfig
+from search.spec.workload import Workload
 from search.study import Study
-from search.tasks import ProcessLostError, Tasks
-from search.workload import Workload
+from search.tune import tracker
+from search.tune.pool import ProcessLostError, WorkerPool
+from search.views import summary
+
+Config = StudyConfig | Mapping[str, Any] | str | Path
+
+
+def run(config: Config | None = None, *, resume: str | Path | None = None) -> Study:
+    """Search, retrain the best and draw, as `python -m search.run` does; return the study.
+
+    It is quiet, but shows its progress where standard output is a terminal. Ctrl-C ends it as it ends the program.
+
+    >>> study = search.run({"workload": "wave", "metric": "loss", "space": {...}, "num_samples": 16})
+    >>> study.best_config()
+
+    Args:
+        config: A StudyConfig, the mapping that one is made of, or the path of a YAML file that holds it.
+        resume: The folder of a study that goes on; without a config, under its own.
+
+    Raises:
+        UserError: The config, the workload or the folder breaks a rule; nothing was started then.
+        OSError: What is recorded could not be written, as on a full disk.
+        KeyboardInterrupt: It was interrupted; what was finished is kept, and the text says how to go on.
+
+    """
+    if config is None and resume is None:
+        raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
+    folder = None if resume is None else Path(resume)
+    asked = Asked(None if config is None else _settings(config), resume=folder)
+    console = cli.Terminal(quiet=not sys.stdout.isatty())
+    with ExitStack() as holding:
+        holding.enter_context(_as_a_guest())
+        opened, workload = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
+        _work_and_keep(opened, workload)
+        return opened.study
+
+
+def _settings(config: Config) -> Mapping[str, Any]:
+    if isinstance(config, StudyConfig):
+        return config.as_mapping()
+    return config if isinstance(config, Mapping) else files.read(Path(config))
+
+
+@contextmanager
+def _as_a_guest() -> Iterator[None]:
+    """Leave logging and warnings of the caller's process as they were: a search sends them to its own log."""
+    verbosity = optuna.logging.get_verbosity()
+    loggers = [logging.getLogger(name) for name in (None, "ray", "optuna")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            optuna.logging.set_verbosity(verbosity)
+            for logger, handlers, level, propagate in before:
+                logger.handlers[:] = handlers
+                logger.setLevel(level)
+                logger.propagate = propagate
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; return the exit code."""
-    parser = opening.parser("search.run", "Search hyperparameters, retrain the best, draw, and say what came of it.")
+    parser = cli.search_parser("search.run", "Search hyperparameters, retrain the best, draw, and say what came of it.")
     parser.add_argument("--no-best", action="store_false", dest="best", help="leave ./best.yaml alone")
     parser.add_argument("--version", action="store_true", help="print the versions and leave")
     flags = vars(parser.parse_args(arguments))
-    console = program.Terminal()
+    console = cli.Terminal()
     if flags.pop("version", False):
         console.print(_versions())
         return 0
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        session, loaded = opening.opened(flags, holding, console, "search.run")
-        return lambda: _run(session, loaded, console)
+        opened, workload = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
+        return lambda: _show(opened, workload)
 
-    return program.guarded(prepare)
+    return cli.guarded(prepare)
 
 
-def _run(session: Session, loaded: Workload, console: Console) -> int:
-    """Search, retrain, draw and say what came of it, as far as that is left to do; return the exit code."""
-    made, config = session.study, session.study.config
-    ended = sum(trial.ending != "running" for trial in made.trials())
-    found = retrain.current(made, loaded) if ended == config.num_samples else None
-    if found:
-        _report(made, _draw(made, found), console)
-    if not found or tracker.lag(made):
-        if found:
-            console.print(f"telling {', '.join(config.trackers)} what they lack")
+def _show(opened: Session, workload: Workload) -> int:
+    outcome, best = _work_and_keep(opened, workload)
+    return summary.show(opened.console, opened.study.snapshot(outcome), workload.is_program, best)
+
+
+def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None, Path]:
+    """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
+    made = opened.study
+    config = made.config
+    ended = made.snapshot().ended
+    is_searched = ended == config.num_samples
+    outcome = finalists.current(made, workload) if is_searched else None
+    if outcome:
+        _report(made, _draw(made, outcome), opened.console)
+    if not outcome or tracker.lag(made):
+        if outcome:
+            opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
-            session.announce(ended)
-        with session.working() as folder, session.telling():
-            found = found or _work(session, loaded, folder, console, is_searched=ended == config.num_samples)
+            opened.announce(ended)
+        with opened.working() as folder, opened.tracking():
+            outcome = outcome or _work(opened, workload, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
-    if config.best and found and found.winner:
+    if config.best and outcome and outcome.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
-    return summary.show(console, made, found, loaded.is_program, best)
+    return outcome, best
 
 
-def _work(session: Session, loaded: Workload, folder: Path, console: Console, *, is_searched: bool) -> Outcome | None:
+def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: bool) -> Outcome | None:
     """Search, unless that is done, retrain, in the processes of the search or else in new ones, and draw."""
-    found: list[Outcome | None] = []
+    made = opened.study
+    console = opened.console
+    outcomes: list[Outcome | None] = []
     drawn: list[Snapshot] = []
 
     def draw(outcome: Outcome | None) -> None:
-        drawn.append(_draw(session.study, outcome))
+        drawn.append(_draw(made, outcome))
 
-    def use(processes: list[Any], check: Callable[[], None]) -> None:
+    def retrain(processes: list[Any], check: Callable[[], None]) -> None:
         console.print("retraining the best with other seeds, and the defaults beside them")
-        session.meanwhile(_import_what_draws)
-        tasks = Tasks(session.study, session.share, retrain.LOG, processes, check)
-        outcome = retrain.retrain(session.study, loaded, tasks, lambda line: console.print(f"  {line}"), draw)
+        opened.meanwhile(_import_what_draws)
+        pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
+        outcome = finalists.retrain(made, workload, pool, lambda line: console.print(f"  {line}"), draw)
         if not outcome:
             draw(None)
-        found.append(outcome)
+        outcomes.append(outcome)
         check()
 
     if not is_searched:
         with suppress(ProcessLostError):
-            session.search(folder, use)
-    if not found:
-        session.check()  # a wish to end may have gone with the process
-        use([], session.check)
-    _report(session.study, drawn[-1], console)  # when the winner's own pictures are there, too
-    return found[0]
+            opened.search(folder, retrain)
+    if not outcomes:
+        opened.check()  # a wish to end may have gone with the process
+        retrain([], opened.check)
+    _report(made, drawn[-1], console)  # when the winner's own pictures are there, too
+    return outcomes[0]
 
 
 def _import_what_draws() -> None:
@@ -120,5 +199,15 @@ def _versions() -> str:
     )
 
 
+class CallableModule(ModuleType):
+    """Makes this module the function, too: `search.run` is the module, whoever imported it first."""
+
+    def __call__(self, config: Config | None = None, *, resume: str | Path | None = None) -> Study:
+        """Return run(config, resume=resume)."""
+        return run(config, resume=resume)
+
+
+sys.modules[__name__].__class__ = CallableModule
+
 if __name__ == "__main__":
-    program.leave(main())
+    cli.leave(main())

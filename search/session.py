@@ -1,109 +1,122 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
+import dataclasses
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from search import cluster, study
-from search.display import Display
-from search.interruption import Interruption
-from search.share import Node, Share
+from search import study
+from search.errors import UserError
+from search.journal.storage import Writer
+from search.signals import Interrupted, Shutdown
+from search.spec import workload
+from search.spec.config import StudyConfig
+from search.spec.workload import Workload
 from search.study import Study
+from search.tune import cluster, trackers
+from search.tune.resources import Node, Share
+from search.views.display import Display
+
+KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
+"""Settings without which the trials of a study could not be compared."""
 
 Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
 
 
-def _import_tune() -> None:
-    """Import Tune, which takes half a second, while Ray takes one to start."""
-    import ray.tune  # noqa: F401
-
-
 class Session:
-    """A study, each trial's share of the machine, and the command that goes on where a session was ended early."""
+    """A study, each trial's share of the machine, and the command that goes on where a session was ended early.
 
-    def __init__(self, made: Study, share: Share, here: Node, console: Console, again: str) -> None:
-        self.study, self.share = made, share
-        self._console, self._again = console, again
+    Of a program the process is ended where a signal finds it stuck; a caller's process never is.
+    """
+
+    def __init__(
+        self, made: Study, share: Share, here: Node, console: Console, again: str, *, is_program: bool = True
+    ) -> None:
+        self.study = made
+        self.share = share
+        self.console = console
+        self._again = again
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
-        self._interruption = Interruption(self._secure, self._leave)
+        self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
         self._callbacks: list[Any] = []
 
     @contextmanager
     def working(self) -> Iterator[Path]:
         """Run Ray; yield its temporary folder.
 
-        Raises SystemExit: 128 + its number after a signal, 1 where the disk is full or the like.
+        Raises Interrupted after a signal, OSError where the disk is full or the like; what was recorded is secured, and
+        the text says how to go on.
         """
         try:
-            self.meanwhile(_import_tune)
-            with self._interruption.listening(), self._ray.running() as folder:
-                self._interruption.listen()
+            self.meanwhile(cluster.import_tune)
+            with self._shutdown.listening(), self._ray.running() as folder:
+                self._shutdown.listen()  # ray.init() has taken SIGTERM for itself
                 yield folder
         except KeyboardInterrupt:
             self._secure()
-            self._say("interrupted")
-            raise SystemExit(self._interruption.exit_code) from None
+            raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
         except OSError as error:
             self._secure()
-            self._say(f"error: {error}")
-            raise SystemExit(1) from None
+            raise OSError(f"{error}; {self._kept()}") from None
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
         self._ray.meanwhile(function)
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
+    def tracking(self) -> Iterator[None]:
         """Tell the study's trackers of what is searched in here, and of what they lack of earlier sessions."""
-        from search import tracking  # imports Ray Tune
+        from search.tune import tracking  # imports Ray Tune
 
-        with tracking.following(self.study, self._console.print) as self._callbacks:
+        with tracking.following(self.study, self.console.print) as self._callbacks:
             yield
 
     def check(self) -> None:
         """Raise Interrupted where somebody wishes the end."""
-        self._interruption.check()
+        self._shutdown.check()
 
     def announce(self, ended: int) -> None:
         """Say what will be done, of which so many trials have ended before."""
-        config, share = self.study.config, self.share
-        if share.note:
-            self._console.print(share.note)
+        config = self.study.config
+        if self.share.note:
+            self.console.print(self.share.note)
         doing = f"going on with {config.workload} after {ended} trials" if ended else f"searching {config.workload}"
-        trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {share.concurrent} at once"
-        self._console.print(f"{doing}: {trials}, into {self.study.folder}")
+        trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {self.share.concurrent} at once"
+        self.console.print(f"{doing}: {trials}, into {self.study.folder}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
         """Search until there are as many trials as asked, then `use` the processes.
 
         Raises Interrupted; OSError where nothing can be written.
         """
-        from search import tuning  # imports Ray Tune: not before a user's mistakes are out
-        from search.searcher import OptunaSearcher
+        from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
+        from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus, lend=self.share.concurrent if use else 0)
-        display = Display(self._console, self.study.config, searcher.tally, searcher.forecast)
+        searcher = OptunaSearcher(self.study, self.share.gpus)
+        if searcher.is_done:
+            return
+        trials = self.study.config.num_samples
+        display = Display(self.console, trials, searcher.progress, searcher.forecast)
 
         def look() -> None:
             searcher.check()  # before a trial is shown as ended that could not be recorded
             display.look()
-            self._interruption.check()
-
-        if searcher.is_done:
-            return
+            self.check()
 
         def use_processes(handles: list[Any]) -> None:
             display.end()
             assert use is not None
-            use(handles, self._interruption.check)
+            use(handles, self.check)
 
-        with display.showing(), self._interruption.held():
-            tuning.run(self.study, self.share, folder, searcher, look, use_processes, self._callbacks)
+        with display.showing(), self._shutdown.held():
+            reused_by = use_processes if use else None
+            tuner.run(self.study, self.share, folder, searcher, look, self._callbacks, reused_by)
 
     def _secure(self) -> None:
         """Derive from the journal what can be had before its end; on a full disk do without."""
@@ -114,9 +127,94 @@ class Session:
 
     def _leave(self) -> None:
         self._ray.abandon()
-        self._console.show_cursor()
-        self._say("interrupted")
+        self.console.show_cursor()
+        print(f"interrupted; {self._kept()}", file=sys.stderr, flush=True)
 
-    def _say(self, what: str) -> None:
-        kept = f"what was finished is in {self.study.folder}; to go on: {self._again}"
-        print(f"{what}; {kept}", file=sys.stderr, flush=True)
+    def _kept(self) -> str:
+        return f"what was finished is in {self.study.folder}; to go on: {self._again}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be searched."""
+
+    settings: Mapping[str, Any] | None
+    """Those of a whole config, as YAML gives them; None where a study goes on under its own."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that win over those."""
+    resume: Path | None = None
+    """The folder of a study that goes on; None for a new one."""
+
+
+def begin(
+    asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True
+) -> tuple[Session, Workload]:
+    """Return a session of the study that is asked for, and its workload; this process is the study's writer.
+
+    `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
+    study nothing is then left on disk. What must be closed at the end is put on `holding`.
+    """
+    before = study.open_to_write(asked.resume, holding) if asked.resume else None
+    config = _config(asked, before)
+    loaded = workload.load(config.workload)
+    epochs = config.check(loaded)
+    share, here = cluster.share_of(config)
+    trackers.check(config.trackers)
+    if before:
+        made = continued(before, config, epochs, loaded.defaults())
+    else:
+        made = study.create(config, loaded, epochs)
+        holding.enter_context(Writer(made.folder))
+    made.begin_session(dataclasses.asdict(share))
+    return Session(made, share, here, console, again.format(made.folder), is_program=is_program), loaded
+
+
+def _config(asked: Asked, before: Study | None) -> StudyConfig:
+    """Return the config that is asked for: over a file's, or over that of a study that goes on."""
+    if before is None:
+        return StudyConfig.of({**(asked.settings or {}), **asked.changes})
+    kept = {"name": before.config.name, "output": before.config.output}
+    for name in kept:
+        if name in asked.changes:
+            raise UserError(f"a study keeps its {name}: give --resume or --{name}, but not both")
+    settings = before.config.as_mapping() if asked.settings is None else asked.settings
+    return StudyConfig.of({**settings, **asked.changes, **kept})
+
+
+def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping[str, Any]) -> Study:
+    """Return a study under a config that may ask for more, but for nothing else than before.
+
+    Raises UserError, with the difference, where the trials so far would mean nothing under it.
+    """
+    old = {name: getattr(before.config, name) for name in KEPT}
+    new = {name: getattr(config, name) for name in KEPT}
+    old |= {"epochs": before.epochs, "defaults": before.defaults}
+    new |= {"epochs": epochs, "defaults": defaults}
+    differences = list(_differences(old, new))
+    if differences:
+        more = len(differences) - 3
+        told = differences[:3] + ([f"{more} more"] if more > 0 else [])
+        raise UserError(
+            f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
+            f"but {'; '.join(told)}; start a new study"
+        )
+    trials = len(before.search.get_trials(deepcopy=False))
+    if config.num_samples < trials:
+        raise UserError(f"num_samples must be at least the {trials} trials of the study, but got {config.num_samples}")
+    return before.reconfigured(config)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """Yield where two nested mappings differ, as text."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        if old != new:
+            yield f"{where} was {old!r} and is {new!r}"
+        return
+    for name in dict.fromkeys([*old, *new]):
+        place = f"{where}.{name}" if where else str(name)
+        if name not in new:
+            yield f"{place} was {old[name]!r} and is gone"
+        elif name not in old:
+            yield f"{place} is new: {new[name]!r}"
+        else:
+            yield from _differences(old[name], new[name], place)

@@ -15,8 +15,9 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from search import program, study
-from search.storage import Reader, file_of
+from search import cli, study
+from search.errors import UserError
+from search.journal.storage import Reader, file_of
 
 HOST, PORT = "127.0.0.1", 8080
 REFUSED = "search.watch shows a study and changes nothing in it"
@@ -27,11 +28,11 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def application(journal: Path) -> Application:
-    """Return the dashboard of a journal. Raises ValueError where optuna-dashboard is not installed."""
+    """Return the dashboard of a journal. Raises UserError where optuna-dashboard is not installed."""
     try:
         from optuna_dashboard import wsgi
     except ImportError:
-        raise ValueError(
+        raise UserError(
             "search.watch needs optuna-dashboard, but it is not installed; pip install optuna-dashboard"
         ) from None
     return _unwritable(wsgi(Reader(journal)))
@@ -73,24 +74,24 @@ class Handler(WSGIRequestHandler):
 def serve(app: Application, port: int | None) -> Server:
     """Return a server that listens on this machine: at the port, or at PORT or else at any that is free.
 
-    Raises ValueError where the port is no port, OSError where it is not to be had.
+    Raises UserError where the port is no port, or is not to be had.
     """
     if port is not None and not 1 <= port < 2**16:
-        raise ValueError(f"port must be in [1, 65535], but got {port}")
+        raise UserError(f"port must be in [1, 65535], but got {port}")
     try:
         return make_server(HOST, port or PORT, app, Server, Handler)
     except OSError as error:
         if port is None:
             return make_server(HOST, 0, app, Server, Handler)
-        raise OSError(f"port must be free, but at {port}: {error.strerror}; give another with --port") from None
+        raise UserError(f"port must be free, but at {port}: {error.strerror}; give another with --port") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Show a study until somebody presses Ctrl-C; return the exit code."""
-    console = program.Terminal()
+    console = cli.Terminal()
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        parser = program.study_parser("search.watch", "Show a study in optuna-dashboard, also while it is searched.")
+        parser = cli.study_parser("search.watch", "Show a study in optuna-dashboard, also while it is searched.")
         parser.add_argument(
             "--port", type=int, metavar="N", help=f"of this machine ({PORT}, or where taken a free one)"
         )
@@ -108,8 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         return action
 
-    return program.guarded(prepare)
+    return cli.guarded(prepare)
 
 
 if __name__ == "__main__":
-    program.leave(main())
+    cli.leave(main())

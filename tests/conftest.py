@@ -12,10 +12,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from search import journal, study
-from search.config import StudyConfig
-from search.workload import load
+from search.journal.records import OpenTrial
 from tests.programs import LEAST
+from tests.studies import new
 
 settings.register_profile("short", max_examples=100, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
@@ -60,9 +59,9 @@ def temporary() -> Iterator[Path]:
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the journal of a study of three trials that are complete."""
     values = {**LEAST, "name": "s", "output": str(tmp_path_factory.mktemp("made"))}
-    made = study.create(StudyConfig.of(values), load("tests.toy"))
+    made = new(values)
     for _ in range(3):
-        trial = journal.OpenTrial(made.search, made.search.ask(made.space))
+        trial = OpenTrial(made.search, made.search.ask(made.space))
         for epoch in range(1, 10):
             trial.add(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch)
         trial.end("complete")

@@ -32,16 +32,20 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
-from search import config, space, study, workload
-from search.config import Halving
-from search.sampler import SeededTPE
-from search.scheduler import Rungs
-from search.searcher import OptunaSearcher
+from search.algorithms.asha import ASHA
+from search.algorithms.samplers import SeededTPE
+from search.spec import config, space
+from search.spec.files import read
+from search.spec.objective import Objective
 from search.study import Study
-from search.worker import Order, Training
+from search.tune.searcher import OptunaSearcher
+from search.tune.trainable import TRIAL
+from search.tune.tuner import Scheduler
+from search.worker.training import Order, Training
+from tests.studies import judge, new
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = config.read(ROOT / config.DEFAULT_FILE)
+SETTINGS = read(ROOT / config.DEFAULT_FILE)
 METRIC, MODE = SETTINGS["metric"], SETTINGS["mode"]
 SPACE = space.parse(SETTINGS["space"])
 
@@ -124,10 +128,13 @@ class Recorded(Training):
     """The worker's own Training, of a recorded curve: what it returns is what a trial really reports."""
 
     def __init__(self, proposal: Mapping[str, Any], count: int, table: Table) -> None:
-        order = proposal.get("order") or {"gpus": 0.0, "metric": METRIC, "mode": MODE, "values": proposal}  # else Ray's
-        super().__init__(Order(**{**order, "workload": SETTINGS["workload"]}))
-        self.number: int = proposal.get("number", count)
-        self._row, self._loss = table.curve(order["values"])
+        order = Order(SETTINGS["workload"], 0.0, Objective(METRIC, MODE), proposal)  # of Ray's own bridge
+        self.number = count
+        if TRIAL in proposal:
+            order = proposal[TRIAL].order
+            self.number = proposal[TRIAL].number
+        super().__init__(order)
+        self._row, self._loss = table.curve(order.values)
         self._elapsed = [0.0, *table.elapsed[self._row].tolist()]
         self.config = SimpleNamespace(epochs=len(self._loss))
 
@@ -211,8 +218,7 @@ def play(
 def create(folder: Path, seed: int, num_samples: int, sampler: str = "tpe") -> Study:
     """Return a new study of configs/search.yaml, its journal on the disk."""
     change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder)}
-    asked = config.StudyConfig.of({**SETTINGS, **change, "name": f"{sampler}-{seed}-{num_samples}"})
-    return study.create(asked, workload.load(asked.workload))
+    return new({**SETTINGS, **change, "name": f"{sampler}-{seed}-{num_samples}"})
 
 
 class Memory(optuna.storages.InMemoryStorage):
@@ -226,22 +232,22 @@ class Memory(optuna.storages.InMemoryStorage):
 def in_memory(made: Study) -> Study:
     """Return the study with Optuna's storage in memory, which spares 0.3 ms a write; its folder stays empty."""
     storage: Any = Memory()
-    direction = study.direction(made.config.mode)
+    direction = made.objective.direction
     optuna.create_study(study_name=made.name, storage=storage, direction=direction)
     return dataclasses.replace(made, storage=storage)
 
 
-def ours(rungs: Rungs) -> Rule:
-    """Return ASHA as search.scheduler asks it."""
+def ours(rungs: Scheduler) -> Rule:
+    """Return ASHA as search.tune.tuner asks it."""
     return lambda number, result: rungs.goes_on(number, result["epoch"], result["value"])
 
 
 def search(made: Study, table: Table, workers: int = 2) -> Iterator[Event]:
-    """Yield the results of our search: of a new study, or of one that goes on, as search.tuning puts it together."""
+    """Yield the results of our search: of a new study, or of one that goes on, as search.tune puts it together."""
     searcher = OptunaSearcher(made, gpus=0)
-    rungs = Rungs(made.config.scheduler, made.epochs, made.config.mode)
+    rungs = judge(made.config.scheduler, made.epochs, made.config.mode, made.config.metric)
     for trial in made.trials():
-        rungs.recall(trial, METRIC)
+        rungs.recall([trial])
     yield from play(searcher, ours(rungs), table, workers)
     searcher.check()
 
@@ -252,7 +258,7 @@ def rival(sampler: TPESampler, num_samples: int, table: Table, rule: Rule) -> It
     yield from play(bridge, rule, table, num_samples=num_samples)
 
 
-def rays_rule(halving: Halving, epochs: int) -> Rule:
+def rays_rule(halving: ASHA, epochs: int) -> Rule:
     """Return the rule of Ray's AsyncHyperBandScheduler, which is shown the metric as it is."""
     bracket = _Bracket(halving.grace_period, epochs, halving.reduction_factor, 0)
 
@@ -266,7 +272,7 @@ def rays_rule(halving: Halving, epochs: int) -> Rule:
 
 def arms(seed: int, num_samples: int, table: Table) -> dict[str, list[Event]]:
     """Return the results of each rival's search."""
-    halving, epochs = Halving(**SETTINGS["scheduler"]), table.loss.shape[1]
+    halving, epochs = ASHA(**SETTINGS["scheduler"]), table.loss.shape[1]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, sampler in (("ours", "tpe"), ("random, our rule", "random")):
@@ -274,7 +280,7 @@ def arms(seed: int, num_samples: int, table: Table) -> dict[str, list[Event]]:
             found[name] = list(search(made, table))
     for name, kind in (("Ray's bridge, our TPE", SeededTPE), ("Ray's bridge, our rule", TPESampler)):
         # The first begins with the same random proposals as ours, so that only what is told differs.
-        asha = ours(Rungs(halving, epochs, MODE))
+        asha = ours(judge(halving, epochs, MODE))
         found[name] = list(rival(kind(seed=seed), num_samples, table, asha))
     rays = rays_rule(halving, epochs)
     found["Ray's bridge and rule"] = list(rival(TPESampler(seed=seed), num_samples, table, rays))

@@ -1,26 +1,43 @@
 """Studies of the toy whose journal a test writes itself, without a search."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from optuna.samplers import RandomSampler
 
-from search import journal, study
-from search.config import StudyConfig
-from search.journal import Ending, OpenTrial
-from search.outcome import REFERENCE
+from search import study
+from search.algorithms.schedulers import Scheduler
+from search.journal.outcome import REFERENCE
+from search.journal.records import OpenTrial
+from search.journal.trial import Ending, Where
+from search.spec.config import StudyConfig
+from search.spec.objective import Objective
+from search.spec.workload import Workload, load
 from search.study import RETRAINING, Study
-from search.workload import Workload, load
+from search.tune import tuner
 from tests.programs import TOY
 
 SHARE = {"cpus": 1.0, "gpus": 0.0, "concurrent": 2, "note": ""}
 
 
+def new(values: Mapping[str, Any], workload: Workload | None = None) -> Study:
+    """Return a new study of a config as YAML gives it."""
+    config = StudyConfig.of(values)
+    loaded = workload or load(config.workload)
+    return study.create(config, loaded, config.check(loaded))
+
+
+def judge(options: Scheduler | None, epochs: int, mode: str = "min", metric: str = "loss") -> tuner.Scheduler:
+    """Return a scheduler as a search asks it: a rule in its seat in Tune."""
+    return tuner.Scheduler(options.rule(epochs) if options else None, Objective(metric, mode))
+
+
 def create(folder: Path, name: str, workload: Workload | None = None, **settings: Any) -> Study:
     """Return a new study without a trial, of the toy unless it is of another workload."""
     values = {**TOY, "num_samples": 1, "name": name, "output": str(folder), **settings}
-    made = study.create(StudyConfig.of(values), workload or load("tests.toy"))
+    made = new(values, workload)
     made.begin_session(SHARE)
     made.search.sampler = RandomSampler(seed=0)
     return made
@@ -32,14 +49,14 @@ def add(
     ending: Ending | None,
     failure: str = "",
     traceback: str = "",
-    where: journal.Where | None = None,
+    where: Where | None = None,
 ) -> OpenTrial:
     """Record a trial with these values of the metric, an epoch each; None leaves it running."""
     trial = OpenTrial(made.search, made.search.ask(made.space))
     with made.storage.together():
         if where:
             trial.place(where)
-        _record(trial, values, made.config.metric, made.config.mode)
+        _record(trial, values, made.objective)
         if failure:
             trial.note("failure", failure)
         if traceback:
@@ -59,7 +76,7 @@ def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[f
             run.note("candidate", name)
             run.note("config", {**made.defaults, **params, "seed": seed})
             worse = value * 1.5 if made.config.mode == "min" else value / 1.5
-            _record(run, [worse, value], made.config.metric, made.config.mode)
+            _record(run, [worse, value], made.objective)
             run.end("complete")
             if name in tests:
                 retraining.set_user_attr(f"test {run.number}", {metric: tests[name][seed - 1]})
@@ -72,16 +89,14 @@ def diverge(made: Study, candidate: str) -> None:
     run = OpenTrial(retraining, retraining.ask())
     run.note("candidate", candidate)
     run.note("config", {**made.defaults, **made.trials()[0].params, "seed": 1})
-    _record(run, [math.nan], made.config.metric, made.config.mode)
+    _record(run, [math.nan], made.objective)
     run.end("diverged")
     made.finish(retraining, None)
 
 
-def _record(trial: OpenTrial, values: list[float], metric: str, mode: str) -> None:
-    best: float | None = None
-    for epoch, value in enumerate(values, 1):
-        best = value if journal.better(value, best, mode) else best
-        trial.add(epoch, {metric: value, "elapsed_s": 0.01 * epoch}, best)
+def _record(trial: OpenTrial, values: list[float], objective: Objective) -> None:
+    for epoch, (value, best) in enumerate(zip(values, objective.running_best(values), strict=True), 1):
+        trial.add(epoch, {objective.metric: value, "elapsed_s": 0.01 * epoch}, best)
 
 
 def curve(depth: float, epochs: int, diverges: bool = False) -> list[float]:

@@ -13,17 +13,21 @@ import pytest
 
 from heart.config import Config
 from heart.train import train
-from search import audit, cluster, hindsight, journal, study
+from search import audit, study
+from search.analysis.tables import audit as tabulate
+from search.analysis.tables import correlations, pairs
+from search.analysis.tables import true_best as best
 from search.audit import remaining
-from search.config import StudyConfig
-from search.hindsight import best, correlations, pairs, tabulate
-from search.journal import Ending, OpenTrial
-from search.program import Terminal
-from search.share import Node
+from search.cli import Terminal
+from search.journal.records import OpenTrial
+from search.journal.trial import Ending
 from search.study import AUDIT, Study
-from search.workload import load
+from search.tune import cluster
+from search.tune.resources import Node
+from search.views import pictures
 from tests import toy
 from tests.programs import HEART, search, start
+from tests.studies import new
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
 FAULT = {"distribution": "choice", "values": ["", "raise", "nan"]}
@@ -33,9 +37,7 @@ def create(folder: Path, **change: Any) -> Study:
     """Return an empty study of the toy, of 4 epochs with rungs at 1 and 2."""
     values = {"workload": "tests.toy", "metric": "loss", "space": {"x": X, "fault": FAULT}, "fixed": {"epochs": 4}}
     halving = {"scheduler": {"grace_period": 1, "reduction_factor": 2}}
-    return study.create(
-        StudyConfig.of({**values, **halving, "name": "s", "output": str(folder), **change}), load("tests.toy")
-    )
+    return new({**values, **halving, "name": "s", "output": str(folder), **change})
 
 
 def record(
@@ -46,9 +48,8 @@ def record(
     trial = OpenTrial(writer, writer.ask(fixed_distributions=None if into else made.space))
     for name, value in notes.items():
         trial.note(name, value)
-    front = None
-    for epoch, loss in enumerate(losses, 1):
-        front = loss if journal.better(loss, front, made.config.mode) else front
+    bests = made.objective.running_best(losses)
+    for epoch, (loss, front) in enumerate(zip(losses, bests, strict=True), 1):
         trial.add(epoch, {"loss": loss, "epoch_seen": epoch, "elapsed_s": random.random()}, front)
     if ending:
         trial.end(ending)
@@ -70,7 +71,7 @@ def made(tmp_path: Path) -> Study:
 
 
 def test_the_table_has_the_best_so_far_at_every_rung_and_the_final_order(made: Study) -> None:
-    table = tabulate(made, pairs(made))
+    table = tabulate(made.snapshot(), pairs(made.snapshot()))
     columns = ["trial", "state", "epochs", "rung_1", "rung_2", "final_value", "final_rank", "repeats"]
     assert list(table.columns) == columns
     assert table["state"].to_list() == ["complete", "complete", "stopped", "stopped"]
@@ -84,7 +85,7 @@ def test_the_table_has_the_best_so_far_at_every_rung_and_the_final_order(made: S
 
 def test_the_rank_correlation_is_the_one_counted_by_hand(made: Study) -> None:
     """At rung 2 the ranks are 2.5, 2.5, 4, 1 against 4, 3, 2, 1: covariance 1.5 over √(4.5 · 5)."""
-    found = correlations(tabulate(made, pairs(made)))
+    found = correlations(tabulate(made.snapshot(), pairs(made.snapshot())))
     assert found == {1: pytest.approx(-1.0), 2: pytest.approx(1.5 / math.sqrt(22.5))}
 
 
@@ -124,7 +125,7 @@ def test_in_mode_max_the_greatest_is_the_true_best(tmp_path: Path, capsys: pytes
     record(made, [3.0, 1.0, 2.0, 4.0], "complete")
     record(made, [2.0], "stopped")
     record(made, [2.0, 1.0, 1.0, 1.0], "complete", made.add(AUDIT), trial=1)
-    table = tabulate(made, pairs(made))
+    table = tabulate(made.snapshot(), pairs(made.snapshot()))
     assert table["rung_2"].to_list() == [3.0, 2.0]
     assert table["final_rank"].to_list() == [1, 2]
     assert correlations(table) == {1: pytest.approx(1.0), 2: pytest.approx(1.0)}
@@ -141,7 +142,7 @@ def test_of_two_equal_ones_the_true_best_is_the_one_that_was_not_stopped(tmp_pat
     record(made, [2.0], "stopped")
     record(made, [1.0] * 4, "complete")
     record(made, [2.0, 1.0, 1.0, 1.0], "complete", made.add(AUDIT), trial=0)
-    table = tabulate(made, pairs(made))
+    table = tabulate(made.snapshot(), pairs(made.snapshot()))
     first = best(table, "complete", "stopped")
     assert first is not None
     assert first["trial"] == 1
@@ -161,7 +162,7 @@ def test_a_trial_without_a_full_finite_curve_has_no_final_value_and_is_in_no_ord
     record(made, [7.0, 6.0, math.nan], "diverged", runs, trial=5)
     record(made, [8.0, 7.0], "failed", runs, trial=6, failure="broke")
     record(made, [9.0, 8.0, 8.0], None, runs, trial=7)
-    table = tabulate(made, pairs(made))
+    table = tabulate(made.snapshot(), pairs(made.snapshot()))
     assert table["final_value"].dropna().to_dict() == {0: 2.0, 1: 4.0}
     assert table["rung_1"].to_list() == [3.0, 4.0, 1.0, 5.0, 0.5, 7.0, 8.0, 9.0]
     assert table["rung_2"].dropna().to_dict() == {0: 2.0, 1: 4.0, 2: 1.0, 4: 0.5}
@@ -199,7 +200,7 @@ def test_a_run_repeats_its_trial_where_no_bit_differs_but_those_of_the_seconds(
     made = create(tmp_path)
     record(made, then, "stopped")
     record(made, now, "complete", made.add(AUDIT), trial=0)
-    (pair,) = pairs(made)
+    (pair,) = pairs(made.snapshot())
     assert pair.difference("loss") == difference
 
 
@@ -226,13 +227,15 @@ def test_the_table_and_the_picture_are_derived_from_the_journal(
     picture = made.folder / "plots" / "audit.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     written = pd.read_csv(made.folder / "audit.csv", dtype={"final_rank": "Int64", "repeats": "boolean"})
-    pd.testing.assert_frame_equal(written, tabulate(made, pairs(made)), check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        written, tabulate(made.snapshot(), pairs(made.snapshot())), check_exact=True, check_dtype=False
+    )
     assert told(study.load(made.folder), capsys) == first
 
 
 def test_the_picture_shows_every_final_value_at_every_rung(made: Study) -> None:
-    table = tabulate(made, pairs(made))
-    left, right = hindsight.draw(made, table).get_axes()
+    table = tabulate(made.snapshot(), pairs(made.snapshot()))
+    left, right = pictures.audit(made.snapshot(), table).get_axes()
     for axes, rung in ((left, "rung_1"), (right, "rung_2")):
         shown = [tuple(point) for drawn in axes.collections for point in drawn.get_offsets().tolist()]  # type: ignore[union-attr]
         points = list(zip(table[rung], table["final_value"], strict=True))
@@ -255,7 +258,7 @@ def test_rungs_of_an_earlier_scheduler_are_those_at_which_trials_were_stopped(tm
     made = create(tmp_path, scheduler=None)
     record(made, [1.0, 1.0, 1.0], "stopped")
     record(made, [2.0] * 4, "complete")
-    assert list(correlations(tabulate(made, pairs(made)))) == [3]
+    assert list(correlations(tabulate(made.snapshot(), pairs(made.snapshot())))) == [3]
 
 
 def refuse(address: str | None) -> list[Node]:

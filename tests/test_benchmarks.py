@@ -9,11 +9,13 @@ from optuna.distributions import BaseDistribution
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks import job, plain_optuna, ray_job
-from search import config, workload
-from search.config import StudyConfig
-from search.space import parse
+from search.algorithms.asha import ASHA
+from search.spec import workload
+from search.spec.config import StudyConfig
+from search.spec.files import read
+from search.spec.space import parse
 
-OURS = StudyConfig.of(config.read(Path(job.__file__).with_name("search.yaml")))
+OURS = StudyConfig.of(read(Path(job.__file__).with_name("search.yaml")))
 POINT: dict[str, Any] = {"lr": 0.1, "momentum": 0.5, "hidden1": 8, "hidden2": 9}
 
 
@@ -39,7 +41,7 @@ def test_a_trial_of_a_rival_is_the_trial_that_we_train_but_for_the_engine() -> N
 
 def test_the_rungs_are_the_same_and_the_winner_is_retrained_once() -> None:
     scheduler = ray_job.scheduler()
-    assert OURS.scheduler is not None
+    assert isinstance(OURS.scheduler, ASHA)
     assert (OURS.scheduler.grace_period, OURS.scheduler.reduction_factor) == (job.GRACE_PERIOD, job.REDUCTION_FACTOR)
     assert [rung[0] for rung in reversed(scheduler._brackets[0]._rungs)] == OURS.scheduler.rungs(job.EPOCHS)
     assert (OURS.finalists, OURS.seeds) == (1, 1)

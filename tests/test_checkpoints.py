@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import checkpoints, retrain
-from search.checkpoints import MOST, Checkpoints
-from search.errands import Copies
-from search.tasks import Kept
-from search.worker import Order, Training
+from search.retraining.finalists import Models
+from search.retraining.runs import Job, Run
+from search.spec.objective import Objective
+from search.tune.pool import Kept
+from search.views.images import evenly
+from search.worker import checkpoints, jobs
+from search.worker.checkpoints import MOST, Checkpoints, Copies
+from search.worker.training import Order, Training
 from tests.programs import ENVIRONMENT
 
 
@@ -29,7 +32,7 @@ def test_checkpoints_are_of_the_first_and_the_last_epoch_and_denser_at_the_start
 
 @pytest.mark.parametrize("count", [*range(9), 20])
 def test_any_first_few_of_a_film_are_spread_over_all_of_it(count: int) -> None:
-    order = checkpoints.evenly(range(count))
+    order = evenly(range(count))
     assert sorted(order) == list(range(count))
     assert set(order[:2]) == {*range(count)} & {count - 1, 0}
     for few in range(2, count):
@@ -69,7 +72,7 @@ def test_after_a_model_that_cannot_be_pickled_no_other_is_wanted() -> None:
 def copies_of(workload: str, **values: Any) -> tuple[Copies, list[float]]:
     """Return the copies of a run, and its metric at every epoch."""
     metric = "val_loss" if workload == "heart.train" else "loss"
-    order = Order(workload, 0, metric, "min", values)
+    order = Order(workload, 0, Objective(metric), values)
     training, copies, seen = Training(order), Copies(order), []
     while True:
         result = training.advance(seconds=0)
@@ -97,11 +100,12 @@ def test_where_nothing_can_be_drawn_no_checkpoint_is_kept() -> None:
 TRAINS = """
 import sys
 from pathlib import Path
-from search import errands
-from search.worker import Order
+from search.spec.objective import Objective
+from search.worker import jobs
+from search.worker.training import Order
 values = {"points": 2000, "epochs": 3, "engine": "torch"}
 for keep in (True, False):
-    record, best, models = errands.train(Order("heart.train", 0, "val_loss", "min", values), sys.argv[1], keep)
+    record, best, models = jobs.train(Order("heart.train", 0, Objective("val_loss", "min"), values), sys.argv[1], keep)
     Path(sys.argv[2], str(keep)).write_text(f"{record.checkpoints} {best is not None} {list(models)}")
 """
 
@@ -116,9 +120,10 @@ def test_an_audit_keeps_no_models(tmp_path: Path) -> None:
 def test_of_each_candidate_only_the_best_run_keeps_its_checkpoints() -> None:
     """As outcome.Candidate.best_run chooses it, of equal ones the first; and the reference, which cannot win, none."""
     for order in itertools.permutations([("a", 0, 2.0), ("a", 1, 1.0), ("a", 2, 1.0), ("reference", 3, 0.0)]):
-        kept, leading = dict[int, Kept](), dict[str, tuple[float, int]]()
+        models = Models(Objective("loss"))
         for candidate, number, value in order:
-            kept[number] = Kept("model", "checkpoints", (1, 2))
-            retrain._drop_checkpoints(kept, leading, candidate, (value, number))
-        assert [number for number, each in kept.items() if each.epochs] == [1]
-        assert all(each.model for each in kept.values())
+            record = jobs.Record("complete", best=value)
+            kept = Kept("model", "checkpoints", (1, 2))
+            models.add(Run(Job({"candidate": candidate}, {}), number, record, kept))
+        assert [number for number, each in models.of_run.items() if each.epochs] == [1]
+        assert all(each.model for each in models.of_run.values())

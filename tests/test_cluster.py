@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from search import cluster
-from search.share import Node
+from search.errors import UserError
+from search.tune import cluster
+from search.tune.resources import Node
+from tests.test_laws import FILES, ROOT, room
 
 
 def test_gpus_that_cuda_visible_devices_hides_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +23,7 @@ def test_gpus_that_cuda_visible_devices_hides_are_not_counted(monkeypatch: pytes
 @pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
 def test_a_home_that_cannot_be_written_is_refused_before_ray_starts(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", home)
-    with pytest.raises(OSError, match="Ray needs a HOME that can be written"):
+    with pytest.raises(UserError, match="Ray needs a HOME that can be written"):
         cluster.check_home()
 
 
@@ -30,17 +32,21 @@ def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeyp
     assert cluster._short_folder() == "/tmp"
 
 
-ROOT = Path(__file__).parent.parent
-LIGHT = (
-    *("workload", "space", "config", "files", "journal", "writer", "tables", "outcome", "snapshot", "pictures"),
-    *("study", "worker", "share", "cluster", "session", "retrain", "plot", "hindsight", "audit", "report", "watch"),
-)
+def test_whatever_lies_outside_the_room_of_ray_is_imported_without_it() -> None:
+    """A finished study opens, draws and reports, and a user's mistake is told, before Ray would be imported."""
+    modules = [module for module in FILES if module.startswith("search.") and room(module) != "tune"]
+    script = (
+        f"import sys, importlib; [importlib.import_module(name) for name in {modules}]; print('ray' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
-@pytest.mark.parametrize("name", LIGHT)
-def test_a_finished_study_opens_without_ray(name: str) -> None:
-    script = f"import sys, search.{name}; sys.exit('ray' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
+def test_a_worker_process_imports_no_optuna_before_its_first_epoch() -> None:
+    """Half a second, in each process."""
+    script = "import sys, search.worker.training, search.worker.jobs; print({'optuna', 'matplotlib'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 def test_what_is_done_meanwhile_is_done_before_ray_is_ended(

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search import space
-from search.config import Halving, StudyConfig, read
-from search.workload import Workload, load
+from search.algorithms.asha import ASHA
+from search.errors import UserError
+from search.spec import space
+from search.spec.config import StudyConfig
+from search.spec.files import read
+from search.spec.workload import Workload, load
 
 ROOT = Path(__file__).parent.parent
 X = {"distribution": "uniform", "low": -5, "high": 5}
@@ -165,7 +168,7 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused(content: bytes, message: s
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="give one with --config"):
+    with pytest.raises(UserError, match="give one with --config"):
         read(tmp_path / "search.yaml")
 
 
@@ -194,7 +197,7 @@ def test_the_committed_search_is_the_one_of_the_issue() -> None:
     assert config.check(workload) == 30
     assert config.fixed["schedule"] == "cosine"
     assert list(config.space) == ["lr", "momentum", "hidden1", "hidden2"]
-    assert config.scheduler == Halving(3, 3)
+    assert config.scheduler == ASHA(3, 3)
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from search import sparkline
-from search.config import StudyConfig
-from search.display import UNITS, Display, between
-from search.forecast import Forecast
-from search.journal import Trial
-from search.survival import Survival
-from search.tally import Tally
-from tests.programs import ENVIRONMENT, TOY
+from search.algorithms.forecast import Forecast, Survival
+from search.analysis.progress import Progress
+from search.journal.trial import Trial
+from search.spec.objective import Objective
+from search.views.display import BEST, UNITS, Display, between, sparkline
+from tests.programs import ENVIRONMENT
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def drawn(*values: float, mode: str = "min", width: int = 80, is_ascii: bool = False) -> str:
-    return sparkline.draw(dict(enumerate(values)), mode, width, is_ascii).plain
+    return sparkline(dict(enumerate(values)), Objective("loss", mode), width, is_ascii).plain
 
 
 def test_a_column_a_trial_shows_its_value_between_the_lowest_and_the_highest() -> None:
@@ -34,7 +32,7 @@ def test_a_column_a_trial_shows_its_value_between_the_lowest_and_the_highest() -
 
 
 def test_values_stand_in_the_order_of_proposal_whatever_the_order_of_their_ends() -> None:
-    assert sparkline.draw({3: 1.0, 0: 9.0, 2: 5.0}, "min", 80, False).plain == "▁ 1 █ 9 █▅*"
+    assert sparkline({3: 1.0, 0: 9.0, 2: 5.0}, Objective("loss"), 80, False).plain == "▁ 1 █ 9 █▅*"
 
 
 def test_positive_values_of_more_than_a_factor_of_ten_are_drawn_by_their_logarithms() -> None:
@@ -60,8 +58,8 @@ def test_more_trials_than_columns_fill_the_width_and_share_it(width: int) -> Non
 @given(st.dictionaries(st.integers(0, 999), FINITE, min_size=1), st.sampled_from(["min", "max"]), st.integers(1, 200))
 def test_any_finite_values_fit_and_the_best_is_marked_once(values: dict[int, float], mode: str, width: int) -> None:
     for is_ascii in (False, True):
-        text = sparkline.draw(values, mode, width, is_ascii).plain
-        assert text.count(sparkline.BEST) == 1
+        text = sparkline(values, Objective("loss", mode), width, is_ascii).plain
+        assert text.count(BEST) == 1
         assert len(text) <= max(width, 40)
         assert text.isascii() == is_ascii
 
@@ -94,18 +92,17 @@ def test_a_range_is_told_in_one_unit(low: float, high: float, text: str) -> None
 
 def shown(encoding: str, width: int) -> str:
     """Return the display of a search of which three trials have ended, on a terminal without colour."""
-    config = StudyConfig.of(TOY)
-    tally = Tally("loss", "min")
+    progress = Progress(Objective("loss"))
     forecast = Forecast(Survival([1, 3], 9, 3), 12, learns=True, clock=lambda: 0.0)
     for number, value in enumerate((4.0, 50.0, 0.25)):
-        tally.recall(Trial(number, "complete", value, 1, {"x": value}, (), {}, math.nan, math.nan))
+        progress.recall(Trial(number, "complete", value, 1, {"x": value}, (), {}, math.nan, math.nan))
         forecast.begin(number)
         forecast.hear(number, 1, 5.0)
         forecast.end(number)
     written = io.BytesIO()
     stream = io.TextIOWrapper(written, encoding=encoding, write_through=True)
     console = Console(file=stream, force_terminal=True, color_system=None, width=width, highlight=False, soft_wrap=True)
-    made = Display(console, config, tally, forecast)
+    made = Display(console, 12, progress, forecast)
     made.look()
     console.print(made._render())
     return written.getvalue().decode(encoding)
@@ -122,7 +119,7 @@ def test_the_display_is_readable_on_forty_columns_in_any_encoding(encoding: str,
 
 
 def test_a_character_that_the_terminal_lacks_ends_no_program() -> None:
-    code = "from search import program; program.Terminal().print('0.5 ± 0.1')"
+    code = "from search import cli; cli.Terminal().print('0.5 ± 0.1')"
     environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("0.5 ? 0.1\n", "")

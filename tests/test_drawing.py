@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from search import drawing
-from search.drawing import Drawn, Shot
-from search.workload import Workload
+from search.spec.workload import Workload
+from search.worker import jobs
+from search.worker.jobs import Drawn, Shot
 from tests.pictures import frames_of
 from tests.toy import Config, train
 
@@ -22,7 +22,7 @@ def workload(plot: Callable[[Any, Any], Any]) -> Workload:
 def draw(plot: Callable[[Any, Any], Any], *epochs: int, whole: int = 0) -> list[Drawn]:
     """Draw the epochs of a run whose model is the epoch itself."""
     shots = [Shot({"x": 1.0}, 0, epoch, whole=epoch == whole) for epoch in epochs]
-    return drawing.draw(workload(plot), shots, lambda shot: shot.epoch or None)
+    return jobs.draw(workload(plot), shots, lambda shot: shot.epoch or None)
 
 
 def test_figures_of_any_size_become_small_images_and_pyplot_forgets_them() -> None:
@@ -48,7 +48,7 @@ def test_a_plot_that_fails_costs_its_own_picture(capfd: pytest.CaptureFixture[st
     drawn = draw(plot, 2, 0, 3, 4, 2, 1)
     assert [each.problem for each in drawn] == [
         "plot raised RuntimeError: no such epoch",
-        drawing.UNPICKLED,
+        jobs.UNPICKLED,
         "plot raised SystemExit: gone",
         "plot raised TypeError: it must return a matplotlib Figure, but got NoneType",
         "plot raised RuntimeError: no such epoch",
@@ -59,14 +59,14 @@ def test_a_plot_that_fails_costs_its_own_picture(capfd: pytest.CaptureFixture[st
 
 
 def test_a_plot_that_never_returns_is_ended_and_no_other_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "LONGEST", 0.2)
-    monkeypatch.setattr(drawing, "CLOCK", 0.1)
+    monkeypatch.setattr(jobs, "PICTURE_S", 0.2)
+    monkeypatch.setattr(jobs, "CLOCK_S", 0.1)
     drawn = draw(lambda epoch, config: threading.Event().wait(), 1, 2, 3)
     assert [each.problem for each in drawn] == ["plot raised TimeoutError: it took longer than 0.2 s", "", ""]
     assert not any(each.image for each in drawn)
 
 
 def test_a_slow_plot_costs_frames_and_not_the_winners_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "WORK", 0.0)
+    monkeypatch.setattr(jobs, "WORK_S", 0.0)
     drawn = draw(lambda epoch, config: Figure(), 1, 2, 3, 4, whole=3)
     assert [bool(each.image) for each in drawn] == [True, False, True, False]

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from search import study
-from search.worker import Order, Training
+from search.spec.objective import Objective
+from search.worker.training import Order, Training
 from tests.programs import TOY, X, search
 
 
@@ -111,7 +112,7 @@ DIRTY = {"workload": "tests.dirty", "metric": "loss", "space": {"x": X}, "finali
 
 def train(x: float) -> list[dict[str, Any]]:
     """Return what each pull of a trial of the dirty workload gives."""
-    training = Training(Order("tests.dirty", 0, "loss", "min", {"x": x, "seed": 7}))
+    training = Training(Order("tests.dirty", 0, Objective("loss", "min"), {"x": x, "seed": 7}))
     results = [training.pull() for _ in range(4)]
     training.close()
     return [result["metrics"] for result in results]

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config import Halving
-from search.forecast import EVERY, Forecast
-from search.scheduler import Rungs
-from search.searcher import OptunaSearcher
-from search.survival import Survival
+from search.algorithms.asha import ASHA
+from search.algorithms.forecast import LOOK_INTERVAL_S, Forecast, Survival
+from search.tune.searcher import OptunaSearcher
 from tests import replay
 from tests.replay import Clock
+from tests.studies import judge
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +28,7 @@ def moments(folder: Path, seed: int, trials: int) -> Floats:
     """
     made, clock = replay.in_memory(replay.create(folder, seed, trials)), Clock()
     searcher = OptunaSearcher(made, 0, clock=clock)
-    rule = replay.ours(Rungs(made.config.scheduler, made.epochs, made.config.mode))
+    rule = replay.ours(judge(made.config.scheduler, made.epochs, made.config.mode, made.config.metric))
     table = dataclasses.replace(replay.recorded(), neighbours=5)
     seen = []
     for event in replay.play(searcher, rule, table, clock=clock):
@@ -91,7 +90,7 @@ def test_so_it_does_in_longer_searches(tmp_path: Path) -> None:
     assert np.median((high - low) / truth) <= 1.0
 
 
-def forecast(clock: Clock, trials: int, epochs: int = 9, halving: Halving | None = None) -> Forecast:
+def forecast(clock: Clock, trials: int, epochs: int = 9, halving: ASHA | None = None) -> Forecast:
     rungs = halving.rungs(epochs) if halving else []
     survival = Survival(rungs, epochs, halving.reduction_factor if halving else 1)
     return Forecast(survival, trials, learns=False, clock=clock)
@@ -156,7 +155,7 @@ def test_nothing_is_said_before_a_trial_has_ended_nor_after_the_last() -> None:
 
 
 def test_trials_that_all_fail_before_an_epoch_tell_nothing() -> None:
-    made = forecast(Clock(), 9, halving=Halving(1, 3))
+    made = forecast(Clock(), 9, halving=ASHA(1, 3))
     for trial in range(5):
         made.begin(trial)
         made.end(trial)
@@ -185,7 +184,7 @@ def test_the_range_counts_down_between_two_looks_and_stops_at_nothing() -> None:
 
 def test_a_study_that_goes_on_takes_over_what_became_of_its_trials_and_not_their_seconds() -> None:
     clock = Clock()
-    new, resumed = (forecast(clock, trials, 81, Halving(1, 3)) for trials in (20, 60))
+    new, resumed = (forecast(clock, trials, 81, ASHA(1, 3)) for trials in (20, 60))
     for _ in range(40):
         resumed.recall(1)
     for made in (new, resumed):
@@ -195,7 +194,7 @@ def test_a_study_that_goes_on_takes_over_what_became_of_its_trials_and_not_their
             made.begin(trial)
             made.hear(trial, 1, 1.0)
             made.end(trial)
-    clock.now += EVERY
+    clock.now += LOOK_INTERVAL_S
     for made in (new, resumed):
         made.look()
     assert new.left is not None
@@ -206,9 +205,9 @@ def test_a_study_that_goes_on_takes_over_what_became_of_its_trials_and_not_their
 STEPS = st.lists(st.tuples(st.sampled_from(["begin", "hear", "end", "lose"]), st.floats(0, 100)), max_size=60)
 
 
-@given(STEPS, st.integers(1, 12), st.integers(0, 12), st.sampled_from([None, Halving(1, 2), Halving(3, 3)]))
+@given(STEPS, st.integers(1, 12), st.integers(0, 12), st.sampled_from([None, ASHA(1, 2), ASHA(3, 3)]))
 def test_whatever_happens_a_range_is_two_numbers_in_order_and_the_same_again(
-    steps: list[tuple[str, float]], trials: int, recalled: int, halving: Halving | None
+    steps: list[tuple[str, float]], trials: int, recalled: int, halving: ASHA | None
 ) -> None:
     def ranges() -> list[tuple[float, float] | None]:
         clock = Clock()

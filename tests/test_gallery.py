@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from search import images, sheet, study
+from search import study
+from search.views import images
 from tests.pictures import frames_of
 from tests.programs import TOY, begin, resume, search, start, until, write
 
@@ -61,8 +62,8 @@ def test_the_sheet_shows_the_finalists_by_rank_and_then_the_reference(finished: 
     found = finished.outcome()
     assert found is not None
     (made,) = frames_of((finished.folder / "plots" / "finalists.png").read_bytes())
-    width, height = 480 + sheet.GAP, 320 + images.STRIP + sheet.GAP
-    assert made.size == (2 * width + sheet.GAP, 2 * height + sheet.GAP)
+    width, height = 480 + images.GAP, 320 + images.STRIP + images.GAP
+    assert made.size == (2 * width + images.GAP, 2 * height + images.GAP)
     places = [(at % 2 * width + 200, at // 2 * height + 200) for at in range(4)]
     by_mean = sorted(found.candidates[:3], key=lambda each: each.mean)
     expected = [each.config["x"] for each in (*by_mean, found.candidates[3])]

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search import film, gallery, images, sheet
-from search.drawing import Drawn
-from search.images import Caption
-from search.journal import Ending, Trial
-from search.outcome import Candidate, Outcome
+from search.journal.outcome import Candidate, Outcome
+from search.journal.trial import Ending, Trial
+from search.retraining import gallery
+from search.spec.objective import Objective
+from search.views import images
+from search.views.images import Caption
+from search.worker.jobs import Drawn
 from tests.pictures import frames_of
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 30), (30, 30, 200)
@@ -44,9 +46,12 @@ FOUND = (
 def test_a_sheet_shows_the_sound_by_rank_then_the_others_marked_so_and_the_reference_last() -> None:
     found = Outcome(FOUND, FOUND[2], FOUND[4])
     for mode, first in (("min", ["trial 5", "trial 4"]), ("max", ["trial 4", "trial 5"])):
-        names = [each.name for each in gallery.shown(found, mode)]
+        names = [each.name for each in gallery.shown(found, Objective("loss", mode))]
         assert names == [*first, "trial 7", "trial 9", "reference"]
-    told = ["".join(gallery._caption(each, at, "loss")[:3]) for at, each in enumerate(gallery.shown(found, "min"), 1)]
+    told = [
+        "".join(gallery._caption(each, at, "loss")[:3])
+        for at, each in enumerate(gallery.shown(found, Objective("loss")), 1)
+    ]
     assert told == [
         "1. trial 5, loss 0.25000 ± 0.07071",
         "2. trial 4, loss 0.40000 ± 0.14142",
@@ -59,7 +64,7 @@ def test_a_sheet_shows_the_sound_by_rank_then_the_others_marked_so_and_the_refer
 def test_a_sheet_of_many_finalists_is_of_the_best_and_the_reference() -> None:
     many = tuple(candidate(f"trial {at}", run(at, values=(float(at),))) for at in range(30))
     reference = candidate("reference", run(99))
-    names = [each.name for each in gallery.shown(Outcome((*many, reference), many[0], reference), "min")]
+    names = [each.name for each in gallery.shown(Outcome((*many, reference), many[0], reference), Objective("loss"))]
     assert names == [*(f"trial {at}" for at in range(11)), "reference"]
 
 
@@ -67,11 +72,11 @@ def test_a_sheet_of_many_finalists_is_of_the_best_and_the_reference() -> None:
 def test_tiles_of_any_shape_stand_in_their_order_row_by_row(count: int, columns: int, rows: int) -> None:
     colours = [(30 * at, 120, 255 - 30 * at) for at in range(count)]
     tiles = [Image.new("RGB", (90 + 10 * (at % 2), 60 - 10 * (at % 3)), colour) for at, colour in enumerate(colours)]
-    (made,) = frames_of(sheet.compose([(Caption("a tile"), tile) for tile in tiles]))
-    width, height = max(tile.width for tile in tiles) + sheet.GAP, 60 + images.STRIP + sheet.GAP
-    assert made.size == (columns * width + sheet.GAP, rows * height + sheet.GAP)
+    (made,) = frames_of(images.sheet([(Caption("a tile"), tile) for tile in tiles]))
+    width, height = max(tile.width for tile in tiles) + images.GAP, 60 + images.STRIP + images.GAP
+    assert made.size == (columns * width + images.GAP, rows * height + images.GAP)
     middles = [
-        (at % columns * width + sheet.GAP + width // 2, at // columns * height + images.STRIP + 40)
+        (at % columns * width + images.GAP + width // 2, at // columns * height + images.STRIP + 40)
         for at in range(count)
     ]
     assert [made.getpixel(place) for place in middles] == colours
@@ -92,16 +97,14 @@ def test_a_long_name_in_a_caption_is_cut_and_the_numbers_around_it_are_not() -> 
 
 def test_a_film_shows_each_frame_once_for_its_time_and_holds_the_last() -> None:
     colours = [RED, GREEN, BLUE]
-    made = film.compose(
-        [(1.0, Caption(f"epoch {at}"), Image.new("RGB", (300, 200), c)) for at, c in enumerate(colours)]
-    )
+    made = images.film([(1.0, Caption(f"epoch {at}"), Image.new("RGB", (300, 200), c)) for at, c in enumerate(colours)])
     with Image.open(io.BytesIO(made)) as opened:
         assert (opened.n_frames, opened.info["loop"]) == (3, 0)  # type: ignore[attr-defined]
         durations = []
         for at in range(3):
             opened.seek(at)
             durations.append(opened.info["duration"])
-    assert durations == [film.FRAME, film.FRAME, film.LAST]
+    assert durations == [images.FRAME_MS, images.FRAME_MS, images.LAST_FRAME_MS]
     for frame, colour in zip(frames_of(made), colours, strict=True):
         dots = np.asarray(frame).astype(int)
         assert np.abs(dots[130, 150] - colour).max() <= 4
@@ -117,7 +120,7 @@ def test_a_frame_says_its_epoch_and_value_and_which_is_kept() -> None:
 
 def test_a_film_and_a_sheet_of_pure_noise_stay_small() -> None:
     shown = [(at / 20, Caption(f"epoch {at} of 20"), noise(at)) for at in range(20)]
-    made = film.compose(shown)
-    assert len(made) <= film.AIM
+    made = images.film(shown)
+    assert len(made) <= images.FILM_BYTES
     assert len(frames_of(made)) >= 10
-    assert len(sheet.compose([(caption, image) for _, caption, image in shown[:12]])) <= sheet.AIM
+    assert len(images.sheet([(caption, image) for _, caption, image in shown[:12]])) <= images.SHEET_BYTES

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from search import study
-from search.cluster import count_cpus
+from search.tune.cluster import count_cpus
 from tests.programs import X, search
 
 WORKLOAD = """

@@ -6,10 +6,16 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search import outcome, study
-from search.journal import Ending, OpenTrial, Trial
-from search.outcome import finalists
-from search.storage import Storage
+from search.journal import outcome
+from search.journal.outcome import finalists
+from search.journal.records import OpenTrial
+from search.journal.storage import Storage
+from search.journal.trial import Ending, Trial
+from search.spec.objective import Objective
+from search.views.format import spread
+
+MIN = Objective("loss")
+MAX = Objective("loss", "max")
 
 
 def trial(number: int, ending: Ending, value: float | None) -> Trial:
@@ -26,16 +32,16 @@ def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> No
         trial(5, "stopped", 0.5),
         trial(6, "complete", None),
     ]
-    assert [each.number for each in finalists(trials, 2, "min")] == [3, 1]
-    assert [each.number for each in finalists(trials, 9, "min")] == [3, 1, 0, 5]
-    assert [each.number for each in finalists(trials, 9, "max")] == [1, 3, 5, 0]
-    assert finalists(trials[2:3], 3, "min") == []
+    assert [each.number for each in finalists(trials, 2, MIN)] == [3, 1]
+    assert [each.number for each in finalists(trials, 9, MIN)] == [3, 1, 0, 5]
+    assert [each.number for each in finalists(trials, 9, MAX)] == [1, 3, 5, 0]
+    assert finalists(trials[2:3], 3, MIN) == []
 
 
 def retraining(folder: Path, mode: str, runs: list[tuple[str, Ending, float]]) -> optuna.Study:
     """Return a retraining in a journal, of one-epoch runs of (candidate, ending, value)."""
     storage = Storage(folder / "j.log")
-    made = optuna.create_study(study_name="r", storage=storage, direction=study.direction(mode))
+    made = optuna.create_study(study_name="r", storage=storage, direction=Objective("loss", mode).direction)
     for candidate, ending, value in runs:
         run = OpenTrial(made, made.ask())
         run.note("candidate", candidate)
@@ -56,13 +62,13 @@ def test_the_best_mean_over_seeds_wins_not_the_best_seed(tmp_path: Path) -> None
     ]
     for mode, name in (("min", "trial 2"), ("max", "trial 1")):
         (tmp_path / mode).mkdir()
-        found = outcome.of(retraining(tmp_path / mode, mode, runs), "loss", mode)
+        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objective("loss", mode))
         assert found.winner is not None
         assert found.reference is not None
         assert (found.winner.name, found.reference.name) == (name, "reference")
     assert [run.value for run in found.candidates[0].runs] == [0.1, 0.9]
-    assert found.candidates[0].best_run("min").value == 0.1
-    assert found.candidates[0].best_run("max").value == 0.9
+    assert found.candidates[0].best_run(MIN).value == 0.1
+    assert found.candidates[0].best_run(MAX).value == 0.9
 
 
 @pytest.mark.parametrize("ending", ["diverged", "failed"])
@@ -73,11 +79,11 @@ def test_a_configuration_with_an_unsound_seed_cannot_win(ending: Ending, tmp_pat
         ("trial 2", "complete", 0.5),
         ("trial 2", "complete", 0.5),
     ]
-    found = outcome.of(retraining(tmp_path, "min", runs), "loss", "min")
+    found = outcome.judge(retraining(tmp_path, "min", runs), MIN)
     assert found.winner is not None
     assert found.winner.name == "trial 2"
     (tmp_path / "again").mkdir()
-    assert outcome.of(retraining(tmp_path / "again", "min", runs[:2]), "loss", "min").winner is None
+    assert outcome.judge(retraining(tmp_path / "again", "min", runs[:2]), MIN).winner is None
 
 
 @pytest.mark.parametrize(
@@ -91,4 +97,4 @@ def test_a_configuration_with_an_unsound_seed_cannot_win(ending: Ending, tmp_pat
     ],
 )
 def test_a_spread_is_the_mean_and_the_standard_deviation_of_a_sample(values: list[float], text: str) -> None:
-    assert outcome.spread(values) == text
+    assert spread(values) == text

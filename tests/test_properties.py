@@ -25,10 +25,11 @@ from heart import predict, train
 from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, load, save
-from search import config as search_config
-from search import plot, report, retrain, run, study, table
-from search.config import StudyConfig
+from search import plot, report, retrain, study, table
+from search.run import main as run_main
 from search.session import Session
+from search.spec import files
+from search.spec.config import StudyConfig
 from tests.programs import LEAST, X, unpack
 
 Main = Callable[[list[str]], int]
@@ -180,7 +181,7 @@ HEARTS = mutated(HEART, [item.name for item in fields(Config)])
 def test_any_document_is_a_mapping_or_one_line(text: str) -> None:
     with folder() as here:
         (here / "a.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
-        for read in (search_config.read, heart_config.read):
+        for read in (files.read, heart_config.read):
             try:
                 assert isinstance(read(Path("a.yaml")), dict)
             except ValueError as error:
@@ -193,7 +194,7 @@ def test_any_config_of_a_search_is_searched_or_one_line(values: Any) -> None:
     with folder() as here:
         (here / "file").touch()
         (here / "a.yaml").write_text(json.dumps(values), encoding="utf-8")
-        if does_it_or_says_why_not(run.main, ["--config", "a.yaml"]):
+        if does_it_or_says_why_not(run_main, ["--config", "a.yaml"]):
             (journal_file,) = here.rglob("journal.log")
             assert study.load(journal_file.parent).config.workload == "tests.toy"
         else:
@@ -296,7 +297,7 @@ BARE = ["--no-best", "--version", "--help", "-h", "--", "--num", "--unknown", "s
 SEARCH = ["--config", "--resume", "--num-samples", "--gpus-per-trial", "--cpus-per-trial", "--seed", "--ray-address"]
 TRAIN = ["--config", "--output", "--lr", "--momentum", "--hidden1", "--epochs", "--seed", "--device", "--schedule"]
 PROGRAMS: dict[str, tuple[Main, list[str]]] = {
-    "search.run": (run.main, [*SEARCH, "--name", "--output"]),
+    "search.run": (run_main, [*SEARCH, "--name", "--output"]),
     "search.table": (table.main, [*SEARCH, "--name", "--output"]),
     "search.retrain": (retrain.main, []),
     "search.plot": (plot.main, []),
@@ -348,7 +349,7 @@ def test_any_command_line_is_done_or_one_line(
 @given(data=st.data())
 @pytest.mark.parametrize(
     "main",
-    [plot.main, report.main, retrain.main, lambda given: run.main(["--resume", *given])],
+    [plot.main, report.main, retrain.main, lambda given: run_main(["--resume", *given])],
     ids=["search.plot", "search.report", "search.retrain", "search.run"],
 )
 def test_any_journal_is_a_study_or_one_line(main: Main, data: st.DataObject, records: list[dict[str, Any]]) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import journal, storage, study
-from search.journal import Trial
-from search.scheduler import Rungs
-from search.searcher import OptunaSearcher
+from search import study
+from search.journal import storage
+from search.journal.trial import WHERE, Trial
 from search.study import Study
+from search.tune.searcher import OptunaSearcher
+from search.tune.tuner import Scheduler
 from tests import replay
 from tests.replay import Event, Table
+from tests.studies import judge
 
 TRIALS = 32
 SEEDS_AND_WORKERS = [(seed, workers) for seed in range(3) for workers in (1, 2, 7)]
@@ -27,14 +29,14 @@ def in_memory(folder: Path, seed: int, sampler: str = "tpe") -> Study:
     return replay.in_memory(replay.create(folder, seed, TRIALS, sampler))
 
 
-def rungs_of(made: Study) -> Rungs:
-    return Rungs(made.config.scheduler, made.epochs, made.config.mode)
+def rungs_of(made: Study) -> Scheduler:
+    return judge(made.config.scheduler, made.epochs, made.config.mode, made.config.metric)
 
 
 def oracle(events: list[Event]) -> Iterator[str]:
     """Yield the verdict on each result, from nothing but the results that had arrived by then.
 
-    What search.scheduler states, with the numbers of configs/search.yaml: at epochs 3, 9 and 27 goes on who has fewer
+    What ASHA states, with the numbers of configs/search.yaml: at epochs 3, 9 and 27 goes on who has fewer
     than max(1, n // 3) better ones among the n that reached the rung so far. A value that is not finite is at no rung.
     """
     for at, event in enumerate(events):
@@ -144,7 +146,7 @@ def test_a_diverged_trial_is_never_the_best_however_good_it_was(seed: int, tmp_p
     others = min((event for event in events if event.row != leader.row), key=lambda event: event.best)
     assert leader.best < others.best
     assert made.trials()[leader.trial].ending == "diverged"
-    assert (searcher.tally.best_trial, searcher.tally.best) == (others.trial, others.best)
+    assert (searcher.progress.best_trial, searcher.progress.best) == (others.trial, others.best)
     assert made.search.best_trial.number != leader.trial
 
 
@@ -173,7 +175,7 @@ def told(made: Study) -> dict[int, str]:
     """Return all that the journal holds of each trial but where and when; as text, in which NaN equals NaN."""
     found = {}
     for trial in made.trials():
-        attributes = {name: value for name, value in trial.attributes.items() if name != journal.WHERE}
+        attributes = {name: value for name, value in trial.attributes.items() if name != WHERE}
         found[trial.number] = repr(dataclasses.replace(trial, attributes=attributes, started=0.0, seconds=0.0))
     return found
 

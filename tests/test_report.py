@@ -19,9 +19,10 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from search import report, study
-from search.outcome import REFERENCE
+from search.journal.outcome import REFERENCE
+from search.spec.workload import load
 from search.study import Study
-from search.workload import load
+from search.views.page import page
 from tests import studies
 from tests.programs import TOY, search, start
 
@@ -369,7 +370,7 @@ def test_what_no_search_has_written_is_one_line(where: str, value: Any, tmp_path
 
 def test_the_numbers_of_the_page_are_the_journals(tmp_path: Path) -> None:
     made = faulty(tmp_path)
-    text = report.page(made, made.snapshot())
+    text = page.render(made.snapshot()).decode()
     (found,) = re.findall(r'<script type="application/json" id="data"[^>]*>(.*?)</script>', text)
     data = json.loads(found)
     trials = made.trials()
@@ -388,7 +389,7 @@ def test_a_workloads_pictures_stand_in_the_page(browser: Browser, tmp_path: Path
 
 
 def test_vega_is_bundled_once_and_then_taken_from_the_cache(tmp_path: Path) -> None:
-    script = "import sys; from search.page import vega; print(len(vega.script()), 'vl_convert' in sys.modules)"
+    script = "import sys; from search.views.page import page; print(len(page.library()), 'vl_convert' in sys.modules)"
     first, second = (start_script(script, tmp_path) for _ in range(2))
     assert first.split()[1] == "True"
     assert second.split()[1] == "False"

@@ -13,16 +13,20 @@ from typing import Any
 
 import pytest
 
-from search import journal, opening, program, study, tables
-from search.config import StudyConfig
-from search.journal import Trial
-from search.scheduler import Rungs
-from search.searcher import OptunaSearcher
+from search import session, study
+from search.analysis import tables
+from search.journal import records
+from search.journal.trial import Trial
+from search.spec.config import StudyConfig
+from search.spec.workload import load
 from search.study import Study
-from search.worker import Order, Training
-from search.workload import load
+from search.tune.searcher import OptunaSearcher
+from search.tune.trainable import TRIAL
+from search.tune.tuner import Scheduler
+from search.worker.training import Training
 from tests import toy
 from tests.programs import TOY, begin, resume, search, until, until_gone, write
+from tests.studies import judge, new
 
 FINISHED = (1, 2, 3)
 """Optuna's numbers for COMPLETE, PRUNED and FAIL."""
@@ -65,7 +69,7 @@ def check_what_is_derived(made: Study) -> None:
     assert f"({found.winner.name})" in (made.folder / "best.yaml").read_text(encoding="utf-8")
 
 
-def records(made: Path) -> int:
+def count_records(made: Path) -> int:
     file = made / "journal.log"
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
@@ -77,9 +81,9 @@ def drill(folder: Path, temporary: Path, kills: int, asked: int, moments: random
     while killed < kills:
         made = folder / "results" / "s"
         begins = ["--resume", made.relative_to(folder)] if made.exists() else ["--config", "search.yaml", "--name", "s"]
-        wanted = records(made) + moments.randint(1, 25 * asked // kills)
+        wanted = count_records(made) + moments.randint(1, 25 * asked // kills)
         with begin(folder, *begins, *flags, TMPDIR=str(temporary)) as process:
-            until(lambda: records(made) >= wanted or process.poll() is not None)  # noqa: B023  # called at once
+            until(lambda: count_records(made) >= wanted or process.poll() is not None)  # noqa: B023  # called at once
             was_alive = process.poll() is None
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -156,15 +160,15 @@ def test_a_second_writer_is_refused_with_the_firsts_pid_and_host(tmp_path: Path)
 
 def create(folder: Path, **change: Any) -> Study:
     config = {**TOY, "num_samples": 7, "name": "s", "output": str(folder), **change}
-    return study.create(StudyConfig.of(config), load("tests.toy"))
+    return new(config)
 
 
 def play(made: Study) -> list[Trial]:
     """Search to the end as Tune does, in this process."""
     searcher = OptunaSearcher(made, 0)
-    rungs = Rungs(made.config.scheduler, made.epochs, made.config.mode)
+    rungs = judge(made.config.scheduler, made.epochs, made.config.mode, made.config.metric)
     for trial in made.trials():
-        rungs.recall(trial, made.config.metric)
+        rungs.recall([trial])
     for at in range(100):
         asked = searcher.suggest(str(at))
         if asked == OptunaSearcher.FINISHED:
@@ -174,11 +178,12 @@ def play(made: Study) -> list[Trial]:
     raise AssertionError("the search has no end")
 
 
-def train(searcher: OptunaSearcher, rungs: Rungs, name: str, asked: dict[str, Any]) -> None:
-    training = Training(Order(**asked["order"]))
+def train(searcher: OptunaSearcher, rungs: Scheduler, name: str, asked: dict[str, Any]) -> None:
+    told = asked[TRIAL]
+    training = Training(told.order)
     while True:
-        result = training.advance(asked["rungs"], seconds=0)
-        if result["ended"] or not rungs.goes_on(asked["number"], result["epoch"], result["value"]):
+        result = training.advance(told.rungs, seconds=0)
+        if result["ended"] or not rungs.goes_on(told.number, result["epoch"], result["value"]):
             searcher.on_trial_complete(name, result)
             break
         searcher.on_trial_result(name, result)
@@ -199,7 +204,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[An
     """Return a folder with a finished search, what it says, and the records that stood before the first trial."""
     folder = tmp_path_factory.mktemp("whole")
     made = create(folder)
-    before = records(made.folder)
+    before = count_records(made.folder)
     return made.folder, told(play(made)), before
 
 
@@ -211,7 +216,7 @@ def cut_and_go_on(whole: tuple[Path, list[tuple[Any, ...]], int], length: int, f
     (folder / "journal.log.lock").symlink_to(journal_file)
     (folder / "writer.lock").write_text("pid 1 on nowhere\n", encoding="utf-8")
     with ExitStack() as holding:
-        made = program.opened(folder, holding)
+        made = study.open_to_write(folder, holding)
         assert told(play(made)) == expected
         check_the_journal(made)
     shutil.rmtree(folder)
@@ -238,7 +243,7 @@ def test_a_last_record_of_which_a_power_cut_left_zeros_is_cut_off(
         zeros = lines[-1][:kept] + bytes(len(lines[-1]) - kept - 1) + b"\n"
         (tmp_path / "s" / "journal.log").write_bytes(b"".join(lines[:-1]) + zeros)
         with ExitStack() as holding:
-            assert told(play(program.opened(tmp_path / "s", holding))) == expected
+            assert told(play(study.open_to_write(tmp_path / "s", holding))) == expected
         shutil.rmtree(tmp_path / "s")
 
 
@@ -266,7 +271,7 @@ def test_a_trial_whose_epochs_are_all_recorded_is_closed_and_not_trained_again(t
 
 def test_the_epochs_of_a_lost_process_are_written_over_by_the_next(tmp_path: Path) -> None:
     made = create(tmp_path, num_samples=1, scheduler=None)
-    trial = journal.OpenTrial(made.search, made.search.ask(fixed_distributions=made.space))
+    trial = records.OpenTrial(made.search, made.search.ask(fixed_distributions=made.space))
     for epoch in (1, 2, 3):
         trial.add(epoch, {"loss": 5.0}, 5.0)
     trial.lose()
@@ -297,8 +302,9 @@ def test_what_would_make_the_history_meaningless_is_refused_with_the_difference(
     before = (whole[0] / "journal.log").read_bytes()
     values = {**TOY, "num_samples": 7, "space": {"x": TOY["space"]["x"]} if "workload" in change else TOY["space"]}
     config = StudyConfig.of({**values, **change})
+    workload = load(config.workload)
     with pytest.raises(ValueError, match=difference.replace("(", r"\(")):
-        opening.continued(made, config, load(config.workload))
+        session.continued(made, config, config.check(workload), workload.defaults())
     assert (whole[0] / "journal.log").read_bytes() == before
 
 
@@ -309,4 +315,4 @@ def test_a_change_of_the_workloads_own_defaults_is_refused(
     workload = load("tests.toy")
     monkeypatch.setattr(type(workload), "defaults", lambda self: {**made.defaults, "limit": 2.0})
     with pytest.raises(ValueError, match=r"defaults\.limit was -1000000000\.0 and is 2\.0"):
-        opening.continued(made, made.config, workload)
+        session.continued(made, made.config, made.config.check(workload), workload.defaults())

@@ -13,14 +13,16 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from search import cluster, study
-from search.config import StudyConfig
-from search.outcome import finalists
+from search import study
+from search.journal.outcome import finalists
 from search.run import main
-from search.share import Node, Share
-from search.workload import load
+from search.spec.config import StudyConfig
+from search.spec.objective import Objective
+from search.tune import cluster
+from search.tune.resources import Node, Share
 from tests import toy
 from tests.programs import ENVIRONMENT, HEART, TOY, Done, processes_of, search, start, write
+from tests.studies import new
 
 Finished = tuple[Path, Done]
 
@@ -87,7 +89,7 @@ def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_refer
     assert found is not None
     assert found.winner is not None
     assert found.reference is not None
-    names = [f"trial {trial.number}" for trial in finalists(made.trials(), 2, "min")]
+    names = [f"trial {trial.number}" for trial in finalists(made.trials(), 2, made.objective)]
     assert [candidate.name for candidate in found.candidates] == [*names, "reference"]
     assert found.winner.name == names[0]
     for candidate in found.candidates:
@@ -108,7 +110,7 @@ def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(finishe
     assert found is not None
     assert found.winner is not None
     values = YAML(typ="safe").load(text)
-    assert values == found.winner.best_run("min").attributes["config"]
+    assert values == found.winner.best_run(Objective("loss")).attributes["config"]
     kept = (cwd / "results" / "s" / "best" / "model.pt").read_text(encoding="utf-8")
     assert kept == repr({"x": values["x"], "y": values["y"], "epoch": 9})
 
@@ -145,26 +147,26 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     """On a logical GPU, which Ray keeps the books of as of a real one."""
     import ray
 
-    from search import tuning
-    from search.searcher import OptunaSearcher
+    from search.tune import tuner
+    from search.tune.searcher import OptunaSearcher
 
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     notes = tmp_path / "notes"
     notes.mkdir()
     values = {**TOY, "num_samples": 5, "fixed": {"folder": str(notes)}, "scheduler": None, "name": "s"}
-    made = study.create(StudyConfig.of({**values, "output": str(tmp_path)}), load("tests.toy"))
+    made = new({**values, "output": str(tmp_path)})
     searcher = OptunaSearcher(made, 0.25)
     seen: list[tuple[int, float]] = []
 
     def look() -> None:
         running = list(notes.glob("*.running"))
-        if searcher.tally.running == 5 and len(running) >= 4 and not seen:
+        if searcher.progress.running == 5 and len(running) >= 4 and not seen:
             seen.append((len(running), ray.available_resources().get("GPU", 0.0)))
             (notes / "go").touch()
 
     node = Node(cluster.count_cpus(), 1)
     with cluster.Ray(None, node, made.logs / "ray.log").running() as folder:
-        tuning.run(made, Share(0.25, 0.25, 5), folder, searcher, look, lambda processes: None)
+        tuner.run(made, Share(0.25, 0.25, 5), folder, searcher, look)
     assert seen == [(4, 0.0)]
     assert {note.read_text(encoding="utf-8") for note in notes.glob("*.running")} == {"0"}
     assert [trial.ending for trial in made.trials()] == ["complete"] * 5

@@ -2,20 +2,19 @@
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import journal, study, tables
-from search.config import StudyConfig
-from search.scheduler import Rungs, Scheduler
-from search.searcher import OptunaSearcher
+from search import study
+from search.analysis import tables
+from search.errors import UserError
+from search.journal import records
 from search.study import Study
-from search.worker import LENT
-from search.workload import load
+from search.tune.searcher import OptunaSearcher
+from tests.studies import new
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
 
@@ -33,7 +32,7 @@ def create(folder: Path, name: str, **change: Any) -> Study:
         "output": str(folder),
         "num_samples": 99,
     }
-    return study.create(StudyConfig.of({**values, "output": str(folder), "name": name, **change}), load("tests.toy"))
+    return new({**values, "output": str(folder), "name": name, **change})
 
 
 HERE = ("vm", 7, 1.5)
@@ -70,8 +69,8 @@ def test_each_ending_reaches_optuna_as_the_table_says(made: Study) -> None:
     assert [len(trial.epochs) for trial in trials] == [3, 2, 2, 1, 1]
     assert [trial.value for trial in trials] == [2.0, 3.0, 3.0, 3.0, 3.0]
     assert [trial.best_epoch for trial in trials] == [3, 1, 1, 1, 1]
-    assert dict(searcher.tally.endings) == {"complete": 1, "stopped": 1, "diverged": 1, "failed": 2}
-    assert (searcher.tally.best, searcher.tally.best_trial, searcher.tally.running) == (2.0, 0, 0)
+    assert dict(searcher.progress.endings) == {"complete": 1, "stopped": 1, "diverged": 1, "failed": 2}
+    assert (searcher.progress.best, searcher.progress.best_trial, searcher.progress.running) == (2.0, 0, 0)
     assert made.log_of(3).read_text(encoding="utf-8") == "Trace\n"
     assert trials[4].attributes["failure"] == "the process that trained it died, 3 times in all"
 
@@ -166,7 +165,7 @@ def test_an_error_of_the_journal_is_kept_for_the_end_and_asks_for_no_more(
 
     searcher = OptunaSearcher(made, 0)
     searcher.suggest("a")
-    monkeypatch.setattr(journal.OpenTrial, "add", full)
+    monkeypatch.setattr(records.OpenTrial, "add", full)
     searcher.on_trial_result("a", result(1, 1.0, 1.0))
     assert isinstance(searcher.error, OSError)
     assert searcher.suggest("b") is None
@@ -174,7 +173,7 @@ def test_an_error_of_the_journal_is_kept_for_the_end_and_asks_for_no_more(
 
 def test_two_studies_never_share_a_name(tmp_path: Path) -> None:
     create(tmp_path, "s")
-    with pytest.raises(FileExistsError, match="a study's name must be new"):
+    with pytest.raises(UserError, match="a study's name must be new"):
         create(tmp_path, "s")
 
 
@@ -214,32 +213,3 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.log").write_text("{}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="must be the journal of a search"):
         study.load(tmp_path)
-
-
-def test_a_process_that_was_lent_is_taken_back_where_a_trial_has_lost_its_own(tmp_path: Path) -> None:
-    searcher = OptunaSearcher(create(tmp_path, "s", num_samples=2), 0, lend=2)
-    scheduler = Scheduler(Rungs(None, 9, "min"), lambda: searcher.wants_back)
-
-    def said(name: str) -> str:
-        lent: Any = SimpleNamespace(trial_id=name, config={"number": None})
-        result = {LENT: b"handle", "epoch": 0, "value": 0.0}
-        searcher.on_trial_result(name, result)
-        return scheduler.on_trial_result(None, lent, result)
-
-    first, second = searcher.suggest("a"), searcher.suggest("b")
-    searcher.on_trial_complete("a", result(9, 1.0, 1.0, ended=True))
-    searcher.on_trial_start("b")
-    assert searcher.suggest("c")["order"] is None
-    assert said("c") == "CONTINUE"
-    searcher.on_trial_complete("b", None, error=True)
-    again = searcher.suggest("d")
-    assert (again["number"], again["order"]) == (second["number"], second["order"])
-    assert said("c") == "STOP"  # "d" may have no place but its own
-    searcher.on_trial_complete("c", {})
-    searcher.on_trial_start("d")
-    searcher.on_trial_complete("d", result(9, 1.0, 1.0, ended=True))
-    assert [searcher.suggest(name)["order"] for name in "ef"] == [None, None]
-    assert [said(name) for name in "ef"] == ["CONTINUE", "CONTINUE"]
-    assert list(searcher.lent.values()) == [b"handle", b"handle"]
-    assert searcher.is_over
-    assert first["number"] == 0

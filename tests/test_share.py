@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config import StudyConfig
-from search.share import Node, share_out
+from search.spec.config import StudyConfig
+from search.tune.resources import Node, share_out
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
 

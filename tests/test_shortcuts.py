@@ -7,8 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
-from search import shortcuts
-from search.cluster import count_cpus
+from search.tune import shortcuts
+from search.tune.cluster import count_cpus
 from tests.programs import TOY, begin, write
 
 SERVERS = ("monitor.py", "dashboard/dashboard.py", "log_monitor.py")
@@ -51,7 +51,7 @@ class Controller:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr("search.shortcuts.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.tune.shortcuts.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -12,8 +12,9 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from search.journal import OpenTrial, read
-from search.storage import LAST, Storage, mend
+from search.journal.records import OpenTrial, read
+from search.journal.storage import TAIL_BYTES, Storage, mend
+from search.spec.objective import Objective
 from tests.programs import ENVIRONMENT
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
@@ -49,9 +50,9 @@ def test_together_or_one_by_one_the_same_records_are_written_and_read(tmp_path: 
     search(together, storage.together)
     assert lines(tmp_path / "together.log") == lines(tmp_path / "alone.log")
     again = optuna.load_study(study_name="s", storage=Storage(tmp_path / "together.log"))
-    found = [(each.ending, each.params, each.epochs) for each in read(again, "loss")]
-    assert found == [(each.ending, each.params, each.epochs) for each in read(alone, "loss")]
-    assert found == [(each.ending, each.params, each.epochs) for each in read(together, "loss")]
+    found = [(each.ending, each.params, each.epochs) for each in read(again, Objective("loss"))]
+    assert found == [(each.ending, each.params, each.epochs) for each in read(alone, Objective("loss"))]
+    assert found == [(each.ending, each.params, each.epochs) for each in read(together, Objective("loss"))]
 
 
 def test_what_waits_is_read_by_its_writer_and_on_the_disk_only_at_the_end(tmp_path: Path) -> None:
@@ -61,12 +62,12 @@ def test_what_waits_is_read_by_its_writer_and_on_the_disk_only_at_the_end(tmp_pa
     with storage.together():
         search(study, storage.together, trials=1)
         search(study, nullcontext, trials=1)
-        assert [each.ending for each in read(study, "loss")] == ["stopped", "stopped"]
+        assert [each.ending for each in read(study, Objective("loss"))] == ["stopped", "stopped"]
         assert path.read_bytes() == before
     assert path.read_bytes().startswith(before)
-    assert [each.ending for each in read(study, "loss")] == ["stopped", "stopped"]
+    assert [each.ending for each in read(study, Objective("loss"))] == ["stopped", "stopped"]
     search(study, nullcontext, trials=1)
-    assert len(read(optuna.load_study(study_name="s", storage=Storage(path)), "loss")) == 3
+    assert len(read(optuna.load_study(study_name="s", storage=Storage(path)), Objective("loss"))) == 3
 
 
 def test_what_was_recorded_before_an_exception_is_written(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ LITTLE_ROOM = """
 import resource, sys
 from pathlib import Path
 import optuna
-from search.storage import LAST, Storage, mend
+from search.journal.storage import TAIL_BYTES, TAIL_BYTES, Storage, mend
 from tests.programs import ENVIRONMENT
 from tests.test_storage import create, search
 
@@ -131,7 +132,7 @@ def test_damage_long_before_the_end_is_not_taken_for_a_power_cuts(tmp_path: Path
     path = tmp_path / "journal.log"
     search(create(path)[1], nullcontext)
     content = path.read_bytes()
-    damaged = content + b"damage\n" + content.splitlines(keepends=True)[-1] * (LAST // 50)
+    damaged = content + b"damage\n" + content.splitlines(keepends=True)[-1] * (TAIL_BYTES // 50)
     path.write_bytes(damaged)
     mend(tmp_path)
     assert path.read_bytes() == damaged

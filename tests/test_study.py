@@ -9,13 +9,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
-from search import files, study
-from search.config import StudyConfig
-from search.journal import OpenTrial
+from search import study
+from search.journal.records import OpenTrial
+from search.spec import files
 from search.study import Study
-from search.workload import load
 from tests import studies
 from tests.programs import LEAST
+from tests.studies import new
 
 
 def test_a_file_is_written_as_a_whole_by_two_threads_at_once(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_an_interim_best_never_takes_the_place_of_a_retrainings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One thread has seen that no retraining is finished, and is about to write, when another finishes it."""
-    made = study.create(StudyConfig(**LEAST, name="s", output=str(tmp_path)), load("tests.toy"))
+    made = new({**LEAST, "name": "s", "output": str(tmp_path)})
     trial = OpenTrial(made.search, made.search.ask())
     trial.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
     trial.end("complete")

@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import extras, study, tracker, trackers, tracking
-from search.config import StudyConfig
-from search.journal import Trial
+from search import study
+from search.journal.trial import Trial
 from search.run import main
+from search.spec.config import TRACKERS as PACKAGES
 from search.study import Study
-from search.workload import load
+from search.tune import tracker, trackers, tracking
 from tests import studies
 from tests.programs import ENVIRONMENT, LEAST, TOY, X, begin, resume, search, until, until_gone, write
+from tests.studies import new
 
 BOTH = ["tensorboard", "mlflow"]
 FAULTS = ["", "short", "raise", "nan", "inf", "nothing", "die once", "die"]
@@ -201,9 +202,9 @@ def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(tmp_
 
 
 def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = study.create(StudyConfig.of({**LEAST, "name": "s", "output": str(tmp_path)}), load("tests.toy"))
-    monkeypatch.setattr(tracking, "PATIENCE", 0.1)
-    monkeypatch.setattr(tracking, "HASTE", 0.1)
+    made = new({**LEAST, "name": "s", "output": str(tmp_path)})
+    monkeypatch.setattr(tracking, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(tracking, "HASTE_S", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -238,7 +239,8 @@ def records(path: Path) -> Iterator[Any]:
 def test_wandbs_own_files_hold_what_the_journal_holds(tmp_path: Path) -> None:
     """Of trials of which each waits until W&B has taken the one before."""
     config = write(tmp_path, {**TOY, "num_samples": 3, "trackers": ["wandb"]})
-    script = "import sys; from search import run, trackers; trackers.UPLOADS = 1; sys.exit(run.main(sys.argv[1:]))"
+    imports = "import sys; from search.run import main; from search.tune import trackers"
+    script = f"{imports}; trackers.UPLOADS = 1; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", script, "--config", str(config), "--name", "s"]
     environment = {**ENVIRONMENT, "WANDB_MODE": "offline"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
@@ -293,7 +295,7 @@ def test_a_tracker_that_is_not_installed_is_told_with_what_installs_it(
 ) -> None:
     """Also where a folder of its name lies about, which Python could import."""
     (tmp_path / "gone").mkdir()
-    monkeypatch.setitem(extras.PACKAGES, name, ("gone",))
+    monkeypatch.setitem(PACKAGES, name, ("gone",))
     install = f"trackers must be installed, but {name} lacks gone: pip install 'heart-search[{name}]'"
     refused(tmp_path, [name], install, capsys, monkeypatch)
 
@@ -349,7 +351,7 @@ def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(trackers.TRACKERS, "slow", Slow)
-    monkeypatch.setattr(tracking, "HASTE", 60.0)
+    monkeypatch.setattr(tracking, "HASTE_S", 60.0)
     made = studies.create(tmp_path, "s")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
@@ -373,4 +375,4 @@ def test_a_line_that_a_power_cut_has_left_in_part_is_no_trial(tmp_path: Path) ->
 
 
 def test_what_is_looked_for_before_a_search_is_known_of_every_tracker() -> None:
-    assert list(extras.PACKAGES) == list(trackers.TRACKERS)
+    assert list(PACKAGES) == list(trackers.TRACKERS)

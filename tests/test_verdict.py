@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from search import opening, outcome, study, verdict
-from search.page import advice, answers, rows
-from search.snapshot import Snapshot
-from search.workload import load
+from search import session, study
+from search.analysis import verdict
+from search.analysis.snapshot import Snapshot
+from search.views.format import spread
+from search.views.page import advice, answers, timeline
 from tests import studies
 
 
@@ -150,7 +151,7 @@ def test_a_test_score_that_is_no_number_is_shown_and_judges_nothing(tmp_path: Pa
     snapshot = judged(tmp_path, VALUES, {**TESTS, "trial 0": [math.nan, 1.0, 1.0]})
     assert snapshot.verdict is not None
     assert (snapshot.verdict.test, snapshot.verdict.survived) == (None, None)
-    assert outcome.spread([math.nan, 1.0]) == "nan"
+    assert spread([math.nan, 1.0]) == "nan"
 
 
 def test_a_loss_within_the_noise_is_no_loss(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_a_verdict_on_the_best_of_fewer_trials_says_so(tmp_path: Path) -> None:
     assert answers.progress(snapshot) == "4 trials, retrained and judged."
     made = study.load(tmp_path / "s")
     studies.add(made, studies.curve(0.1, 9), "complete")
-    opening.continued(made, dataclasses.replace(made.config, num_samples=5), load("tests.toy"))
+    session.continued(made, dataclasses.replace(made.config, num_samples=5), made.epochs, made.defaults)
     assert answers.progress(study.load(made.folder).snapshot()).startswith(
         "5 trials; the verdict is on the best of fewer"
     )
@@ -184,10 +185,10 @@ def test_time_that_no_process_trains_in_is_told_from_time_in_which_there_was_non
     made = studies.create(tmp_path, "s", num_samples=4)
     for number in range(4):
         studies.add(made, studies.curve(1.0, 9), "complete", where=(f"node{number}", number, 0.0))
-    (stretch,) = rows.stretches(made.snapshot())
+    (stretch,) = timeline.stretches(made.snapshot())
     assert len({bar["lane"] for bar in stretch}) == 4
     assert all(bar["end"] >= bar["start"] >= 0 for bar in stretch)
-    share = rows.busy(
+    share = timeline.busy(
         [{**bar, "start": 10.0 * at, "end": 10.0 * at + 4, "worked": 3.0} for at, bar in enumerate(stretch)]
     )
     assert share == pytest.approx(0.75)

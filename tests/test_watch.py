@@ -16,17 +16,16 @@ import optuna
 import pytest
 
 from search import study
-from search.config import StudyConfig
-from search.journal import OpenTrial
-from search.storage import Reader
+from search.journal.records import OpenTrial
+from search.journal.storage import Reader
 from search.study import Study
 from search.watch import REFUSED, main
-from search.workload import load
 from tests.programs import ENVIRONMENT, LEAST, TOY, begin, until, write
+from tests.studies import new
 
 
 def create(folder: Path) -> Study:
-    return study.create(StudyConfig.of({**LEAST, "name": "s", "output": str(folder)}), load("tests.toy"))
+    return new({**LEAST, "name": "s", "output": str(folder)})
 
 
 def grow(made: Study, *values: float) -> None:
@@ -88,7 +87,7 @@ def agree(shown: list[dict[str, Any]], made: Study) -> bool:
         (
             trial.number,
             [trial.value] if trial.may_win else None,
-            [value for value in trial.bests(made.config.metric, made.config.mode) if value is not None],
+            [value for value in trial.running_best(made.objective) if value is not None],
         )
         for trial in made.trials()
     ]

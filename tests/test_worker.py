@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from search import worker
-from search.worker import Order, Training, ending
+from search.spec.objective import Objective
+from search.worker import process, training
+from search.worker.training import Order, Training, ending
 from tests import toy
 from tests.programs import ENVIRONMENT
 
 
 def pull_all(metric: str = "loss", **values: Any) -> list[dict[str, Any]]:
-    training = Training(Order("tests.toy", 0, metric, "min", {"x": 3.0, **values}))
+    training = Training(Order("tests.toy", 0, Objective(metric, "min"), {"x": 3.0, **values}))
     results = [training.pull()]
     while not results[-1]["ended"]:
         results.append(training.pull())
@@ -69,7 +70,7 @@ def test_a_diverged_trial_keeps_its_best_finite_value() -> None:
 
 
 def test_a_process_reports_at_rungs_at_the_end_and_once_in_a_while() -> None:
-    training = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0}))
+    training = Training(Order("tests.toy", 0, Objective("loss", "min"), {"x": 3.0}))
     steps = [training.advance([1, 3], seconds=60) for _ in range(3)]
     assert [step["epoch"] for step in steps] == [1, 3, 9]
     alone = pull_all(x=3.0)
@@ -77,12 +78,12 @@ def test_a_process_reports_at_rungs_at_the_end_and_once_in_a_while() -> None:
     assert [(at, metrics["loss"], best) for at, metrics, best in epochs] == [
         (pull["epoch"], pull["metrics"]["loss"], pull["best"]) for pull in alone
     ]
-    often = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0}))
+    often = Training(Order("tests.toy", 0, Objective("loss", "min"), {"x": 3.0}))
     assert [len(often.advance(seconds=0)["epochs"]) for _ in range(9)] == [1] * 9
 
 
 def test_a_process_reports_a_failure_with_the_epochs_before_it() -> None:
-    step = Training(Order("tests.toy", 0, "loss", "min", {"x": 3.0, "fault": "raise"})).advance(seconds=60)
+    step = Training(Order("tests.toy", 0, Objective("loss", "min"), {"x": 3.0, "fault": "raise"})).advance(seconds=60)
     assert (step["epoch"], len(step["epochs"]), step["failure"]) == (1, 1, "RuntimeError: the toy broke")
 
 
@@ -97,7 +98,7 @@ def test_the_value_is_the_best_so_far_not_the_last(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(str(tmp_path))
     write_workload(tmp_path, "jumpy", "def train(c):\n  for loss in (3.0, 1.0, 2.0): yield {'loss': loss}, None\n")
     for mode, expected in (("min", [3.0, 1.0, 1.0]), ("max", [3.0, 3.0, 3.0])):
-        training = Training(Order("jumpy", 0, "loss", mode, {}))
+        training = Training(Order("jumpy", 0, Objective("loss", mode), {}))
         assert [training.pull()["value"] for _ in range(3)] == expected
 
 
@@ -106,7 +107,7 @@ def test_a_workload_that_cannot_be_imported_in_the_worker_is_a_failure_that_says
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     write_workload(tmp_path, "breaks_here", "raise RuntimeError('only in the worker')\n")
-    result = Training(Order("breaks_here", 0, "loss", "min", {})).pull()
+    result = Training(Order("breaks_here", 0, Objective("loss", "min"), {})).pull()
     assert ending(result) == "failed"
     assert "it raises RuntimeError: only in the worker" in result["failure"]
 
@@ -116,7 +117,7 @@ def test_numbers_of_numpy_and_torch_are_numbers_and_the_rest_is_left_out() -> No
     import torch
 
     metrics = {"a": np.float32(0.5), "b": torch.tensor(2.0), "c": 3, "d": "4", "e": None, "f": [1], "g": b"1"}
-    assert worker._numbers(metrics) == {"a": 0.5, "b": 2.0, "c": 3.0}
+    assert training._numbers(metrics) == {"a": 0.5, "b": 2.0, "c": 3.0}
 
 
 def test_closing_ends_the_generator_even_where_it_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_closing_ends_the_generator_even_where_it_objects(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     body = "def train(c):\n  try: yield {'loss': 1.0}, None\n  finally: open('end', 'w').close(); raise RuntimeError\n"
     write_workload(tmp_path, "stubborn", body)
-    training = Training(Order("stubborn", 0, "loss", "min", {}))
+    training = Training(Order("stubborn", 0, Objective("loss", "min"), {}))
     training.pull()
     training.close()
     assert (tmp_path / "end").exists()
@@ -133,14 +134,14 @@ def test_closing_ends_the_generator_even_where_it_objects(tmp_path: Path, monkey
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from search import worker
+from search.worker import process
 for name in ("one", "two", "three"):
     path = Path(sys.argv[1]) / name
-    worker.redirect_output(path)
+    process.redirect_output(path)
     if name != "two":
         print("from python", name)
         os.system(f"echo from a child {name}; echo on the error stream >&2")
-    worker.remove_if_empty(path)
+    process.remove_if_empty(path)
     if name == "two":  # as a careless workload does
         os.close(1)
         os.close(2)
@@ -158,9 +159,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from ray._private.utils import open_log
-from search import worker
+from search.worker import process
 sys.stdout, sys.stderr = (open_log(number, unbuffered=True, closefd=False) for number in (1, 2))  # as Ray's workers do
-worker.redirect_output(Path(sys.argv[1]))
+process.redirect_output(Path(sys.argv[1]))
 for number in range(5000):
     print("a line of", "several", "pieces", file=sys.stdout if number % 2 else sys.stderr)
 """
@@ -198,21 +199,21 @@ def test_a_trials_tensors_are_held_to_its_share_of_the_gpu(
     cuda = FakeCuda()
     monkeypatch.setattr(torch, "cuda", cuda)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    worker.prepare.cache_clear()
-    Training(Order("tests.toy", gpus, "loss", "min", {})).pull()
+    process.prepare.cache_clear()
+    Training(Order("tests.toy", gpus, Objective("loss", "min"), {})).pull()
     assert cuda.fraction == fraction
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
 LOOKS = """
 import gc, sys
-from search import residue
+from search.worker import isolation
 before = gc.get_freeze_count()
-with residue.importing():
+with isolation.importing():
     import wave
     inside, made = gc.isenabled(), [[] for _ in range(1000)]
 first = gc.get_freeze_count()
-with residue.importing():
+with isolation.importing():
     import wave
     more = [[] for _ in range(1000)]
 print(inside, gc.isenabled(), first - before >= 1000, gc.get_freeze_count() <= first)

@@ -1,0 +1,277 @@
+"""How long a search still takes, as a range: ways in which it may go on, drawn from what became of its trials.
+
+A trial that reaches a rung goes on with a chance that its predecessors there tell of; its epochs take what theirs took.
+Each of DRAWS ways is a column of the arrays below.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+DRAWS = 256
+QUANTILES = 0.1, 0.9
+LOOK_INTERVAL_S = 0.2
+"""Between two looks: one takes the time of half an epoch that is short."""
+RECENT = 64
+"""Ended trials whose seconds are remembered."""
+AT_RANDOM = 10
+"""Trials that TPE proposes before it has learned anything."""
+GAIN = 0.7
+"""By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 1 in 2."""
+DRIFT = 0.8
+"""Standard deviation of the log-odds to go on, of those ahead against those seen, from search to search."""
+NOISE = 0.1
+"""Relative deviation of an epoch's seconds in the future from those so far, of all trials, and of each."""
+KEPT = 1 - 1 / 24
+"""What is left of a trial's weight after each that came to its rung later: a sampler learns."""
+SINGLY = 24
+"""Trials at the end that are laid out one by one; those before them are a sum."""
+PASSED = 0
+FAILED = 1
+SHARE = 2
+"""Columns of what was seen at a rung: how many went on, how many did not, and which share of their way there those had
+trained."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class Odds(NamedTuple):
+    """What may become of a trial on its way to each end: the rungs, then the last epoch."""
+
+    passes: Floats
+    """[ends, draws]: the chance to go on there."""
+    share: Floats
+    """[ends, 1]: of the way there, what those train that do not go on."""
+
+
+class Survival:
+    """With what chance a trial goes on at a rung, or reaches its end; nothing seen, one in `factor` does at a rung."""
+
+    def __init__(self, rungs: Sequence[int], epochs: int, factor: int) -> None:
+        self.ends = [*rungs, epochs]
+        self.begins = [0, *rungs]
+        self._factor = factor
+        # The prior counts as one trial at each rung; nearly every trial beyond the last of them reaches its end.
+        at_rung = [1 / factor, 1 - 1 / factor, 1 - 1 / factor]
+        at_end = [1.0, 0.05, 0.05]
+        self._seen = np.array([*([at_rung] * len(rungs)), at_end])
+        """[ends, 3]: PASSED, FAILED and SHARE."""
+        self._reached = np.zeros(len(self.ends))
+        """[ends]: how many trials came there."""
+
+    def learn(self, before: int, epoch: int, has_ended: bool) -> None:
+        """Take in that a trial has got from one epoch to another."""
+        last = self.ends[-1]
+        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            has_passed = before <= end < epoch or before < end == epoch == last
+            was_on_its_way = begin < epoch <= end or epoch == begin == 0
+            if has_passed:
+                self._count(at, [1, 0, 0])
+            elif has_ended and epoch < last and was_on_its_way:
+                self._count(at, [0, 1, (epoch - begin) / (end - begin)])
+
+    def _count(self, at: int, seen: list[float]) -> None:
+        self._reached[at] += 1
+        self._seen[at] = self._seen[at] * KEPT + seen
+
+    def odds(self, random: np.random.Generator, gain: float) -> Odds:
+        """Return the odds in each draw; at the rungs the log-odds are `gain` above those seen."""
+        passed = self._seen[:, [PASSED]]
+        failed = self._seen[:, [FAILED]]
+        # What the chances may be, by what was seen: a Beta distribution each.
+        passes = random.beta(passed, failed, size=(len(self.ends), DRAWS)).clip(1e-6, 1 - 1e-6)
+        # What they will be at the rungs: moved by what the sampler learns, which is uncertain in the same way for all.
+        log_odds = np.log(passes / (1 - passes)) + gain + DRIFT * random.standard_normal(DRAWS)
+        passes[:-1] = (1 / (1 + np.exp(-log_odds)))[:-1]
+        return Odds(passes, self._seen[:, [SHARE]] / failed)
+
+    def epochs(self, random: np.random.Generator, at: Floats, odds: Odds) -> Floats:
+        """Return the epochs of trials at their end [trials, draws], which have trained `at` [trials, 1] so far.
+
+        The first at a rung go on there, since the best of so few does.
+        """
+        epochs = np.zeros((len(at), DRAWS))
+        is_alive = np.ones((len(at), DRAWS), bool)
+        for rung, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            chance = odds.passes[rung]
+            if end < self.ends[-1]:
+                # Of those that come here next, the nth is at least as likely to go on as one in n.
+                order = self._reached[rung] + 1 + np.arange(len(at))[:, np.newaxis] / self._factor**rung
+                chance = np.maximum(chance, 1 / order)
+            passes = is_alive & ((at >= end) | (random.random(is_alive.shape) < chance))
+            ends_here = is_alive & ~passes
+            epochs[passes] = end
+            epochs[ends_here] = begin + odds.share[rung, 0] * (end - begin)
+            is_alive = passes
+        latest: Floats = np.maximum(epochs, at)
+        return latest
+
+    def sums(self, random: np.random.Generator, trials: int, odds: Odds) -> Floats:
+        """Return the epochs that so many new trials will have trained together [draws]."""
+        left = np.full(DRAWS, trials)
+        epochs = np.zeros(DRAWS)
+        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            passes = random.binomial(left, odds.passes[at])
+            epochs += (passes + (left - passes) * odds.share[at]) * (end - begin)
+            left = passes
+        return epochs
+
+
+@dataclass
+class Course:
+    """A trial that runs."""
+
+    began: float
+    is_warm: bool
+    """Whether its process was there: to start one takes what no later trial will take."""
+    heard: float
+    """When it reported last."""
+    epoch: int = 0
+    elapsed_s: float = 0.0
+    """Of its training."""
+    first_s: float = 0.0
+    """Of the first epoch, with what a workload does before it."""
+
+    @property
+    def speed(self) -> float:
+        """Return seconds an epoch, the first left out where there are others."""
+        return (self.elapsed_s - self.first_s) / (self.epoch - 1) if self.epoch > 1 else self.elapsed_s
+
+
+class Forecast:
+    """Is told what the trials of a search do, when it happens, and says when the last of them will have ended."""
+
+    def __init__(
+        self, survival: Survival, trials: int, learns: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._survival = survival
+        self._left = trials
+        """Trials that have not ended."""
+        self._learns = learns
+        self._clock = clock
+        self._running: dict[int, Course] = {}
+        self._free: deque[float] = deque()
+        """Since when a process has had nothing to do."""
+        self._at_once = 0
+        """The most trials that ran at once."""
+        self._ended = 0
+        self._seconds: deque[tuple[float, int]] = deque(maxlen=RECENT)
+        """Seconds an epoch, and epochs, of the trials of this session: the machine of another may have been another."""
+        self._between: deque[float] = deque(maxlen=RECENT)
+        """Seconds that each took besides."""
+        self._looked: tuple[float, tuple[float, float] | None] = (-math.inf, None)
+        """When the last look was, and its range."""
+
+    def recall(self, epoch: int) -> None:
+        """Take in a trial that ended after so many epochs in an earlier session."""
+        self._survival.learn(0, epoch, has_ended=True)
+        self._left -= 1
+        self._ended += 1
+
+    def begin(self, trial: int) -> None:
+        """Take in that a trial begins, maybe not for the first time."""
+        now = self._clock()
+        since = self._free.popleft() if self._free else now
+        self._running[trial] = Course(since, is_warm=bool(self._seconds), heard=now)
+        self._at_once = max(self._at_once, len(self._running))
+
+    def hear(self, trial: int, epoch: int, elapsed_s: float) -> None:
+        """Take in that a trial has trained an epoch, counted from 1; seconds of training up to its end."""
+        course = self._running[trial]
+        self._survival.learn(course.epoch, epoch, has_ended=False)
+        if not course.epoch:
+            course.first_s = elapsed_s
+        course.epoch = epoch
+        course.elapsed_s = elapsed_s
+        course.heard = self._clock()
+
+    def end(self, trial: int) -> None:
+        """Take in that a trial has ended, however that was."""
+        course = self.lose(trial)
+        self._survival.learn(course.epoch, course.epoch, has_ended=True)
+        if course.is_warm:
+            self._between.append(max(self._clock() - course.began - course.speed * course.epoch, 0.0))
+        if course.epoch:
+            self._seconds.append((course.speed, course.epoch))
+        self._left -= 1
+        self._ended += 1
+
+    def lose(self, trial: int) -> Course:
+        """Take in that a trial has lost its process, and waits; return what was known of it."""
+        self._free.append(self._clock())
+        return self._running.pop(trial)
+
+    def look(self) -> None:
+        """Draw anew from all that was told, unless the last look is a moment ago."""
+        now = self._clock()
+        if now - self._looked[0] >= LOOK_INTERVAL_S:
+            self._looked = now, self._draw(now) if self._seconds and self._left > 0 else None
+
+    @property
+    def left(self) -> tuple[float, float] | None:
+        """Return seconds from now between which the search ends, with a chance of 80 %, by the last look.
+
+        None where no trial has ended in this session yet, or all have.
+        """
+        looked, found = self._looked  # read once: another thread looks anew
+        if found is None or not self._left:
+            return None
+        since = self._clock() - looked
+        low, high = found
+        return max(low - since, 0.0), max(high - since, 0.0)
+
+    def _draw(self, now: float) -> tuple[float, float]:
+        random = np.random.default_rng(0)  # the same numbers at each look, so that only news move the range
+        courses = list(self._running.values())
+        waiting = self._left - len(courses)
+        singly = min(waiting, SINGLY)
+        # Seconds of work for each trial that runs, then each of the last ones that wait [trials, draws].
+        at = np.array([course.epoch for course in courses] + [0] * singly)[:, np.newaxis]
+        mean, speed = self._speeds(random, courses, len(at))
+        gain = GAIN * KEPT ** max(0, self._ended - AT_RANDOM) if self._learns else 0.0
+        odds = self._survival.odds(random, gain)
+        between = np.array(self._between or [0.0])
+        work = (self._survival.epochs(random, at, odds) - at) * speed
+        work += np.where(at == 0, random.choice(between, size=work.shape), 0)
+        # A slot a process [processes, draws]: seconds until it is free, of which some have gone since it reported.
+        slots = np.zeros((max(self._at_once, len(courses)), DRAWS))
+        since = np.array([now - course.heard for course in courses])[:, np.newaxis]
+        slots[: len(courses)] = np.maximum(work[: len(courses)] - since, 0)
+        # The many that come before the last ones fill the slots evenly.
+        if before := waiting - singly:
+            epochs = self._survival.sums(random, before, odds)
+            besides = before * random.choice(between, size=(len(between), DRAWS)).mean(axis=0)
+            slots = np.maximum(slots, (slots.sum(axis=0) + epochs * mean + besides) / len(slots))
+        # Each of the last ones goes to the process that is free first; the search ends with the last process.
+        for seconds in work[len(courses) :]:
+            slots[slots.argmin(axis=0), np.arange(DRAWS)] += seconds
+        low, high = np.quantile(slots.max(axis=0), QUANTILES)
+        return float(low), float(high)
+
+    def _speeds(self, random: np.random.Generator, courses: list[Course], trials: int) -> tuple[Floats, Floats]:
+        """Return seconds an epoch, of an epoch in the mean [draws] and of each trial [trials, draws].
+
+        A trial that runs keeps its own. Which of the epochs seen are typical is unknown: each draw weighs them anew.
+        """
+        seen = [*self._seconds, *((course.speed, course.epoch) for course in courses if course.epoch)]
+        seconds, epochs = np.array(seen).T
+        # The mean: a Bayesian bootstrap over the trials, weighted by their epochs, and what the future adds.
+        weights = random.exponential(size=(DRAWS, len(seconds))) * epochs
+        noise_of_all = np.exp(NOISE * random.standard_normal(DRAWS))
+        mean = weights @ seconds / weights.sum(axis=1) * noise_of_all
+        # A trial to come: around the mean as those so far were.
+        logs = np.log(np.maximum(seconds, 1e-9))
+        center = np.average(logs, weights=epochs)
+        spread = math.sqrt(np.average((logs - center) ** 2, weights=epochs))
+        speeds = mean * np.exp(spread * random.standard_normal((trials, DRAWS)))
+        # A trial that runs: its own speed so far.
+        for at, course in enumerate(courses):
+            if course.epoch:
+                speeds[at] = course.speed * noise_of_all * np.exp(NOISE * random.standard_normal(DRAWS))
+        return mean, speeds

@@ -1,0 +1,72 @@
+"""A search so far, in numbers: the searcher keeps them, the display shows them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.journal.records import OpenTrial
+from search.journal.trial import Ending, State, Trial
+from search.spec.objective import Objective
+
+
+@dataclass
+class Progress:
+    """How many trials ended how, and the best so far."""
+
+    objective: Objective
+    running: int = 0
+    endings: Counter[State] = field(default_factory=Counter)
+    best: float | None = None
+    """Of the complete and the stopped trials."""
+    best_trial: int = -1
+    best_params: Mapping[str, Any] = field(default_factory=dict)
+    events: int = 0
+    """How often something has happened that is worth a line."""
+    last: str = ""
+    """What happened last, as a sentence."""
+    last_is_bad: bool = False
+    """Whether that was a failure."""
+    values: dict[int, float] = field(default_factory=dict)
+    """Those of the complete and the stopped trials, by number."""
+
+    @property
+    def done(self) -> int:
+        """Return how many trials have ended."""
+        return self.endings.total()
+
+    def recall(self, trial: Trial) -> None:
+        """Take in a trial of an earlier session of the study."""
+        if trial.ending != "running":
+            self._count(trial.ending, trial.value, trial.number, trial.params)
+
+    def end(self, trial: OpenTrial, ending: Ending, note: str) -> None:
+        """Take in a trial that has ended; `note` says why a failed one did."""
+        sentence = f"trial {trial.number} {ending} at epoch {trial.epoch}"
+        if note:
+            sentence += f": {note}"
+        elif trial.best is not None:
+            sentence += f": best {self.objective.metric} {trial.best:.5g}"
+        self._tell(sentence, is_bad=ending == "failed")
+        self._count(ending, trial.best, trial.number, trial.params)
+
+    def lose(self, trial: OpenTrial, epoch: int) -> None:
+        """Take in a trial whose process died after an epoch, and that will be trained again."""
+        sentence = f"trial {trial.number} lost its process after epoch {epoch}; it will be trained again"
+        self._tell(sentence, is_bad=True)
+
+    def _tell(self, sentence: str, *, is_bad: bool) -> None:
+        self.running -= 1
+        self.events += 1
+        self.last = sentence
+        self.last_is_bad = is_bad
+
+    def _count(self, ending: Ending, value: float | None, number: int, params: Mapping[str, Any]) -> None:
+        self.endings[ending] += 1
+        if ending not in ("complete", "stopped") or value is None:
+            return
+        self.values[number] = value
+        if self.objective.is_better(value, self.best):
+            self.best = value
+            self.best_trial = number
+            self.best_params = params

@@ -1,0 +1,191 @@
+"""A study as it stood at one moment, read from its journal: what its tables, pictures and report are made of."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.analysis import verdict
+from search.analysis.importance import Importance, importances
+from search.analysis.verdict import Verdict
+from search.journal import outcome, records
+from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
+from search.journal.trial import State, Trial
+from search.spec import files
+from search.spec.config import StudyConfig
+from search.spec.objective import Objective
+from search.spec.space import Axis, Space, axis_of
+
+LATEST_S = 1e11
+"""Seconds since 1970 beyond which no calendar of the system goes."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study's trials, and what its newest retraining found."""
+
+    name: str
+    folder: Path
+    config: StudyConfig
+    epochs: int
+    """Epochs of a full trial."""
+    space: Space
+    trials: Sequence[Trial]
+    """By number."""
+    outcome: Outcome | None
+    """None where no retraining has finished."""
+    sessions: Sequence[Mapping[str, Any]]
+    """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
+    times_tested: int = 0
+    """How many retrainings have looked at the test part."""
+    audit_runs: Sequence[Trial] = ()
+    """Stopped trials, trained again to their end."""
+
+    @property
+    def objective(self) -> Objective:
+        """Return what the search is for."""
+        return self.config.objective
+
+    @cached_property
+    def axes(self) -> dict[str, Axis]:
+        """Return how each hyperparameter's values lie on a line."""
+        return {name: axis_of(distribution) for name, distribution in self.space.items()}
+
+    @property
+    def able(self) -> list[Trial]:
+        """Return the trials with a value that counts."""
+        return [trial for trial in self.trials if trial.may_win]
+
+    @property
+    def values(self) -> list[float]:
+        """Return the value of each trial that has one."""
+        return [trial.value for trial in self.trials if trial.value is not None]
+
+    @property
+    def endings(self) -> Counter[State]:
+        """Return how many trials ended how, those that have not included."""
+        return Counter(trial.ending for trial in self.trials)
+
+    @property
+    def ended(self) -> int:
+        """Return how many trials have ended."""
+        return len(self.trials) - self.endings["running"]
+
+    @property
+    def trained(self) -> int:
+        """Return how many epochs its trials have trained."""
+        return sum(len(trial.epochs) for trial in self.trials)
+
+    @property
+    def full(self) -> int:
+        """Return how many they would have trained, had none ended before its time."""
+        return len(self.trials) * self.epochs
+
+    @property
+    def saved(self) -> float:
+        """Return the share of those that stopping early has saved."""
+        spared = sum(self.epochs - len(trial.epochs) for trial in self.trials if trial.ending == "stopped")
+        return spared / self.full if self.full else 0.0
+
+    @property
+    def worked(self) -> float:
+        """Return the seconds of training of all its trials."""
+        return sum(trial.worked for trial in self.trials)
+
+    @property
+    def rungs(self) -> list[int]:
+        """Return the epochs at which trials are compared; none without a scheduler."""
+        scheduler = self.config.scheduler
+        return scheduler.rungs(self.epochs) if scheduler else []
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """Return what sets the best trials apart, the most important first; none of too few trials."""
+        return importances(self.able, self.space, self.objective)
+
+    @property
+    def winner(self) -> Candidate | None:
+        """Return the winner of the newest retraining; None where there is none."""
+        return self.outcome.winner if self.outcome else None
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """Return what is to be made of the winner; None without one."""
+        return verdict.judge(self.outcome, self.objective) if self.outcome and self.winner else None
+
+    @property
+    def front(self) -> Trial | None:
+        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
+        if self.winner and self.winner.trial is not None:
+            return self.trials[self.winner.trial]
+        return self.objective.best(self.able)
+
+    @property
+    def running_best(self) -> list[float | None]:
+        """Return the best value that counts up to each trial, in order of proposal; None before the first."""
+        values = (trial.value if trial.may_win else None for trial in self.trials)
+        return self.objective.running_best(float("nan") if value is None else value for value in values)
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the newest retraining was of those that would be its finalists now."""
+        judged = {candidate.name for candidate in self.outcome.candidates} if self.outcome else set()
+        chosen = finalists(self.trials, self.config.finalists, self.objective)
+        return {outcome.name_of(trial) for trial in chosen} == judged - {REFERENCE}
+
+    def log_of(self, number: int) -> Path:
+        """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
+        return files.trial_log(self.folder, number)
+
+
+def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: Sequence[optuna.Study]) -> None:
+    """Read all that a study holds, and its finished retrainings: a stranger's journal may hold anything.
+
+    Raises anything where no search of ours wrote it.
+    """
+    if type(snapshot.epochs) is not int or not 1 <= snapshot.epochs < 2**31 or not isinstance(defaults, dict):
+        raise ValueError(f"it has epochs {snapshot.epochs!r} and defaults {defaults!r}")
+    direction = search.direction.name.lower()
+    if direction != snapshot.objective.direction:
+        raise ValueError(f"it is to {direction} in mode {snapshot.config.mode}")
+    for session in snapshot.sessions:
+        for part in ("share", "versions", "machine"):
+            dict(session.get(part, {}))
+    for trial in snapshot.trials:
+        _check_params(trial, snapshot.space)
+        _check_times(trial)
+    for retraining in retrainings:
+        _check_retraining(retraining, snapshot)
+
+
+def _check_params(trial: Trial, space: Space) -> None:
+    for name, value in trial.params.items():
+        distribution = space[name]
+        if not distribution._contains(distribution.to_internal_repr(value)):
+            raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
+
+
+def _check_times(trial: Trial) -> None:
+    times = [metrics["elapsed_s"] for metrics in trial.epochs]
+    times.append(trial.where[2] if trial.where else 0.0)
+    if not all(0 <= seconds < LATEST_S for seconds in times):
+        raise ValueError(f"trial {trial.number} was trained at {times}")
+
+
+def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:
+    list(retraining.user_attrs["jobs"])
+    for run in records.read(retraining, snapshot.objective):
+        _check_times(run)
+        name = run.attributes["candidate"]
+        if not re.fullmatch(f"{outcome.TRIAL}[0-9]{{1,18}}|{REFERENCE}", name):
+            raise ValueError(f"a retraining has the candidate {name!r}")
+        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) >= len(snapshot.trials):
+            raise ValueError(f"a retraining has the candidate {name!r} of {len(snapshot.trials)} trials")
+        for hyperparameter in snapshot.space:
+            _ = run.attributes["config"][hyperparameter]
+    outcome.judge(retraining, snapshot.objective)

@@ -1,0 +1,168 @@
+"""What the command lines share: their flags, and a user's mistake as one line with exit code 2."""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, NoReturn
+
+import optuna
+from rich.console import Console
+
+from search import study
+from search.errors import UserError
+from search.session import Asked, Session
+from search.spec import files, workload
+from search.spec.config import DEFAULT_FILE
+from search.spec.workload import Workload
+from search.study import Study
+from search.tune import cluster
+from search.worker import isolation
+
+log = logging.getLogger(__name__)
+BUG = "this is a fault of search, not of yours: please report it, with the lines above and what `{}` prints"
+VERSION_COMMAND = "python -m search.run --version"
+
+
+class Terminal(Console):
+    """Where a program talks to a person: lines as long as they are, and no markup in what users have named."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a character ends no search
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=quiet)
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
+    """Return the exit code of what `prepare` returns.
+
+    A UserError is printed as one line, and the code is 2; so is what the system refuses in `prepare`, and where it does
+    so later, as a full disk does, the code is 1. An interruption has the code of its signal. Any other error is ours:
+    its traceback is printed, and logged where there is a log, and the code is 1. What `prepare` puts on the stack is
+    closed at the end.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if sys.path[:1] != [""]:
+        sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
+    with ExitStack() as holding:
+        try:
+            with isolation.importing():
+                action = prepare(holding)
+        except OSError as error:
+            return _tell(f"error: {_one_line(error)}", 2)
+        except BaseException as error:
+            return _answer(error)
+        try:
+            return action()
+        except BaseException as error:
+            return _answer(error)
+
+
+def _answer(error: BaseException) -> int:
+    """Tell a person of an error; return the exit code. Raises SystemExit again, which is argparse's."""
+    if isinstance(error, UserError):
+        return _tell(f"error: {_one_line(error)}", 2)
+    if isinstance(error, KeyboardInterrupt):
+        return _tell(str(error) or "interrupted", getattr(error, "exit_code", 130))
+    if isinstance(error, OSError):
+        return _tell(f"error: {_one_line(error)}", 1)
+    if not isinstance(error, Exception):
+        raise error
+    if logging.getLogger().handlers:  # else logging would print it, too
+        log.error("a fault of search", exc_info=error)
+    traceback.print_exception(error)
+    return _tell(BUG.format(VERSION_COMMAND), 1)
+
+
+def _tell(line: str, code: int) -> int:
+    print(line, file=sys.stderr, flush=True)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    """Return what an error says, also where a file's name has an end of line in it."""
+    return str(error).replace("\n", "\\n")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code: taking its libraries down object by object takes half a second."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def study_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a program whose first argument is the folder of a study."""
+    parser = argparse.ArgumentParser(f"python -m {module}", description=description, allow_abbrev=False)
+    parser.add_argument("study", type=Path, metavar="results/NAME", help="folder of a study")
+    return parser
+
+
+def of_study(module: str, description: str, action: Callable[[Study], str], arguments: list[str] | None) -> int:
+    """Return the exit code of a program that prints what `action` returns for the study that its arguments name."""
+    console = Terminal()
+
+    def prepare(holding: ExitStack) -> Callable[[], int]:
+        made = study.load(study_parser(module, description).parse_args(arguments).study)
+
+        def act() -> int:
+            console.print(action(made))
+            return 0
+
+        return act
+
+    return guarded(prepare)
+
+
+def search_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a program that searches; it holds only the flags that were given."""
+    parser = argparse.ArgumentParser(
+        f"python -m {module}",
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = parser.add_argument
+    add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
+    add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
+    add("--num-samples", type=int, metavar="N", help="trials in all")
+    add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
+    add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
+    add("--seed", type=int, metavar="N", help="of the sampler and of every trial")
+    add("--ray-address", metavar="ADDRESS", help="of a Ray cluster, 'auto' or host:port (a Ray on this machine)")
+    add("--name", help="of the study and its folder (workload and time)")
+    add("--output", metavar="FOLDER", help="folder of the studies (results)")
+    return parser
+
+
+def asked(flags: dict[str, Any]) -> Asked:
+    """Return what the flags of `search_parser` ask for: they win over a file, or over the study that goes on.
+
+    Raises UserError where a file does not exist or is no config.
+    """
+    changes = {name: value for name, value in flags.items() if name not in ("config", "resume")}
+    resume = Path(flags["resume"]) if "resume" in flags else None
+    file = flags.get("config", None if resume else DEFAULT_FILE)
+    return Asked(files.read(Path(file)) if file else None, changes, resume)
+
+
+def session_of(made: Study, console: Console, module: str) -> tuple[Session, Workload]:
+    """Return a session of a study whose writer this process is, for a program that works on it, and its workload.
+
+    Raises UserError, before Ray is started.
+    """
+    loaded = workload.load(made.config.workload)
+    made.config.check(loaded)
+    share, here = cluster.share_of(made.config)
+    return Session(made, share, here, console, f"python -m {module} {made.folder}"), loaded

@@ -1,0 +1,47 @@
+"""What a user is told of a mistake: the rule, the value that broke it, and the fix."""
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Iterable
+from typing import Any, get_args, get_origin
+
+YAML_NAMES = {"NoneType": "null", "dict": "mapping", "list": "list [a, b]"}
+
+
+class UserError(ValueError):
+    """A user's mistake. A program prints it as one line and ends with exit code 2; a notebook shows it as it is.
+
+    Any other ValueError or TypeError of this package is a fault of its own, and keeps its traceback.
+    """
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return how an unknown name may have been meant."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+
+
+def require(settings: object, name: str, rule: str, holds: bool) -> None:
+    """Raise UserError where a setting does not hold to its rule."""
+    if not holds:
+        raise UserError(f"{name} must be {rule}, but got {getattr(settings, name)!r}")
+
+
+def check_types(settings: Any, but: str = "") -> None:
+    """Hold the fields of a frozen dataclass against their annotations, but for one; an int will do for a float.
+
+    Raises UserError where a value is of another type, true and false for a number included.
+    """
+    for item in dataclasses.fields(settings):
+        if item.name == but:
+            continue
+        value = getattr(settings, item.name)
+        choices = get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
+        kinds = [get_origin(kind) or kind for kind in choices]
+        if float in kinds and type(value) is int and abs(value) < 2**63:
+            object.__setattr__(settings, item.name, float(value))
+        elif type(value) not in kinds:
+            wanted = " or ".join(YAML_NAMES.get(kind.__name__, kind.__name__) for kind in kinds)
+            raise UserError(f"{item.name} must be of type {wanted}, but got {value!r}")

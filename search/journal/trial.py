@@ -1,0 +1,90 @@
+"""A trial as a value: its epochs, its ending, and where it was trained.
+
+| ending | when |
+|---|---|
+| complete | trained to `epochs`, or the workload ended by itself |
+| stopped | the scheduler stopped it |
+| diverged | the first non-finite metric |
+| failed | an exception, a metric that is missing or no number, a lost process |
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from search.spec.objective import Objective
+
+Ending = Literal["complete", "stopped", "diverged", "failed"]
+State = Ending | Literal["running"]
+Where = tuple[str, int, float]
+"""The host, the process, and when it began there: seconds since 1970."""
+WORDS: dict[State, str] = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+}
+"""The endings, as a person is told of them."""
+FAILURE = "failure"
+STOPPED_AT = "stopped at"
+WHERE = "where"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration as it was trained, read from the journal."""
+
+    number: int
+    ending: State
+    value: float | None
+    """The best finite value of the metric; None where there is none."""
+    best_epoch: int
+    """Where that value was reached, counted from 1; 0 where there is none."""
+    params: dict[str, Any]
+    """The sampled hyperparameters."""
+    epochs: tuple[dict[str, float], ...]
+    """The raw metrics of every epoch, and elapsed_s: seconds of training up to its end."""
+    attributes: dict[str, Any]
+    """What else was noted: the failure, and in a retraining the candidate and its full config."""
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+    """From the proposal to the ending; NaN while it runs."""
+
+    @property
+    def worked(self) -> float:
+        """Return the seconds of its training; 0 where no epoch has ended."""
+        return self.epochs[-1]["elapsed_s"] if self.epochs else 0.0
+
+    @property
+    def where(self) -> Where | None:
+        """Return where it was trained last; None where nobody has said so."""
+        noted = self.attributes.get(WHERE)
+        if not noted:
+            return None
+        host, process, began = noted
+        return str(host), int(process), float(began)
+
+    @property
+    def may_win(self) -> bool:
+        """Return whether it has a finite value that counts: a diverged or a failed trial's does not."""
+        return self.ending in ("complete", "stopped") and self.value is not None
+
+    def curve(self, objective: Objective) -> list[float]:
+        """Return the metric at every epoch; NaN where an epoch lacks it."""
+        return [objective.value_in(metrics) for metrics in self.epochs]
+
+    def running_best(self, objective: Objective) -> list[float | None]:
+        """Return the best value so far at every epoch; None before the first finite one."""
+        return objective.running_best(self.curve(objective))
+
+    def settled(self, epochs: int, objective: Objective) -> Ending | None:
+        """Return how it ended though its writer died before it could say so; None where it must be trained again."""
+        if FAILURE in self.attributes:
+            return "failed"
+        if self.epochs and not math.isfinite(objective.value_in(self.epochs[-1])):
+            return "diverged"
+        if len(self.epochs) >= epochs:
+            return "complete"
+        was_stopped = bool(self.epochs) and self.attributes.get(STOPPED_AT) == len(self.epochs)
+        return "stopped" if was_stopped else None

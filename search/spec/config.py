@@ -1,0 +1,173 @@
+"""What a search is asked to do: a YAML file first, then the flags that were given."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from search.algorithms import schedulers
+from search.algorithms.samplers import SAMPLERS
+from search.algorithms.schedulers import Scheduler
+from search.errors import UserError, check_types, require, suggestion
+from search.spec.objective import MODES, Objective
+from search.spec.space import corners, parse
+from search.spec.workload import Workload
+
+DEFAULT_FILE = "configs/search.yaml"
+SCALAR = str | int | float | None
+TRACKERS: dict[str, tuple[str, ...]] = {
+    "tensorboard": ("tensorboardX",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
+    "wandb": ("wandb",),
+}
+"""The trackers by name, and the packages that each imports."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """One search. Raises UserError at a value that breaks its rule."""
+
+    workload: str
+    """Module that is searched: has `Config` and `train`."""
+    metric: str
+    """Which of the yielded metrics decides."""
+    space: dict[str, Any]
+    """Hyperparameter -> {distribution, low, high}."""
+    mode: str = "min"
+    """min or max."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """Values of the workload's Config that every trial shares."""
+    num_samples: int = 32
+    """Trials in all."""
+    scheduler: Scheduler | None = field(default_factory=lambda: schedulers.make(schedulers.DEFAULT))
+    """When weak trials are stopped: a name, or {name, option: value}; null trains every trial to its end."""
+    sampler: str = "tpe"
+    """tpe, which learns from the trials so far, or random."""
+    seed: int = 0
+    """Of the sampler and of every trial; retraining uses the seeds after it."""
+    max_failures: int = 2
+    """Times that a trial is trained again whose process died; one that raises is not."""
+    epoch_timeout: float | None = None
+    """Seconds after which a trial that reports no epoch is ended as failed; null waits for ever."""
+    finalists: int = 3
+    """Best configurations that are retrained."""
+    seeds: int = 3
+    """Times that each of them is retrained."""
+    gpus_per_trial: float = 0.0
+    """0 for the CPU, 1/k so that k trials share a GPU, or whole GPUs."""
+    cpus_per_trial: float | None = None
+    """null shares the machine's cores out among the trials that run at once."""
+    ray_address: str | None = None
+    """Of the Ray cluster that trains, 'auto' or host:port; null starts a Ray on this machine for the search alone."""
+    name: str | None = None
+    """Of the study and its folder; null for workload and time."""
+    output: str = "results"
+    """Folder of the studies."""
+    best: bool = True
+    """Whether ./best.yaml is written at the end."""
+    trackers: list[str] = field(default_factory=list)
+    """What else is told of every trial: tensorboard, mlflow, wandb."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
+        check_types(self, but="scheduler")
+        _check_values("", self.as_mapping())
+        require(self, "metric", "a name", bool(self.metric))
+        require(self, "mode", " or ".join(MODES), self.mode in MODES)
+        require(self, "sampler", " or ".join(SAMPLERS), self.sampler in SAMPLERS)
+        require(self, "max_failures", ">= 0", self.max_failures >= 0)
+        waits = self.epoch_timeout
+        fits = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
+        require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", fits)
+        for name in ("num_samples", "finalists", "seeds"):
+            require(self, name, ">= 1", getattr(self, name) >= 1)
+        require(self, "seed", "in [0, 2**31)", 0 <= self.seed < 2**31)
+        require(self, "gpus_per_trial", "0, 1/k for a whole k, or a whole number", _is_share(self.gpus_per_trial))
+        cpus = self.cpus_per_trial
+        require(self, "cpus_per_trial", ">= 0.01, or null to share the cores out", cpus is None or cpus >= 0.01)
+        is_plain = self.name is None or bool(re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII))
+        require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
+        for name in self.trackers:
+            if name not in [*TRACKERS]:
+                raise UserError(f"unknown tracker {name!r}, {suggestion(str(name), TRACKERS)}")
+        require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
+        parse(self.space)
+        for name, value in self.fixed.items():
+            if not (isinstance(name, str) and isinstance(value, SCALAR)):
+                raise UserError(f"fixed must hold names and plain values, but got {name!r}: {value!r}")
+            if name in self.space:
+                raise UserError(f"a hyperparameter stands in space or in fixed, but {name!r} is in both; remove one")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the config of a mapping as YAML gives it. Raises UserError."""
+        known = [item.name for item in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise UserError(f"unknown setting {name!r}, {suggestion(str(name), known)}")
+        for name in ("workload", "metric", "space"):
+            if name not in values:
+                raise UserError(f"a search must have {name!r}, but the config lacks it")
+        return cls(**values)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return plain values, of which `of` makes the same config."""
+        return {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
+
+    @property
+    def objective(self) -> Objective:
+        """Return what the search is for."""
+        return Objective(self.metric, self.mode)
+
+    def values(self, params: Mapping[str, Any], seed: int | None = None) -> dict[str, Any]:
+        """Return what the workload's Config is built of: these hyperparameters, what is fixed, and a seed.
+
+        Without a seed it is the study's, which all of its trials train with.
+        """
+        return {**self.fixed, **params, "seed": self.seed if seed is None else seed}
+
+    def check(self, workload: Workload) -> int:
+        """Hold space and fixed against the workload's Config; return the epochs of a full trial.
+
+        Raises UserError where a name is not Config's or a value breaks one of its rules.
+        """
+        for name in ("seed", "epochs"):
+            if name in self.space:
+                raise UserError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
+        if "seed" in self.fixed:
+            raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
+        for corner in corners(parse(self.space)):
+            try:
+                config = workload.build(self.values(corner))
+            except Exception as error:  # a Config may refuse with an assert, too
+                raise UserError(f"{error} (checking {workload.name} with fixed and an end of space)") from None
+            for name, value in dataclasses.asdict(config).items():
+                if not isinstance(value, SCALAR):
+                    raise UserError(f"{workload.name}.Config must hold plain values, but {name} is {value!r}")
+        epochs: int = config.epochs
+        if type(epochs) is not int or not 1 <= epochs < 2**31:
+            raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {epochs!r}")
+        return epochs
+
+
+def _is_share(share: float) -> bool:
+    """Return whether a share is 0, whole, or 1/k as people write it: 0.33 is a third."""
+    if not 0.0001 <= share < 1:  # Ray counts in ten thousandths
+        return share == 0 or (share >= 1 and share == int(share))
+    k = round(1 / share)
+    return k > 1 and abs(share - 1 / k) <= 0.005
+
+
+def _check_values(where: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_values(f"{where}.{key}" if where else str(key), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_values(where, inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} must be finite, but got {value}")
+    elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise UserError(f"{where} must be text that can be written as UTF-8, but got {value!r}")

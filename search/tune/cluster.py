@@ -1,0 +1,228 @@
+"""The Ray that a search runs on: started for it alone, sized to its trials, cleaned away behind it."""
+
+import atexit
+import logging
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from search.errors import UserError
+from search.spec.config import StudyConfig
+from search.tune import shortcuts
+from search.tune.resources import Node, Share, share_out
+from search.worker import isolation
+
+SILENCE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost more than the rest of the controller; we have a journal
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # fit() would return normally and say nothing of the interruption
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's own state is not part of the run folder
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # verbose=0 still prints a box
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
+}
+
+
+def count_gpus() -> int:
+    """Return how many GPUs Ray will find on this machine, as CUDA_VISIBLE_DEVICES leaves them."""
+    _import_ray()
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    assert manager is not None
+    visible = manager.get_current_process_visible_accelerator_ids()
+    found = int(manager.get_current_node_num_accelerators())
+    return found if visible is None else min(found, len(visible))
+
+
+def count_cpus() -> int:
+    """Return how many cores this process may use, as its container's quota and its affinity leave them."""
+    _import_ray()
+    from ray._private.utils import get_num_cpus
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(int(get_num_cpus(override_docker_cpu_warning=True)), allowed))
+
+
+def share_of(config: StudyConfig) -> tuple[Share, Node]:
+    """Return each trial's share of what there is to train on, and the first machine of that.
+
+    Raises UserError where it does not suffice, no cluster answers, or Ray could not start.
+    """
+    found = nodes(config.ray_address)
+    share = share_out(config, found)
+    check_home()
+    return share, found[0]
+
+
+def check_home() -> None:
+    """Raise UserError where Ray cannot keep its token."""
+    try:
+        folder = Path("~/.ray").expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
+
+
+def nodes(address: str | None) -> list[Node]:
+    """Return what there is to train on: this machine, or the nodes of the cluster at an address.
+
+    Raises UserError where no cluster answers there.
+    """
+    if address is None:
+        return [Node(count_cpus(), count_gpus())]
+    ray = _import_ray()
+    _join(ray, address)
+    try:
+        resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+    return [Node(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in resources]
+
+
+def _join(ray: Any, address: str) -> None:
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+        why = str(error).strip().partition("\n")[0].partition(". ")[0]
+        token = "where it has a token, put that into ~/.ray/auth_token and set RAY_AUTH_MODE=token"
+        raise UserError(f"ray_address must be that of a running cluster, but {address!r}: {why}; {token}") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at host:port: Ray would try again for minutes."""
+    if found := re.fullmatch(r"([\w.-]+):(\d+)", address):
+        socket.create_connection((found[1], int(found[2])), timeout=10).close()
+
+
+class Ray:
+    """The Ray of one session: of this machine alone, also where RAY_ADDRESS is set, or the cluster at an address."""
+
+    def __init__(self, address: str | None, here: Node, log: Path) -> None:
+        self._address, self._here, self._log = address, here, log
+        self._folder: Path | None = None
+        self._errors = -1
+        self._helpers: list[threading.Thread] = []
+
+    def meanwhile(self, function: Callable[[], None]) -> None:
+        """Call a function in a thread while there is nothing to do but to wait; it has returned before Ray is ended."""
+        thread = threading.Thread(target=function)
+        self._helpers.append(thread)
+        thread.start()
+
+    @contextmanager
+    def running(self) -> Iterator[Path]:
+        """Run it, with its token authentication on and its dashboard off; yield a temporary folder.
+
+        What it says goes to the log. The folder is removed at the end.
+        """
+        ray = _import_ray()
+        _log_to(self._log)
+        try:
+            self._folder = folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+            sys.stderr.flush()
+            with self._log.open("ab") as file:
+                self._errors = os.dup(2)
+                os.dup2(file.fileno(), 2)  # Ray's C++ writes there
+            if self._address:
+                _join(ray, self._address)
+            else:
+                self._start(ray, folder)
+            yield folder
+        finally:
+            self._end(ray)
+
+    def _end(self, ray: Any) -> None:
+        """Stop it, and clear up behind it.
+
+        Where a thread lets go of a reference of Ray's while Ray is shut down, Ray's C++ ends the process with exit code
+        1. The garbage collector may do that in any thread.
+        """
+        for thread in self._helpers:
+            thread.join()
+        with isolation.uncollected():
+            ray.shutdown()
+        atexit.unregister(ray.shutdown)  # it would wait half a second for log lines, which go to a file
+        self._clear()
+
+    def _start(self, ray: Any, folder: Path) -> None:
+        with shortcuts.lean_start():
+            ray.init(
+                address="local",
+                num_cpus=self._here.cpus,
+                num_gpus=self._here.gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+                _temp_dir=str(folder),
+            )
+
+    def abandon(self) -> None:
+        """Kill every process that was started here, and clear up behind them, without asking Ray."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the temporary folder and give the error stream back, as far as they were taken."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._errors >= 0:
+            sys.stderr.flush()
+            os.dup2(self._errors, 2)
+            os.close(self._errors)
+            self._errors = -1
+
+
+def import_tune() -> None:
+    """Import Tune, which takes half a second."""
+    import ray.tune  # noqa: F401
+
+
+def _import_ray() -> Any:
+    """Import Ray as quiet as it can be told to be: it reads some of its settings when it is imported."""
+    for name, value in SILENCE.items():
+        os.environ.setdefault(name, value)
+    import ray
+    import ray._private.worker
+
+    ray._private.worker._worker_logs_enabled = False  # log_to_driver=False leaves "(raylet) A worker died"
+    return ray
+
+
+def _short_folder() -> str:
+    """Return the folder for temporary files, or /tmp where its name is too long for Ray's sockets (107 bytes)."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= 20 else "/tmp"
+
+
+def _log_to(path: Path) -> None:
+    """Send the log lines and warnings of this process to a file, not to the terminal.
+
+    The handler is the root's: ray.init() empties the list of Ray's own logger. It stays when Ray is ended,
+    for the lines that come later, until another Ray's takes its place.
+    """
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(handlers=[logging.FileHandler(path, delay=True)], format=form, force=True)
+    logging.captureWarnings(True)
+    for name in ("ray", "optuna"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True

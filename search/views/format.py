@@ -1,0 +1,91 @@
+"""Numbers, values and time spans as a person writes and looks at them, and the colours of trials."""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from search.spec.objective import deviation, mean
+
+LONGEST = 18
+"""Characters of a choice that are written out."""
+STATES = {
+    "complete": "#2a7f62",
+    "stopped": "#8c9bb0",
+    "diverged": "#e07b00",
+    "failed": "#2b2b2b",
+    "running": "#7b5ea7",
+}
+FRONT = "#d1173a"
+"""Of the one that stands out."""
+
+
+def values(params: Mapping[str, Any]) -> str:
+    """Return hyperparameters as a line of text."""
+    return ", ".join(f"{name} {number(value)}" for name, value in params.items())
+
+
+def number(value: Any) -> str:
+    """Return a value as a person writes it: four digits of a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def span(seconds: float) -> str:
+    """Return a time span as text: 42 s, 3 min 20 s, 1 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def plus_minus(value: float, error: float | None) -> str:
+    """Return a value with its error: two digits of the error, and as many places of the value."""
+    if error is None or not 0 < error < math.inf:
+        return number(value)
+    places = max(0, 1 - math.floor(math.log10(error)))
+    if places > 8 or abs(value) >= 1e6:
+        return f"{value:.4g} ± {error:.2g}"
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def spans_decades(values: Collection[float]) -> bool:
+    """Return whether values are to be shown on a logarithmic scale: positive, and more than a factor of ten apart."""
+    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
+
+
+def count(many: int, thing: str) -> str:
+    """Return a number of things as text: 1 trial, 2 trials."""
+    return f"{many} {thing}{'' if many == 1 else 's'}"
+
+
+def short(value: object) -> str:
+    """Return a choice as text that fits at an axis."""
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def correlation(value: float) -> str:
+    """Return a rank correlation as text."""
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def first_that_fits(attempts: Iterable[Callable[[], bytes]], limit: int) -> bytes:
+    """Return the first of these, tried in order, that has at most so many bytes; where none has, the last."""
+    made = b""
+    for attempt in attempts:
+        made = attempt()
+        if len(made) <= limit:
+            break
+    return made
+
+
+def spread(values: list[float]) -> str:
+    """Return 'mean ± standard deviation' over seeds, as text for a person."""
+    if not values:
+        return "-"
+    center = mean(values)
+    if len(values) == 1 or not all(map(math.isfinite, values)):
+        return f"{center:.5g}"
+    error = deviation(values)
+    return f"{center:.5f} ± {error:.5f}" if 1e-4 <= abs(center) < 1e4 else f"{center:.4g} ± {error:.2g}"

@@ -1,0 +1,98 @@
+"""A worker process: its GPU, its output, and the time that it may take."""
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from io import TextIOWrapper
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from search.spec.workload import Workload, load
+from search.worker import isolation
+
+TOO_LONG = "it took longer than {:g} s"
+
+
+@cache
+def prepare(name: str, gpus: float) -> Workload:
+    """Import a workload in a process that has this share of a GPU; with none it sees no GPU."""
+    if gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    with isolation.importing():
+        return load(name)
+
+
+def hold_memory(gpus: float) -> None:
+    """Hold this process's tensors to its share of a GPU.
+
+    Ray's `gpu: 0.25` is bookkeeping: nothing keeps a trial from taking all of the memory. The limit is torch's, so it
+    is set where the workload uses torch; it covers torch's allocator, not the CUDA context.
+    """
+    torch = sys.modules.get("torch")
+    if torch and 0 < gpus < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(gpus)
+
+
+def redirect_output(path: Path) -> None:
+    """Send what this process prints from here on, from C too, to the end of a file, in whole lines.
+
+    Retraining has one file for several processes, and Ray's workers write each piece of a print on its own: two lines
+    would come out mixed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:
+        return  # another machine of the cluster, which does not share the folder: Ray's own logs have it
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    if file > 2:
+        os.close(file)
+    else:  # a workload has closed the streams that it was given, so the file has become one of them
+        os.set_inheritable(file, True)
+    sys.stdout = _in_whole_lines(sys.stdout, 1)
+    sys.stderr = _in_whole_lines(sys.stderr, 2)
+
+
+def _in_whole_lines(stream: TextIO, number: int) -> TextIO:
+    if isinstance(stream, TextIOWrapper) and stream.line_buffering and not stream.write_through:
+        return stream
+    return open(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+@contextmanager
+def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer than so many seconds; where it sits in C and hears nothing, end it.
+
+    In that case the process ends within a second more, after its stacks were printed.
+    """
+    if seconds is None:
+        yield
+        return
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(message.format(seconds))
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(seconds + 1, exit=True, file=2)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def remove_if_empty(path: Path) -> None:
+    """Remove the file of a trial that printed nothing."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if path.exists() and path.stat().st_size == 0:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""The search as a function: from a script with its workload beside it, quiet, and with errors instead of exits."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import search
+from tests.programs import ENVIRONMENT, LEAST
+
+WORKLOAD = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    epochs: int = 3
+    seed: int = 0
+    wait: str = ""
+
+def train(config):
+    for epoch in range(config.epochs):
+        yield {"loss": config.x**2 + 1 / (epoch + 1)}, config.x
+        if config.wait:
+            Path(config.wait).touch()
+            time.sleep(60)
+"""
+CONFIG = """
+CONFIG = {
+    "workload": "bowl",
+    "metric": "loss",
+    "space": {"x": {"distribution": "uniform", "low": -1, "high": 1}},
+    "num_samples": 4,
+    "finalists": 1,
+    "seeds": 1,
+    "name": "s",
+}
+"""
+TWICE = """
+import logging
+import search
+
+logging.basicConfig(filename="mine.log", level=logging.INFO)
+study = search.run(CONFIG)
+assert [trial.ending for trial in study.trials()].count("complete") >= 1
+assert len(study.trials_dataframe()) == 4
+logging.info("a line of the caller's")
+again = search.run({**CONFIG, "num_samples": 6}, resume="results/s")
+assert len(again.trials()) == 6
+assert search.load("results/s").best_config() == again.best_config()
+import search.run
+assert search.run(resume="results/s").name == "s"
+logging.info("another")
+"""
+INTERRUPTED = """
+import os
+import search
+
+try:
+    search.run({**CONFIG, "fixed": {"wait": os.path.abspath("there")}})
+except KeyboardInterrupt as error:
+    print(error)
+print("the caller goes on")
+"""
+IN_A_THREAD = """
+import threading
+import search
+
+thread = threading.Thread(target=search.run, args=(CONFIG,))
+thread.start()
+thread.join()
+"""
+
+
+def start(folder: Path, script: str) -> "subprocess.Popen[str]":
+    """Start a script that lies beside its workload, from another folder, its output no terminal."""
+    beside = folder / "program"
+    beside.mkdir()
+    (beside / "bowl.py").write_text(WORKLOAD, encoding="utf-8")
+    (beside / "script.py").write_text(CONFIG + script, encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, str(beside / "script.py")],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_script_searches_goes_on_and_reads_what_came_of_it_and_nothing_is_printed(tmp_path: Path) -> None:
+    with start(tmp_path, TWICE) as process:
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output, errors) == (0, "", "")
+    assert (tmp_path / "results" / "s" / "report.html").is_file()
+    mine = (tmp_path / "mine.log").read_text(encoding="utf-8")
+    assert mine.splitlines() == ["INFO:root:a line of the caller's", "INFO:root:another"]
+
+
+def test_an_interrupted_search_raises_and_leaves_its_caller_alive(tmp_path: Path) -> None:
+    with start(tmp_path, INTERRUPTED) as process:
+        while not (tmp_path / "there").exists():
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    first, second = output.splitlines()
+    assert first == "interrupted; what was finished is in results/s; to go on: search.run(resume='results/s')"
+    assert second == "the caller goes on"
+
+
+def test_a_thread_that_is_not_the_main_one_can_search(tmp_path: Path) -> None:
+    with start(tmp_path, IN_A_THREAD) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "", "")
+    assert len(search.load(tmp_path / "results" / "s").finished()) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "run must be given a config, or with resume the folder of a study, but got neither"),
+        ({**LEAST, "num_samples": 0}, "num_samples must be >= 1, but got 0"),
+        ({**LEAST, "sampler": "grid"}, "sampler must be tpe or random, but got 'grid'"),
+        ("nowhere.yaml", "the config file must exist, but there is no file nowhere.yaml"),
+        ({**LEAST, "workload": "nowhere"}, "workload 'nowhere' must be an importable module"),
+    ],
+)
+def test_a_mistake_is_raised_and_nothing_is_started(config: object, message: str, tmp_path: Path) -> None:
+    given = {**config, "output": str(tmp_path)} if isinstance(config, dict) else config
+    with pytest.raises(search.UserError, match=message.replace("(", r"\(")):
+        search.run(given)  # type: ignore[arg-type]  # a user may give anything
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whichever_is_imported_first_search_run_is_the_function_and_the_commands_module() -> None:
+    for first in ("import search.run", "from search import run", "from search.run import main", "import search"):
+        script = (
+            f"{first}\nimport search, search.run, sys\nassert callable(search.run)\nprint(search.run.main.__module__)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        )
+        assert (done.stdout, done.stderr) == ("search.run\n", "")
