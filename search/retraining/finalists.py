@@ -100,7 +100,7 @@ def retrain(
         pictures = drawn()
     finally:
         keep(pictures)
-        study.finish(retraining, _best(found.winner, study.objective) if found.winner else None)
+        study.finish(retraining, best_of(found.winner, study.objective) if found.winner else None)
         gallery.hang(study, pictures)
     for line in pictures.lines():
         report(f"{line}, see {pool.log}")
@@ -190,7 +190,7 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
         made.replace(study.folder / "best")
 
 
-def _best(winner: Candidate, objective: Objective) -> tuple[dict[str, Any], str]:
+def best_of(winner: Candidate, objective: Objective) -> tuple[dict[str, Any], str]:
     """Return what best.yaml says of the winner: its full config, and what it came to."""
     best = winner.best_run(objective)
     scores = "".join(f", {name} {spread(values)}" for name, values in winner.tests.items())
