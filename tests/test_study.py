@@ -1,7 +1,6 @@
-"""A run folder: what a study gives of itself, and its files, which two threads may write at an interruption."""
+"""A run folder: what a study gives of itself, and what it never loses of it."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -9,26 +8,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
-from search import files, study
+from search import study
 from search.config import StudyConfig
 from search.journal import OpenTrial
 from search.study import Study
 from search.workload import load
 from tests import studies
 from tests.programs import LEAST
-
-
-def test_a_file_is_written_as_a_whole_by_two_threads_at_once(tmp_path: Path) -> None:
-    texts = ["a" * 100_000, "b" * 100_000]
-
-    def write_often(text: str) -> None:
-        for _ in range(300):
-            files.write(tmp_path / "trials.csv", text)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(write_often, texts))
-    assert (tmp_path / "trials.csv").read_text(encoding="utf-8") in texts
-    assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
 
 
 def test_a_study_gives_its_tables_best_config_and_figures(tmp_path: Path) -> None:
