@@ -2,7 +2,7 @@
 
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -21,8 +21,8 @@ SPACE: dict[str, BaseDistribution] = {
 }
 
 
-def trial(number: int, params: dict[str, object], value: float) -> Trial:
-    return Trial(number, "complete", value, 1, params, (), {}, 0.0, 0.0)
+def trial(number: int, params: Mapping[str, object], value: float) -> Trial:
+    return Trial(number, "complete", value, 1, dict(params), (), {}, 0.0, 0.0)
 
 
 def drawn(count: int, seed: int) -> list[Trial]:

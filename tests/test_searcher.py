@@ -243,3 +243,8 @@ def test_a_process_that_was_lent_is_taken_back_where_a_trial_has_lost_its_own(tm
     assert list(searcher.lent.values()) == [b"handle", b"handle"]
     assert searcher.is_over
     assert first["number"] == 0
+
+
+def test_every_trial_trains_with_the_studys_seed(tmp_path: Path) -> None:
+    """Two trials differ in what was sampled, and in nothing else."""
+    assert [values["seed"] for values in proposals(tmp_path, "s", 5, count=4)] == [5] * 4
