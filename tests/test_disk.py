@@ -18,11 +18,11 @@ from tests.programs import TOY, Done, begin, resume, search, start, until_gone, 
 MANY = {**TOY, "num_samples": 10_000}
 
 
-def check_that_it_goes_on(folder: Path, asked: int, *flags: object) -> None:
+def check_that_it_goes_on(folder: Path, asked: int) -> None:
     """The journal is whole after its resumption, and every trial ended once."""
     before = [trial for trial in study.load(folder).trials() if trial.ending != "running"]
     assert len(before) >= 4
-    done = start("search.run", "--resume", folder, "--num-samples", asked, *flags, cwd=folder.parent)
+    done = start("search.run", "--resume", folder, "--num-samples", asked, cwd=folder.parents[1])
     assert done.returncode == 0, done.stdout + done.stderr
     trials = study.load(folder).trials()
     assert [trial.number for trial in trials] == list(range(asked))
@@ -33,61 +33,101 @@ def check_that_it_goes_on(folder: Path, asked: int, *flags: object) -> None:
     assert len(told) == len(set(told))
 
 
-def test_a_journal_that_cannot_grow_ends_the_search_with_one_line(tmp_path: Path, temporary: Path) -> None:
-    """A limit on the size of files is to a process what a full disk is, wherever the tests run."""
-    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
-        until_line(process, "  [4/")
-        room = (tmp_path / "results" / "s" / "journal.log").stat().st_size + 5000
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
-        _, errors = process.communicate(timeout=100)
-    assert process.returncode == 1
-    again = "what was finished is in results/s; to go on: python -m search.run --resume results/s"
-    assert errors == f"error: [Errno 27] File too large; {again}\n"
-    until_gone(temporary)
-    made = study.load(tmp_path / "results" / "s")
-    assert "not retrained" in (made.folder / "best.yaml").read_text(encoding="utf-8")
-    check_that_it_goes_on(tmp_path / "results" / "s", len(made.trials()) + 2)
+class Disk:
+    """One of six megabytes, which only root may mount."""
+
+    error = "[Errno 28] No space left on device"
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", folder], capture_output=True)
+        self.is_there = not mounted.returncode
+
+    def fill(self, process: subprocess.Popen[str]) -> None:
+        with (self.folder / "full").open("wb", buffering=0) as stream, suppress(OSError):
+            while stream.write(bytes(512)):
+                pass
+
+    def make_room(self) -> None:
+        (self.folder / "full").unlink()
+
+    def end(self) -> None:
+        if self.is_there:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a disk of six megabytes. Only root may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("only root may mount a disk")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+class Limit:
+    """On the size of files, which is to a process what a full disk is, whoever runs the tests, and wherever."""
+
+    error = "[Errno 27] File too large"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.is_there = True
+
+    def fill(self, process: subprocess.Popen[str]) -> None:
+        size = (self.folder / "s" / "journal.log").stat().st_size + 1000  # a few records, and a part of one
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+
+    def make_room(self) -> None:
+        """Do nothing: the limit has gone with its process."""
+
+    def end(self) -> None:
+        """Do nothing."""
 
 
-def fill(disk: Path) -> Path:
-    """Write to a disk until nothing more fits."""
-    file = disk / "full"
-    with file.open("wb", buffering=0) as stream, suppress(OSError):
-        while stream.write(bytes(512)):
-            pass
-    return file
+@pytest.fixture(params=[Disk, Limit])
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk | Limit]:
+    """Return a place for studies that can be filled up."""
+    made: Disk | Limit = request.param(tmp_path / "disk")
+    if not made.is_there:
+        pytest.skip("only root may mount a disk; the limit on the size of files is tried in any case")
+    yield made
+    made.end()
+
+
+WAITS = """
+import time
+from pathlib import Path
+from tests.toy import Config, loss, save, test
+
+def train(config):
+    while config.seed and not Path("go").exists():
+        time.sleep(0.02)
+    for epoch in range(1, config.epochs + 1):
+        yield {"loss": loss(config, epoch)}, {"x": config.x, "y": config.y}
+"""
+"""The retraining, whose seeds are not the search's, waits until the disk is full. It prints nothing: only we write."""
 
 
 @pytest.mark.parametrize(
     ("config", "moment", "more"),
-    [(MANY, "  [4/", 2), (TOY, "retraining the best", 0)],
+    [(MANY, "  [4/", 2), ({**TOY, "workload": "waits"}, "retraining the best", 0)],
     ids=["in the search", "in the retraining"],
 )
 def test_a_full_disk_ends_the_search_with_one_line_and_loses_nothing(
-    config: dict[str, Any], moment: str, more: int, tmp_path: Path, small_disk: Path
+    config: dict[str, Any], moment: str, more: int, tmp_path: Path, temporary: Path, room: Disk | Limit
 ) -> None:
-    with begin(tmp_path, "--config", write(tmp_path, config), "--name", "s", "--output", small_disk) as process:
+    (tmp_path / "waits.py").write_text(WAITS, encoding="utf-8")
+    arguments = ["--config", write(tmp_path, config), "--name", "s", "--output", room.folder]
+    with begin(tmp_path, *arguments, TMPDIR=str(temporary)) as process:
         until_line(process, moment)
-        full = fill(small_disk)
+        room.fill(process)
+        (tmp_path / "go").touch()
         _, errors = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert errors.startswith("error: [Errno 28] No space left on device")
-    assert errors.endswith(f"; to go on: python -m search.run --resume {small_disk}/s\n")
+    assert errors.startswith(f"error: {room.error}")
+    kept = room.folder / "s"
+    assert errors.endswith(f"; what was finished is in {kept}; to go on: python -m search.run --resume {kept}\n")
     assert errors.count("\n") == 1
-    full.unlink()
-    check_that_it_goes_on(small_disk / "s", len(study.load(small_disk / "s").trials()) + more)
+    until_gone(temporary)
+    room.make_room()
+    if isinstance(room, Limit):  # what is derived is small, and fits
+        assert "not retrained" in (kept / "best.yaml").read_text(encoding="utf-8")
+    before = len(study.load(kept).trials())
+    check_that_it_goes_on(kept, before + more)
+    assert "over 2 seeds" in (kept / "best.yaml").read_text(encoding="utf-8")
 
 
 def set_read_only(folder: Path, yes: bool) -> bool:

@@ -12,8 +12,11 @@ from search import study
 from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
+from search.spec.objective import Objective
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
+from search.tune.trainable import TRIAL
+from search.worker.training import Order
 from tests.studies import new
 
 X = {"distribution": "uniform", "low": -5, "high": 5}
@@ -99,7 +102,7 @@ def visits_beyond_the_cliff(made: Study, **ending: Any) -> int:
     for at in range(60):
         values = searcher.suggest(str(at))
         assert values is not None
-        x = values["order"]["values"]["x"]
+        x = values[TRIAL].order.values["x"]
         last = result(1, math.nan, None, ended=True, **ending) if x > 1 else result(1, 1 - x, 1 - x, ended=True)
         searcher.on_trial_complete(str(at), last)
         visits += x > 1 and at >= 20
@@ -118,8 +121,8 @@ def proposals(folder: Path, name: str, seed: int, count: int = 15) -> list[dict[
     for at in range(count):
         values = searcher.suggest(str(at))
         assert values is not None
-        found.append(values["order"]["values"])
-        loss = values["order"]["values"]["x"] ** 2
+        found.append(values[TRIAL].order.values)
+        loss = values[TRIAL].order.values["x"] ** 2
         searcher.on_trial_complete(str(at), result(1, loss, loss, ended=True))
     return found
 
@@ -136,17 +139,11 @@ def test_a_proposal_is_the_full_config_with_the_studys_seed(tmp_path: Path) -> N
     searcher = OptunaSearcher(create(tmp_path, "s", seed=5, fixed={"epochs": 4}), 0.25)
     proposal = searcher.suggest("a")
     assert proposal is not None
-    values = proposal["order"].pop("values")
-    assert proposal["order"] == {
-        "workload": "tests.toy",
-        "gpus": 0.25,
-        "metric": "loss",
-        "mode": "min",
-        "timeout": None,
-    }
-    assert set(values) == {"x", "y", "epochs", "seed"}
-    assert (values["seed"], values["epochs"]) == (5, 4)
-    assert proposal["log"] == str(tmp_path / "s" / "logs" / "trial-0000.log")
+    told = proposal[TRIAL]
+    assert set(told.order.values) == {"x", "y", "epochs", "seed"}
+    assert (told.order.values["seed"], told.order.values["epochs"]) == (5, 4)
+    assert told.order == Order("tests.toy", 0.25, Objective("loss"), told.order.values, timeout=None)
+    assert told.log == tmp_path / "s" / "logs" / "trial-0000.log"
 
 
 def test_in_mode_max_the_greatest_value_is_the_best(tmp_path: Path) -> None:
@@ -213,3 +210,129 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.log").write_text("{}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="must be the journal of a search"):
         study.load(tmp_path)
+
+
+def test_every_trial_trains_with_the_studys_seed(tmp_path: Path) -> None:
+    """Two trials differ in what was sampled, and in nothing else."""
+    assert [values["seed"] for values in proposals(tmp_path, "s", 5, count=4)] == [5] * 4
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def broken(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_after_an_error_of_the_journal_nothing_is_written_and_the_first_is_told(
+    made: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be written behind a gap, when there is room again, would be no history."""
+    searcher = OptunaSearcher(made, 0)
+    for name in "ab":
+        searcher.suggest(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(records.OpenTrial, "add", full)
+        searcher.on_trial_result("a", result(1, 1.0, 1.0))
+        patch.setattr(records.OpenTrial, "add", broken)
+        searcher.on_trial_result("a", result(2, 1.0, 1.0))
+    before = (made.folder / "journal.log").read_bytes()
+    searcher.on_trial_result("a", result(3, 1.0, 1.0))
+    searcher.on_trial_complete("a", result(9, 1.0, 1.0, ended=True))
+    searcher.on_trial_complete("b", None, error=True)
+    assert searcher.suggest("c") is None
+    assert (made.folder / "journal.log").read_bytes() == before
+    with pytest.raises(OSError, match="No space left"):
+        searcher.check()
+
+
+def test_of_two_errors_in_one_write_the_first_is_told(made: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is what the first has left behind: all that waited is to be written."""
+    searcher = OptunaSearcher(made, 0)
+    searcher.suggest("a")
+    searcher.error = OSError(28, "No space left on device")
+    with searcher._writing():
+        broken()
+    with pytest.raises(OSError, match="No space left"):
+        searcher.check()
+
+
+def test_a_trial_that_tune_drops_without_a_result_stays_open_for_a_later_session(made: Study) -> None:
+    searcher = OptunaSearcher(made, 0)
+    for name, last in (("a", None), ("b", {"trial_id": "b"})):
+        searcher.suggest(name)
+        searcher.on_trial_result(name, result(1, 3.0, 3.0))
+        searcher.on_trial_complete(name, last)
+    searcher.check()
+    assert [(trial.ending, len(trial.epochs)) for trial in made.trials()] == [("running", 1)] * 2
+    again = OptunaSearcher(study.load(made.folder), 0)
+    assert [again.suggest(name)[TRIAL].number for name in "abc"] == [0, 1, 2]
+
+
+def test_silence_is_counted_from_the_last_report_and_begins_when_the_process_is_there(tmp_path: Path) -> None:
+    """A process that dies is a lost one; it is ended for its silence where it had said nothing for epoch_timeout."""
+    now = [1000.0]
+    made = create(tmp_path, "s", epoch_timeout=10.0, max_failures=9)
+    searcher = OptunaSearcher(made, 0, clock=lambda: now[0])
+
+    def died(name: str, *moments: float) -> str:
+        """Return what becomes of a trial whose process starts, and then reports, at these, and dies at the last."""
+        searcher.suggest(name)
+        for at, now[0] in enumerate(moments[:-1]):
+            if at == 0:
+                searcher.on_trial_start(name)
+            else:
+                searcher.on_trial_result(name, result(at, 3.0, 3.0))
+        now[0] = moments[-1]
+        searcher.on_trial_complete(name, None, error=True)
+        searcher.check()
+        return made.trials()[0].ending
+
+    assert died("never started", 2000.0) == "running"
+    assert died("soon", 3000.0, 3009.0) == "running"
+    assert died("reports", 4000.0, 4009.0, 4018.0, 4027.0) == "running"
+    assert died("silent", 5000.0, 5009.0, 5019.0) == "failed"
+    (trial,) = made.trials()
+    assert trial.attributes["failure"] == "reported nothing for longer than epoch_timeout (10 s); its process was ended"
+    assert trial.attributes["lost"] == 3
+
+
+def test_a_trial_that_fails_as_its_process_dies_keeps_the_epochs_that_it_had_and_says_how_many(tmp_path: Path) -> None:
+    made = create(tmp_path, "s", max_failures=1, num_samples=1)
+    searcher = OptunaSearcher(made, 0)
+    said = []
+    for name in "ab":
+        searcher.suggest(name)
+        searcher.on_trial_result(name, result(1, 3.0, 3.0))
+        searcher.on_trial_result(name, result(2, 2.0, 2.0))
+        searcher.on_trial_complete(name, None, error=True)
+        said.append(searcher.progress.last)
+        assert searcher.progress.running == 0
+    assert said[0] == "trial 0 lost its process after epoch 2; it will be trained again"
+    assert said[1].startswith("trial 0 failed at epoch 2: the process that trained it died, 2 times in all, see ")
+    (trial,) = made.trials()
+    assert (trial.ending, len(trial.epochs), trial.attributes["lost"]) == ("failed", 2, 2)
+
+
+def test_a_study_that_goes_on_expects_of_its_trials_what_became_of_those_before(tmp_path: Path) -> None:
+    """Forty were stopped at the first rung: so will the other twenty be, though of this session one is known."""
+    halving = {"grace_period": 1, "reduction_factor": 3}
+    made = create(tmp_path, "s", scheduler=halving, num_samples=60)
+    searcher = OptunaSearcher(made, 0)
+    for at in range(40):
+        searcher.suggest(str(at))
+        searcher.on_trial_complete(str(at), result(1, 3.0, 3.0))
+    searcher.suggest("open")  # left open, so it has not ended
+    searcher.check()
+    highs = []
+    for each in (made, create(tmp_path, "new", scheduler=halving, num_samples=20)):
+        searcher = OptunaSearcher(study.load(each.folder), 0, clock=lambda: 0.0)
+        for at in range(2):
+            searcher.suggest(str(at))
+            searcher.on_trial_complete(str(at), result(1, 3.0, 3.0))
+        searcher.forecast.look()
+        assert searcher.forecast.left is not None
+        highs.append(searcher.forecast.left[1])
+    assert highs[0] < highs[1] / 2
+    assert highs[0] > 18  # of eighteen that are left, a second each

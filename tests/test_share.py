@@ -23,6 +23,7 @@ def config(**change: Any) -> StudyConfig:
         ({}, 8, 4, (0, 1, 8)),
         ({"cpus_per_trial": 2}, 8, 0, (0, 2, 4)),
         ({"cpus_per_trial": 0.5}, 2, 0, (0, 0.5, 4)),
+        ({"cpus_per_trial": 0.28}, 7, 0, (0, 0.28, 25)),  # 7 / 0.28 is a bit less than 25
         ({"gpus_per_trial": 0.25}, 16, 1, (0.25, 4, 4)),
         ({"gpus_per_trial": 0.25}, 2, 1, (0.25, 0.5, 4)),
         ({"gpus_per_trial": 0.25}, 16, 4, (0.25, 1, 16)),
@@ -30,6 +31,7 @@ def config(**change: Any) -> StudyConfig:
         ({"gpus_per_trial": 0.33}, 2, 1, (0.3333, 0.6666, 3)),
         ({"gpus_per_trial": 1}, 16, 4, (1, 4, 4)),
         ({"gpus_per_trial": 2}, 16, 5, (2, 8, 2)),
+        ({"gpus_per_trial": 0.1}, 57, 10, (0.1, 0.57, 100)),  # 0.57 * 10,000 is a bit less than 5,700
         ({"gpus_per_trial": 0.25, "cpus_per_trial": 8}, 16, 1, (0.25, 8, 2)),
     ],
 )

@@ -136,3 +136,16 @@ def test_damage_long_before_the_end_is_not_taken_for_a_power_cuts(tmp_path: Path
     path.write_bytes(damaged)
     mend(tmp_path)
     assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("last", [b"[" * 100_000 + b"\n", b"1\n", b"null\n", b"\xff\n", b"{}"])
+def test_a_last_line_of_anything_that_is_no_record_is_cut_off(last: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    search(create(path)[1], nullcontext, trials=1)
+    content = path.read_bytes()
+    path.write_bytes(content + last)
+    mend(tmp_path)
+    assert path.read_bytes().startswith(content)
+    study = optuna.load_study(study_name="s", storage=Storage(path))
+    search(study, nullcontext, trials=1)
+    assert len(optuna.load_study(study_name="s", storage=Storage(path)).trials) == 2

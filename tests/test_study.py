@@ -1,7 +1,8 @@
-"""A run folder: what a study gives of itself, and its files, which two threads may write at an interruption."""
+"""A run folder: what a study gives of itself, and what it never loses of it."""
 
+import subprocess
+import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -10,25 +11,12 @@ from pandas.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
 from search import study
+from search.errors import UserError
 from search.journal.records import OpenTrial
-from search.spec import files
 from search.study import Study
 from tests import studies
-from tests.programs import LEAST
+from tests.programs import ENVIRONMENT, LEAST
 from tests.studies import new
-
-
-def test_a_file_is_written_as_a_whole_by_two_threads_at_once(tmp_path: Path) -> None:
-    texts = ["a" * 100_000, "b" * 100_000]
-
-    def write_often(text: str) -> None:
-        for _ in range(300):
-            files.write(tmp_path / "trials.csv", text)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(write_often, texts))
-    assert (tmp_path / "trials.csv").read_text(encoding="utf-8") in texts
-    assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
 
 
 def test_a_study_gives_its_tables_best_config_and_figures(tmp_path: Path) -> None:
@@ -74,3 +62,87 @@ def test_an_interim_best_never_takes_the_place_of_a_retrainings(
     study.load(made.folder).write_interim_best()
     finishing.join()
     assert "retrained" in (made.folder / "best.yaml").read_text(encoding="utf-8").replace("not retrained", "")
+
+
+def test_an_interim_best_is_written_until_a_retraining_has_finished_and_never_after(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=2)
+    for depth in (5.0, 3.0):
+        studies.add(made, studies.curve(depth, 9), "complete")
+    best = made.folder / "best.yaml"
+    made.write_interim_best()
+    assert "(trial 1); not retrained" in best.read_text(encoding="utf-8")
+    retraining = made.add(study.RETRAINING, jobs=[])
+    made.write_best({"x": 1.0}, "half of it")  # a retraining that was cut short
+    made.write_interim_best()
+    assert "(trial 1); not retrained" in best.read_text(encoding="utf-8")
+    made.finish(retraining, ({"x": 2.0}, "retrained"))
+    kept = best.read_bytes()
+    made.write_interim_best()
+    study.load(made.folder).write_interim_best()
+    assert best.read_bytes() == kept
+
+
+def test_a_retraining_whose_best_cannot_be_written_has_not_finished(tmp_path: Path) -> None:
+    """It would else be the newest, and --resume would show a best.yaml that is not its."""
+    made = studies.create(tmp_path, "s", num_samples=1)
+    retraining = made.add(study.RETRAINING, jobs=[])
+    (made.folder / "best.yaml").mkdir()
+    with pytest.raises(OSError, match=r"best\.yaml"):
+        made.finish(retraining, ({"x": 2.0}, "retrained"))
+    assert study.load(made.folder).finished() == []
+
+
+def test_the_newest_retraining_that_has_finished_is_the_one_that_counts(tmp_path: Path) -> None:
+    """Of more than nine, whose numbers are no texts; one that was cut short is none."""
+    made = studies.create(tmp_path, "s", num_samples=2)
+    for depth in (5.0, 3.0):
+        studies.add(made, studies.curve(depth, 9), "complete")
+    for count in range(1, 12):
+        studies.retrain(made, {"trial 1": [float(count)]}, {}, "test_loss")
+    made.add(study.RETRAINING, jobs=[])
+    again = study.load(made.folder)
+    assert [each.study_name for each in again.others(study.RETRAINING)] == [f"s/retraining {at}" for at in range(1, 13)]
+    assert len(again.finished()) == 11
+    found = again.outcome()
+    assert found is not None
+    assert found.candidates[0].values == [11.0]
+
+
+def test_the_best_config_holds_what_was_fixed_in_place_of_the_workloads_default(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", fixed={"limit": 7.0, "epochs": 4}, seed=5)
+    studies.add(made, [1.0], "complete")
+    best = made.best_config()
+    assert best is not None
+    assert (best["limit"], best["epochs"], best["seed"]) == (7.0, 4, 5)
+
+
+def test_a_name_that_a_link_to_nowhere_has_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "s").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="a study's name must be new"):
+        studies.create(tmp_path, "s")
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    (tmp_path / "t").symlink_to(tmp_path / "nowhere")
+    assert study._free_name(tmp_path, "s") == "s-2"
+    (tmp_path / "t-2").touch()
+    assert study._free_name(tmp_path, "t") == "t-3"
+
+
+LITTLE_ROOM = """
+import resource, sys
+from pathlib import Path
+from search.errors import UserError
+from tests import studies
+resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+try:
+    studies.create(Path(sys.argv[1]) / "results", "s")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_study_for_which_there_is_no_room_leaves_no_folder_that_looks_like_one(tmp_path: Path) -> None:
+    """A limit on the size of files is to a process what a full disk is; the journal's first records fit."""
+    command = [sys.executable, "-c", LITTLE_ROOM, str(tmp_path)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("output must be a folder that can be written, but [Errno 27]"), done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["results"]

@@ -1,0 +1,95 @@
+"""What a retraining is made of, and when it is the one that would be made now."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import study
+from search.journal.outcome import REFERENCE
+from search.journal.records import OpenTrial
+from search.retraining import finalists
+from search.spec.workload import Workload, load
+from search.study import FINISHED, RETRAINING, Study
+from tests import studies
+from tests.studies import curve
+
+
+@pytest.fixture
+def toy() -> Workload:
+    return load("tests.toy")
+
+
+def create(folder: Path, **change: Any) -> Study:
+    made = studies.create(folder, "s", num_samples=9, **{"finalists": 2, "seeds": 2, "seed": 7, **change})
+    for depth in (5.0, 3.0, 4.0):
+        studies.add(made, curve(depth, 9), "complete")
+    return made
+
+
+def retrained(made: Study, workload: Workload) -> Study:
+    """Return the study with a retraining of what would be retrained now, which has finished."""
+    jobs = [[job.notes["candidate"], job.values] for job in finalists.plan(made, workload)]
+    retraining = made.add(RETRAINING, jobs=jobs)
+    for candidate, values in jobs:
+        run = OpenTrial(retraining, retraining.ask())
+        run.note("candidate", candidate)
+        run.note("config", values)
+        run.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
+        run.end("complete")
+    made.finish(retraining, None)
+    return made
+
+
+def test_each_finalist_then_the_defaults_are_trained_with_the_seeds_after_the_searchs(
+    toy: Workload, tmp_path: Path
+) -> None:
+    made = create(tmp_path, fixed={"limit": 2.0})
+    jobs = finalists.plan(made, toy)
+    assert [(job.notes["candidate"], job.values["seed"]) for job in jobs] == [
+        *(("trial 1", 8), ("trial 1", 9), ("trial 2", 8), ("trial 2", 9), (REFERENCE, 8), (REFERENCE, 9))
+    ]
+    params = [made.trials()[1].params, made.trials()[2].params, {}]
+    for at, job in enumerate(jobs):
+        assert job.values == {**toy.defaults(), "limit": 2.0, **params[at // 2], "seed": job.values["seed"]}
+
+
+def test_a_retraining_is_not_made_again_where_it_would_be_the_same(toy: Workload, tmp_path: Path) -> None:
+    made = retrained(create(tmp_path), toy)
+    found = finalists.current(study.load(made.folder), toy)
+    assert found is not None
+    assert [each.name for each in found.candidates] == ["trial 1", "trial 2", REFERENCE]
+    studies.add(made, curve(6.0, 9), "complete")  # no finalist
+    assert finalists.current(made, toy) is not None
+
+
+def test_a_study_that_was_extended_by_a_better_trial_is_retrained(toy: Workload, tmp_path: Path) -> None:
+    made = retrained(create(tmp_path), toy)
+    studies.add(made, curve(1.0, 9), "complete")
+    assert finalists.current(made, toy) is None
+
+
+@pytest.mark.parametrize("change", [{"finalists": 1}, {"seeds": 3}])
+def test_other_finalists_or_seeds_than_were_retrained_are_retrained(
+    change: dict[str, int], toy: Workload, tmp_path: Path
+) -> None:
+    made = retrained(create(tmp_path), toy)
+    other = study.load(made.folder)
+    object.__setattr__(other.config, *next(iter(change.items())))
+    assert finalists.current(other, toy) is None
+
+
+def test_a_retraining_that_was_cut_short_is_made_again(toy: Workload, tmp_path: Path) -> None:
+    """Also where one before it has finished, that was of the same."""
+    made = retrained(create(tmp_path), toy)
+    cut = made.add(RETRAINING, jobs=made.others(RETRAINING)[0].user_attrs["jobs"])
+    assert finalists.current(made, toy) is None
+    cut.set_user_attr(FINISHED, True)
+    assert finalists.current(made, toy) is not None
+
+
+def test_a_study_without_a_finalist_has_nothing_to_retrain(toy: Workload, tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=1)
+    studies.add(made, curve(1.0, 3, diverges=True), "diverged")
+    assert finalists.plan(made, toy) == []
+    assert finalists.current(made, toy) is None
