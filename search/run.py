@@ -31,6 +31,7 @@ from search.spec.config import StudyConfig
 from search.spec.workload import Workload
 from search.study import Study
 from search.tune import tracker
+from search.tune.cluster import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
 
@@ -86,6 +87,9 @@ def _as_a_guest() -> Iterator[None]:
         finally:
             logging.captureWarnings(False)
             optuna.logging.set_verbosity(verbosity)
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, LogFile):
+                    handler.close()
             for logger, handlers, level, propagate in before:
                 logger.handlers[:] = handlers
                 logger.setLevel(level)

@@ -44,7 +44,7 @@ TWICE = """
 import logging
 import search
 
-logging.basicConfig(filename="mine.log", level=logging.INFO)
+logging.basicConfig(filename="mine.log", filemode="w", level=logging.INFO)
 study = search.run(CONFIG)
 assert [trial.ending for trial in study.trials()].count("complete") >= 1
 assert len(study.trials_dataframe()) == 4
