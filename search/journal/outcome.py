@@ -64,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one retraining."""
+    """The outcome of one retraining: its candidates, and which of them won."""
 
     candidates: tuple[Candidate, ...]
     """The finalists in the order of the search, then the reference if there is one."""

@@ -108,7 +108,7 @@ class ProcessReuse:
         """Call `use` when the search is over and all processes wait, or PATIENCE_S later, then raise ReuseOverError."""
         if not self.search.is_over or self._capacity <= 0:
             return
-        # Wait for every process that the search had, but not for ever: one may have died unnoticed.
+        # Wait for every process that the search had, but not for ever: one may never come.
         self._over_at = min(self._over_at, time.monotonic())
         handles = [handle for handle in self._handles.values() if handle]
         if len(handles) < self._wanted and time.monotonic() - self._over_at <= PATIENCE_S:

@@ -50,8 +50,8 @@ def _node_at_once(services: Any) -> Callable[[str, str], Any]:
 
     def get_node(address: str, node_id: str) -> Any:
         state = GlobalState()
-        state._initialize_global_state(services._get_gcs_client_options(address))
         deadline = time.monotonic() + REGISTRATION_S
+        state._initialize_global_state(services._get_gcs_client_options(address))
         while not any(node["Alive"] for node in state.node_table()) and time.monotonic() < deadline:
             time.sleep(0.01)
         return original(address, node_id)

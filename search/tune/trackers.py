@@ -90,7 +90,7 @@ class MLflow(Tracker):
 class Wandb(Tracker):
     """Weights & Biases, configured by its own settings; the ending is in the run's config.
 
-    Each run has two processes, which upload it after it has ended; at most UPLOADS of them are waited for at a time.
+    Each run has two processes, which upload it after it has ended; at most UPLOADS ended runs are uploaded at a time.
     """
 
     def _set_up(self) -> None:

@@ -61,7 +61,7 @@ class TrackerThread:
                 tracker.close(self._seconds_left())
         except Exception as error:
             log.exception("tracker %s", self._name)
-            if self._deadline == math.inf:  # otherwise the search has stopped waiting, and has said so
+            if self._deadline == math.inf:  # otherwise nobody waits for it any more
                 self._report_lost(f"{type(error).__name__}: {error}")
         finally:
             self._ended.set()
