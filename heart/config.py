@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 SCHEDULES = ("constant", "cosine")
 ENGINES = ("auto", "torch", "fused", "graph")
-MOST_VALUES = 10_000
-"""In a YAML file."""
 
 T = TypeVar("T")
 
 
 def setting(default: T, meaning: str) -> T:
     """Return a dataclass field that carries its meaning, which is also the help of its flag."""
-    made: T = field(default=default, metadata={"help": meaning})
-    return made
+    described: T = field(default=default, metadata={"help": meaning})
+    return described
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value, kind = getattr(self, item.name), type(item.default)
+            value = getattr(self, item.name)
+            kind = type(item.default)
             if kind is float and type(value) is int and abs(value) < 2**63:
                 object.__setattr__(self, item.name, float(value))  # YAML's `lr: 1` is a number like any other
             elif type(value) is not kind:
@@ -83,7 +82,10 @@ def find(name: str) -> Path:
 
     Raises FileNotFoundError.
     """
-    places = [Path(name)] if Path(name).name != name else [Path(name), Path("configs") / name]
+    places = [Path(name)]
+    is_bare = Path(name).name == name
+    if is_bare:
+        places.append(Path("configs") / name)
     for place in places:
         if place.is_file():
             return place
@@ -92,37 +94,45 @@ def find(name: str) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file. Raises ValueError where it holds anything else."""
+    """Return the mapping of names to plain values in a YAML file.
+
+    Raises ValueError where it holds anything else, a list or a mapping as a value included; OSError.
+    """
     try:
-        text, reader = path.read_text(encoding="utf-8"), YAML(typ="safe", pure=True)
-        if _unfolds_beyond(MOST_VALUES, reader.compose(text)):
-            raise ValueError(f"it has more than {MOST_VALUES} values, an alias (*name) counted as what it stands for")
-        values = reader.load(text)
-    except MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{path} must be YAML text, but {line}{_one_line(error.problem)}") from None
+        text = path.read_text(encoding="utf-8")
+        reader = YAML(typ="safe", pure=True)
+        misfit = _misfit(reader.compose(text))  # before `load`, which unfolds a page of aliases to any size
+        values = {} if misfit else reader.load(text)
     except OSError:
         raise
     except Exception as error:  # whatever ruamel.yaml makes of a forced tag: `!!bool x` is a KeyError
-        raise ValueError(f"{path} must be YAML text, but: {_one_line(error) or type(error).__name__}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ValueError(f"{path} must be a mapping of names to values, but got {values!r:.80}")
+        raise ValueError(f"{path} must be YAML text, but {_problem(error)}") from None
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        misfit = f"got {values!r:.80}"
+    if misfit:
+        raise ValueError(
+            f"{path} must be a mapping of names to plain values, but {misfit}; write a line `name: value` each"
+        )
     return values
 
 
-def _unfolds_beyond(limit: int, root: Any) -> bool:
-    """Return whether a YAML node holds more nodes than that, an alias counted as what it stands for.
+def _misfit(root: Any) -> str:
+    """Return what keeps a YAML node from being a mapping of scalars to scalars; empty where it is one."""
+    if root is None:
+        return "it is empty"
+    if not isinstance(root, MappingNode):
+        return f"it is a {root.id}"
+    for pair in root.value:
+        for node in pair:
+            if not isinstance(node, ScalarNode):
+                return f"line {node.start_mark.line + 1} holds a {node.id}"
+    return ""
 
-    A page of aliases of aliases would otherwise unfold to more than any memory holds.
-    """
-    left, count = [root] if root else [], 0
-    while left and count <= limit:
-        count += 1
-        inner = left.pop().value
-        for part in inner if isinstance(inner, list) else []:
-            left += part if isinstance(part, tuple) else [part]
-    return count > limit
 
-
-def _one_line(what: object) -> str:
-    return " ".join(str(what).split())
+def _problem(error: Exception) -> str:
+    """Return what is wrong with a YAML text in one line, after the number of its line where ruamel.yaml knows it."""
+    problem = " ".join(str(getattr(error, "problem", error)).split())
+    mark = getattr(error, "problem_mark", None)
+    if mark:
+        return f"line {mark.line + 1}: {problem}"
+    return problem or type(error).__name__

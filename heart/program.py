@@ -2,11 +2,11 @@
 
 import argparse
 import itertools
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -25,15 +25,15 @@ Test = Callable[[MLP, Config], Metrics]
 
 
 class Terminal(Console):
-    """Where the program talks to a person: lines as long as they are, and no markup in what users have named."""
+    """The program's output: no line is wrapped, and no text that users named is read as rich's markup."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
-        """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        """Train on without output where the reader of the pipe, such as `head`, has closed it."""
+        with suppress(SystemExit):  # rich redirects the output to /dev/null, then ends the program
+            super().on_broken_pipe()
 
 
 def main(resolve: Resolve, train: Train, test: Test, arguments: list[str] | None = None) -> int:

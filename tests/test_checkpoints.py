@@ -15,7 +15,7 @@ from search.spec.objective import Objective
 from search.tune.pool import Kept
 from search.views.images import evenly
 from search.worker import checkpoints, jobs
-from search.worker.checkpoints import MOST, Checkpoints, Copies
+from search.worker.checkpoints import MOST_EPOCHS, Checkpoints, Copies
 from search.worker.training import Order, Training
 from tests.programs import ENVIRONMENT
 
@@ -39,14 +39,14 @@ def test_any_first_few_of_a_film_are_spread_over_all_of_it(count: int) -> None:
         assert max(np.diff(sorted(order[:few]))) <= 2 * (count - 1) / (few - 1) + 1
 
 
-@pytest.mark.parametrize(("size", "kept"), [(5_000, MOST), (4_000_000, 8), (12_000_000, 0), (40_000_000, 0)])
+@pytest.mark.parametrize(("size", "kept"), [(5_000, MOST_EPOCHS), (4_000_000, 8), (12_000_000, 0), (40_000_000, 0)])
 def test_checkpoints_of_a_run_fit_into_their_memory_or_are_fewer_or_none(size: int, kept: int) -> None:
     made = Checkpoints()
     for epoch in range(1, 101):
         if made.want(epoch, 100):
             made.add(epoch, bytes(size))
     assert len(made.models) == kept
-    assert sum(map(len, made.models.values())) <= checkpoints.LIMIT
+    assert sum(map(len, made.models.values())) <= checkpoints.MOST_BYTES
     assert kept == 0 or (next(iter(made.models)) == 1 and [*made.models][-1] == 100)
 
 
@@ -55,8 +55,8 @@ def test_checkpoints_of_a_model_that_grows_end_where_their_memory_does() -> None
     for epoch in range(1, 101):
         if made.want(epoch, 100):
             made.add(epoch, bytes(epoch * 500_000))
-    assert 3 <= len(made.models) < MOST
-    assert sum(map(len, made.models.values())) <= checkpoints.LIMIT
+    assert 3 <= len(made.models) < MOST_EPOCHS
+    assert sum(map(len, made.models.values())) <= checkpoints.MOST_BYTES
 
 
 def test_after_a_model_that_cannot_be_pickled_no_other_is_wanted() -> None:

@@ -104,6 +104,10 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[int], str]:
 Refused = Callable[[int], str]
 
 
+NOT_FLAT = "a.yaml must be a mapping of names to plain values, but "
+"""What heart.train, whose config holds no lists and no mappings, says of each, before it looks at what is in it."""
+
+
 def train_main(arguments: list[str]) -> int:
     return heart_program.main(train.resolve, train.train, train.test, arguments)
 
@@ -141,12 +145,13 @@ def test_a_tag_in_yaml_is_refused_wherever_it_stands(
 ) -> None:
     text = place.format(bait.replace("CANARY", str(canary)))
     (here / "a.yaml").write_text(text, encoding="utf-8")
-    assert "could not determine a constructor for the tag" in refused(main(["--config", "a.yaml"]))
+    printed = refused(main(["--config", "a.yaml"]))
+    assert "could not determine a constructor for the tag" in printed or (main is train_main and NOT_FLAT in printed)
     assert [path.name for path in here.iterdir()] == ["a.yaml"]
 
 
 def test_a_tag_that_is_given_a_short_name_is_refused(canary: Path, here: Path, refused: Refused) -> None:
-    text = f"%TAG ! tag:yaml.org,2002:python/object/apply:\n---\nlr: !os.system ['touch {canary}']\n"
+    text = f"%TAG ! tag:yaml.org,2002:python/object/apply:\n---\nlr: !os.system 'touch {canary}'\n"
     (here / "a.yaml").write_text(text, encoding="utf-8")
     assert "could not determine a constructor" in refused(train_main(["--config", "a.yaml"]))
 
@@ -191,15 +196,20 @@ def test_aliases_that_unfold_to_billions_are_refused_in_a_small_memory(module: s
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, preexec_fn=hold)
     assert done.returncode == 2, done.stderr
-    rule = "has more than 10000 values, an alias (*name) counted as what it stands for"
-    assert done.stderr == f"error: a.yaml must be YAML text, but: it {rule}\n"
+    too_many = "it has more than 10000 values, an alias (*name) counted as what it stands for"
+    expected = {
+        "search.run": f"error: a.yaml must be YAML text, but: {too_many}\n",
+        "heart.train": f"error: {NOT_FLAT}line 1 holds a sequence; write a line `name: value` each\n",
+    }
+    assert done.stderr == expected[module]
 
 
 @pytest.mark.parametrize("main", [run_main, train_main], ids=["search.run", "heart.train"])
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_config_holds_as_many_values_as_one_can_need(bomb: str, main: Main, here: Path, refused: Refused) -> None:
     (here / "a.yaml").write_text(bomb, encoding="utf-8")
-    assert "has more than 10000 values" in refused(main(["--config", "a.yaml"]))
+    rule = NOT_FLAT if main is train_main else "has more than 10000 values"
+    assert rule in refused(main(["--config", "a.yaml"]))
 
 
 def test_an_alias_is_welcome(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -204,15 +204,15 @@ def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(tmp_
 def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = new({**LEAST, "name": "s", "output": str(tmp_path)})
     monkeypatch.setattr(tracking, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(tracking, "HASTE_S", 0.1)
+    monkeypatch.setattr(tracking, "ABORT_S", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
-        scribe = tracking.Scribe(made, "a name", "mlflow", said.append)
+        thread = tracking.TrackerThread(made, "a name", "mlflow", said.append)
         connection, _ = server.accept()
-        scribe.tell("start", 0, {"x": 1.0})
-        scribe.end()
+        thread.tell("start", 0, {"x": 1.0})
+        thread.end()
         connection.close()
     waiting, gave_up, *_ = said
     assert waiting == "waiting for tracker mlflow"
@@ -351,19 +351,19 @@ def test_a_ctrl_c_while_a_tracker_is_waited_for_still_leaves_it_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(trackers.TRACKERS, "slow", Slow)
-    monkeypatch.setattr(tracking, "HASTE_S", 60.0)
+    monkeypatch.setattr(tracking, "ABORT_S", 60.0)
     made = studies.create(tmp_path, "s")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
-        scribe = tracking.Scribe(made, "identity", "slow", print)
-        scribe.tell("recall", None, {})
+        thread = tracking.TrackerThread(made, "identity", "slow", print)
+        thread.tell("recall", None, {})
         with pytest.raises(KeyboardInterrupt):
-            scribe.end()
+            thread.end()
     finally:
         signal.signal(signal.SIGINT, before)
-    scribe.hurry()
+    thread.abort()
     Slow.go.set()
-    scribe.leave()
+    thread.wait_aborted()
     assert Slow.closed
 
 

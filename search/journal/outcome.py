@@ -1,4 +1,4 @@
-"""What a retraining found: its candidates, the winner and the reference, read from the journal."""
+"""The outcome of a retraining, read from the journal: its candidates, the winner and the reference."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,16 @@ from search.journal.trial import Trial
 from search.spec.objective import Objective, mean
 
 REFERENCE = "reference"
-"""The candidate that is the workload's defaults."""
+"""The name of the candidate that is the workload's defaults."""
 TRIAL = "trial "
+"""Begins the name of every other candidate."""
 TEST = "test "
+"""Begins the attributes of a retraining that hold test metrics."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration with the runs of all its seeds."""
+    """One configuration of a retraining, with a run for each seed."""
 
     name: str
     """'trial 17', or 'reference' for the workload's defaults."""
@@ -28,8 +30,10 @@ class Candidate:
 
     @property
     def trial(self) -> int | None:
-        """Return the number of its trial; None where it is the reference."""
-        return None if self.name == REFERENCE else int(self.name.removeprefix(TRIAL))
+        """Return the number of its trial in the search; None where it is the reference."""
+        if self.name == REFERENCE:
+            return None
+        return int(self.name.removeprefix(TRIAL))
 
     @property
     def is_sound(self) -> bool:
@@ -43,7 +47,7 @@ class Candidate:
 
     @property
     def mean(self) -> float:
-        """Return the mean of the values; there must be one."""
+        """Return the mean of the values, of which there must be one."""
         return mean(self.values)
 
     @property
@@ -52,7 +56,7 @@ class Candidate:
         return dict(self.runs[0].attributes["config"])
 
     def best_run(self, objective: Objective) -> Trial:
-        """Return the run with the best value; one must have a value."""
+        """Return the run with the best value, of which there must be one."""
         best = objective.best(self.runs)
         assert best is not None
         return best
@@ -60,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One retraining."""
+    """The outcome of one retraining: its candidates, and which of them won."""
 
     candidates: tuple[Candidate, ...]
     """The finalists in the order of the search, then the reference if there is one."""
@@ -70,55 +74,70 @@ class Outcome:
 
     def ranked(self, objective: Objective) -> list[Candidate]:
         """Return the finalists, the sound ones by their mean and then the others, and last the reference."""
-        finalists = [candidate for candidate in self.candidates if candidate is not self.reference]
-        sound = [candidate for candidate in finalists if candidate.is_sound]
+        sound = []
+        unsound = []
+        for candidate in self.candidates:
+            if candidate is self.reference:
+                continue
+            if candidate.is_sound:
+                sound.append(candidate)
+            else:
+                unsound.append(candidate)
         sound.sort(key=lambda candidate: objective.sign * candidate.mean)
-        ranked = sound + [candidate for candidate in finalists if not candidate.is_sound]
+        ranked = sound + unsound
         if self.reference:
             ranked.append(self.reference)
         return ranked
 
 
 def finalists(trials: Iterable[Trial], count: int, objective: Objective) -> list[Trial]:
-    """Return the complete trials by value, then stopped ones to fill up; never a diverged or a failed one."""
+    """Return the best `count` trials: complete ones first, then stopped ones; never a diverged or a failed one."""
     ranked = objective.ranked(trial for trial in trials if trial.may_win)
     ranked.sort(key=lambda trial: trial.ending != "complete")
     return ranked[:count]
 
 
 def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
-    """Return what a retraining in the journal found."""
-    runs: dict[str, list[Trial]] = {}
+    """Return the outcome of a retraining in the journal, as far as its runs have ended."""
+    # Group the runs, one a seed, by their candidate.
+    runs_of: dict[str, list[Trial]] = {}
     for run in records.read(retraining, objective):
-        runs.setdefault(run.attributes["candidate"], []).append(run)
-    scores = retraining.user_attrs
+        runs_of.setdefault(run.attributes["candidate"], []).append(run)
     candidates = []
-    for name, its_runs in runs.items():
-        candidates.append(Candidate(name, tuple(its_runs), _tests(its_runs, scores)))
-    # The winner: the best mean over seeds, of the finalists whose seeds all trained to their end.
-    able = [candidate for candidate in candidates if candidate.is_sound and candidate.name != REFERENCE]
+    for name, runs in runs_of.items():
+        candidates.append(Candidate(name, tuple(runs), _tests(runs, retraining.user_attrs)))
+    # The winner has the best mean over seeds, of the finalists whose seeds all trained to their end.
+    reference: Candidate | None = None
+    able: list[Candidate] = []
+    for candidate in candidates:
+        if candidate.name == REFERENCE:
+            reference = candidate
+        elif candidate.is_sound:
+            able.append(candidate)
     winner = min(able, key=lambda candidate: objective.sign * candidate.mean, default=None)
-    reference = next((candidate for candidate in candidates if candidate.name == REFERENCE), None)
     return Outcome(tuple(candidates), winner, reference)
 
 
-def _tests(runs: list[Trial], scores: dict[str, Any]) -> dict[str, list[float]]:
-    """Return the test metrics of these runs, which stand at the study: a closed trial takes no more attributes."""
-    rows = [scores[scores_key(run.number)] for run in runs if scores_key(run.number) in scores]
+def _tests(runs: list[Trial], attributes: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the values of each test metric over these runs, from the attributes of their retraining.
+
+    They are not attributes of the runs themselves, since Optuna takes none of a trial that has been told.
+    """
     tests: dict[str, list[float]] = {}
-    for row in rows:
-        for name, value in row.items():
+    for run in runs:
+        metrics = attributes.get(scores_key(run.number), {})
+        for name, value in metrics.items():
             tests.setdefault(name, []).append(float(value))
     return tests
 
 
 def name_of(trial: Trial) -> str:
-    """Return the name of the candidate that is a trial's configuration."""
+    """Return the name of the candidate that retrains a trial's configuration."""
     return f"{TRIAL}{trial.number}"
 
 
 def is_tested(retraining: optuna.Study) -> bool:
-    """Return whether a retraining has looked at the test part."""
+    """Return whether a retraining has computed test metrics."""
     return any(key.startswith(TEST) for key in retraining.user_attrs)
 
 

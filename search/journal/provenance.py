@@ -1,4 +1,4 @@
-"""What else decides a study's numbers: the command, versions, machine, git revision."""
+"""Provenance of a session: the command, versions, machine and git revision behind a study's numbers."""
 
 import os
 import platform
@@ -14,11 +14,14 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas")
 
 
 def describe() -> dict[str, Any]:
-    """Return the command, time, versions, machine and git revision."""
+    """Return the provenance of this process as JSON can hold it; None for what cannot be found out."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        versions[package] = _version(package)
     return {
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": versions,
         "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
         "git": _git_revision(),
     }
@@ -32,12 +35,15 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
+    """Return the model of the CPU: on Linux `platform` knows only its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def _git_revision() -> str | None:

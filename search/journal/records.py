@@ -1,4 +1,4 @@
-"""One trial in the journal: how its epochs and its ending are written to Optuna, and read back.
+"""Records of a trial in the journal: how its epochs and its ending are written to Optuna, and read back.
 
 | ending | in Optuna |
 |---|---|
@@ -7,8 +7,8 @@
 | diverged | PRUNED with a violated constraint, so that TPE stays away |
 | failed | FAIL |
 
-A step's value is the best so far, since TPE ranks a PRUNED trial by its last step; the raw metrics of every epoch are
-the trial's attributes.
+An epoch is a step of Optuna's whose value is the best so far, since TPE ranks a PRUNED trial by its last step. The raw
+metrics of every epoch are the trial's attributes.
 """
 
 import math
@@ -23,30 +23,37 @@ from search.journal.trial import FAILURE, STOPPED_AT, WHERE, Ending, State, Tria
 from search.spec.objective import Objective
 
 EPOCH = "epoch "
+"""Begins the attribute that holds the metrics of an epoch, counted from 1."""
 LOST = "lost"
+"""The attribute that counts the processes that died while they trained the trial."""
 LENGTH = "length"
+"""The attribute that says how many of the recorded epochs count, where an earlier process had recorded more."""
 STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 
 
 class OpenTrial:
-    """A trial that has not ended, as it is written."""
+    """A trial that has not ended, to which records are written."""
 
     def __init__(self, study: optuna.Study, trial: optuna.Trial) -> None:
         self._study = study
         self._trial = trial
         self._recorded = 0
+        """Epochs that the journal has, those of earlier processes included."""
         self._where: Where | None = None
         self.number: int = trial.number
         self.params: dict[str, Any] = trial.params
         self.lost = 0
         """Processes that died while they trained it."""
         self.epoch = 0
+        """Epochs that its present process has recorded."""
         self.best: float | None = None
+        """The best finite value of these."""
 
     @classmethod
     def of(cls, study: optuna.Study, number: int, space: Mapping[str, BaseDistribution]) -> Self:
-        """Return a trial that a writer left open, with the parameters that it had or would have got."""
-        (frozen,) = (each for each in study.get_trials(deepcopy=False) if each.number == number)
+        """Return a trial that an earlier writer left open, with the parameters that it had or would have got."""
+        frozen = study.get_trials(deepcopy=False)[number]
+        assert frozen.number == number
         trial = optuna.Trial(study, frozen._trial_id)
         for name, distribution in space.items():  # as Study.ask does: a kill may have come before the last parameter
             trial._suggest(name, distribution)
@@ -56,11 +63,11 @@ class OpenTrial:
         return opened
 
     def note(self, name: str, value: Any) -> None:
-        """Record an attribute."""
+        """Record an attribute of the trial, a value that JSON can hold."""
         self._trial.set_user_attr(name, value)
 
     def place(self, where: Where) -> None:
-        """Record where it is trained."""
+        """Record the process that trains it, where that is another than before."""
         if where != self._where:
             self._where = where
             self.note(WHERE, [*where])
@@ -75,28 +82,29 @@ class OpenTrial:
         self.epoch = epoch
         self.best = best
         self._recorded = max(self._recorded, epoch)
-        self.note(f"{EPOCH}{epoch}", {name: to_json(value) for name, value in metrics.items()})
+        plain = {name: to_json(value) for name, value in metrics.items()}
+        self.note(f"{EPOCH}{epoch}", plain)
         if best is not None:  # Trial.report() would ignore an epoch that it has seen
             self._study._storage.set_trial_intermediate_value(self._trial._trial_id, epoch, best)
 
     def stop(self, epoch: int) -> None:
-        """Record, before its last epoch, that the scheduler stops it there: a kill between the two is then known."""
+        """Record that the scheduler stops it at an epoch, before that epoch: a kill in between then loses nothing."""
         self.note(STOPPED_AT, epoch)
 
     def begin_again(self) -> None:
-        """Forget that it was to stop: trained again, it may go on there."""
+        """Clear the record that the scheduler stopped it: trained again, it may go on there."""
         if STOPPED_AT in self._trial.user_attrs:
             self.note(STOPPED_AT, 0)
 
     def lose(self) -> None:
-        """Record that the process that trained it died, and begin anew."""
+        """Record that the process that trained it died, and begin with epoch 1 again."""
         self.lost += 1
         self.note(LOST, self.lost)
         self.epoch = 0
         self.best = None
 
     def end(self, ending: Ending) -> None:
-        """Close it: only then does Optuna's sampler learn of it."""
+        """Close it with its ending: only now does Optuna's sampler learn of it."""
         if self.epoch < self._recorded and ending != "failed":
             self.note(LENGTH, self.epoch)
         if ending == "diverged" and not self._trial._get_latest_trial().constraints:
@@ -105,45 +113,56 @@ class OpenTrial:
         self._study.tell(self._trial, value, state=STATES.get(ending, TrialState.FAIL))
 
     def settle(self, trial: Trial, ending: Ending, objective: Objective) -> None:
-        """Close it from what was recorded, which is all of it."""
+        """Close it by the record of an earlier session, in which `trial` had ended."""
         epochs = zip(trial.epochs, trial.running_best(objective), strict=True)
         for epoch, (metrics, best) in enumerate(epochs, 1):
             self.add(epoch, metrics, best)
         self.end(ending)
 
     def fail(self, why: str) -> None:
-        """Record why it failed; the ending is for `end`."""
+        """Record why it failed; `end` must still be called."""
         self.note(FAILURE, why)
 
 
 def read(study: optuna.Study, objective: Objective) -> list[Trial]:
-    """Return the trials of a study, by number."""
+    """Return all trials of a study in the journal, in the order of their numbers."""
     return [_read_trial(frozen, objective) for frozen in study.get_trials(deepcopy=False)]
 
 
 def _read_trial(frozen: FrozenTrial, objective: Objective) -> Trial:
     attributes = dict(frozen.user_attrs)
     epochs = _take_epochs(attributes)
-    # Where a value is reached for the first time it is the best epoch.
+    # The best epoch is the first that reaches the best value.
     bests = objective.running_best(objective.value_in(metrics) for metrics in epochs)
-    value = bests[-1] if bests else None
+    value = None
+    best_epoch = 0
+    if bests and bests[-1] is not None:
+        value = bests[-1]
+        best_epoch = bests.index(value) + 1
+    # Optuna may lack both times: of a trial that waits, and of one that runs.
+    started = math.nan
+    if frozen.datetime_start:
+        started = frozen.datetime_start.timestamp()
+    seconds = math.nan
+    if frozen.duration:
+        seconds = frozen.duration.total_seconds()
     return Trial(
         number=frozen.number,
         ending=_ending(frozen),
         value=value,
-        best_epoch=0 if value is None else bests.index(value) + 1,
+        best_epoch=best_epoch,
         params=dict(frozen.params),
         epochs=epochs,
         attributes=attributes,
-        started=frozen.datetime_start.timestamp() if frozen.datetime_start else math.nan,
-        seconds=frozen.duration.total_seconds() if frozen.duration else math.nan,
+        started=started,
+        seconds=seconds,
     )
 
 
 def _take_epochs(attributes: dict[str, Any]) -> tuple[dict[str, float], ...]:
-    """Take the epochs out of a trial's attributes, and return their metrics in order."""
+    """Remove the epochs from a trial's attributes, and return their metrics in order."""
     keys = [key for key in attributes if key.startswith(EPOCH)]
-    keys.sort(key=lambda key: int(key[len(EPOCH) :]))
+    keys.sort(key=lambda key: int(key.removeprefix(EPOCH)))
     epochs = []
     for key in keys:
         metrics = attributes.pop(key)
@@ -152,14 +171,19 @@ def _take_epochs(attributes: dict[str, Any]) -> tuple[dict[str, float], ...]:
 
 
 def _ending(frozen: FrozenTrial) -> State:
+    """Return the ending that Optuna's state and constraints stand for: the reverse of `OpenTrial.end`."""
     if frozen.state == TrialState.PRUNED:
         is_violated = any(value > 0 for value in frozen.constraints.values())
         return "diverged" if is_violated else "stopped"
     if frozen.state == TrialState.COMPLETE:
         return "complete"
-    return "failed" if frozen.state == TrialState.FAIL else "running"
+    if frozen.state == TrialState.FAIL:
+        return "failed"
+    return "running"
 
 
 def to_json(value: float) -> float | str:
-    """Return a number that any JSON reader takes: optuna-dashboard's browser refuses a bare NaN."""
-    return value if math.isfinite(value) else str(value)
+    """Return a number as JSON can hold it, a text where it is not finite: optuna-dashboard refuses a bare NaN."""
+    if math.isfinite(value):
+        return value
+    return str(value)

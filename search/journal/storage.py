@@ -1,4 +1,4 @@
-"""The journal's file: Optuna's storage of a study that has one writer, opened, written and mended."""
+"""The journal file: Optuna's storage of a study, with one writer at a time and repair of a torn last line."""
 
 import fcntl
 import json
@@ -19,13 +19,13 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from search.errors import UserError
 
 JOURNAL = "journal.log"
-"""The file in the folder of a study."""
+"""The name of the journal in the folder of a study."""
 TAIL_BYTES = 2**20
-"""At the end of a journal, that may not have reached the disk: what was written together, and more."""
+"""The end of a journal that a crash may have torn: more than is ever written at once."""
 
 
 class Storage(JournalStorage):
-    """Optuna's storage in a journal file, which is made where there is none. Only the study's Writer may write it."""
+    """Optuna's storage in a journal file, created where there is none. Writing to it takes the study's Writer."""
 
     def __init__(self, path: Path) -> None:
         self._file = File(path)
@@ -33,10 +33,10 @@ class Storage(JournalStorage):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write what is recorded in here at its end, at once: the system is asked once to have it on the disk.
+        """Write all records of the block together at its end, with one fsync.
 
-        A record for itself costs half a millisecond, and an epoch is two, for which the controller of a search, and so
-        a process that waits for its answer, would wait. Raises OSError where the file cannot be written.
+        Each record on its own costs half a millisecond, and an epoch has two: the search's controller would wait for
+        them, and so would the process that waits for its answer. Raises OSError where the file cannot be written.
         """
         if self._file.waiting is not None:
             yield
@@ -49,24 +49,24 @@ class Storage(JournalStorage):
 
 
 class File(JournalFileBackend):
-    """The file of a Storage."""
+    """Optuna's journal file, whose writes can be collected and made together; `Storage` has one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path.absolute()), lock_obj=Unlocked())
         self.waiting: list[dict[str, Any]] | None = None
-        """Records that will be written together; None where each is written for itself."""
+        """Records that will be written together; None where each is written at once."""
         self.written: int | None = None
-        """How many records come before those; None until that has been asked."""
+        """How many records of the file come before those; None until `read_logs` has counted."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write records, or let them wait."""
+        """Write records, or collect them while `waiting` is a list."""
         if self.waiting is None:
             super().append_logs(logs)
         else:
             self.waiting += logs
 
     def write_waiting(self) -> None:
-        """Write the records that wait."""
+        """Write the collected records, and from here on each at once."""
         waiting = self.waiting
         first = self.written or 0
         self.waiting = None
@@ -76,20 +76,21 @@ class File(JournalFileBackend):
             deque(super().read_logs(first), maxlen=0)  # Optuna remembers where they end, and begins there next time
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Yield the records from a number on, those that wait included."""
+        """Yield the records from this number on, counted from 0, the collected ones included."""
         if self.waiting is None or self.written is None:
             for record in super().read_logs(log_number_from):
                 log_number_from += 1
                 yield record
         if self.waiting is not None:
-            self.written = log_number_from if self.written is None else self.written
+            if self.written is None:
+                self.written = log_number_from
             yield from self.waiting[log_number_from - self.written :]
 
 
 class Reader(JournalStorage):
-    """Optuna's storage in a journal that somebody else may be writing; what would write raises PermissionError.
+    """Optuna's storage on a journal that another process may be writing; an attempt to write raises PermissionError.
 
-    A last line of which a part is written yet is read when it is whole.
+    A last line that is only partly written is read when it is whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,26 +98,26 @@ class Reader(JournalStorage):
 
 
 class Sealed(File):
-    """The file of a Reader."""
+    """A journal file that cannot be written; `Reader` has one."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Refuse to write."""
+        """Raise PermissionError, whatever is to be written."""
         raise PermissionError("a study that is only read must not be written")
 
 
 class Unlocked(BaseJournalFileLock):
-    """Stands for Optuna's lock, a link that a killed writer leaves behind: Writer has the one that counts."""
+    """No lock, in place of Optuna's, whose lock file a killed writer leaves behind; `Writer` holds the real one."""
 
     def acquire(self) -> bool:
-        """Go ahead."""
+        """Return True: the Writer's lock is held already."""
         return True
 
     def release(self) -> None:
-        """Do nothing."""
+        """Keep the Writer's lock, which is released when the Writer is closed."""
 
 
 def file_of(folder: Path) -> Path:
-    """Return the journal in the folder of a study. Raises UserError where there is none."""
+    """Return the path of the journal in a study's folder. Raises UserError where there is no such file."""
     file = folder / JOURNAL
     if not file.is_file():
         raise UserError(f"a study is a folder with a {JOURNAL}, but {folder} has none")
@@ -124,13 +125,13 @@ def file_of(folder: Path) -> Path:
 
 
 def mend(folder: Path) -> None:
-    """Cut the journal of a study back to its last whole record, which a killed writer or a power cut left torn.
+    """Truncate the journal of a study after its last whole record: a kill or a power cut may have torn the next one.
 
-    Optuna would glue the next record to the stump and lose both. Of records that were written together, some behind the
-    broken one may be whole: they go, too. A broken record further from the end than TAIL_BYTES is corruption, not a
-    torn write: leave it for search.study.load to report.
+    Optuna would append the next record to the torn one and lose both. Of records that were written together, some
+    behind the broken one may be whole: they are cut off, too. A broken record further from the end than TAIL_BYTES is
+    corruption, not a torn write: leave it for search.study.load to report.
 
-    Only for the study's Writer. Raises UserError where the file is no journal, which is nobody's to change; OSError.
+    Only for a process with the Writer. Raises UserError where the file is no journal, and leaves it as it is; OSError.
     """
     file = file_of(folder)
     with file.open("r+b") as stream:
@@ -151,12 +152,12 @@ def _is_record(line: bytes) -> bool:
 
 
 class Writer:
-    """The right to write the study of a folder, from here until it is given up or this process is gone.
+    """The exclusive lock for writing a study, held until `close` or the end of this process.
 
-    The operating system holds the lock, so a killed writer leaves none behind.
+    It is the operating system's lock (flock), so a killed writer leaves none behind.
 
-    Raises UserError where the folder holds no study or cannot be written, or where another process has the right: its
-    pid and host are named.
+    Raises UserError where the folder holds no study or cannot be written, or where another process holds the lock: the
+    message names its pid and host.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -178,13 +179,13 @@ class Writer:
         self._file.flush()
 
     def close(self) -> None:
-        """Give up the right."""
+        """Release the lock: another process may write from here on."""
         self._file.close()
 
     def __enter__(self) -> Self:
-        """Return it."""
+        """Return this lock, which is held already."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give up the right."""
+        """Release the lock, also where the block raised."""
         self.close()

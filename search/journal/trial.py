@@ -17,17 +17,20 @@ from search.spec.objective import Objective
 Ending = Literal["complete", "stopped", "diverged", "failed"]
 State = Ending | Literal["running"]
 Where = tuple[str, int, float]
-"""The host, the process, and when it began there: seconds since 1970."""
+"""The host, the pid, and when training began there, in seconds since 1970."""
 WORDS: dict[State, str] = {
     "complete": "complete",
     "stopped": "stopped early",
     "diverged": "diverged",
     "failed": "failed",
 }
-"""The endings, as a person is told of them."""
+"""The endings, as they are shown to a user."""
 FAILURE = "failure"
+"""The attribute that says why a trial failed."""
 STOPPED_AT = "stopped at"
+"""The attribute that holds the epoch at which the scheduler stopped it."""
 WHERE = "where"
+"""The attribute that says where it was trained."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,21 @@ class Trial:
 
     @property
     def worked(self) -> float:
-        """Return the seconds of its training; 0 where no epoch has ended."""
+        """Return how long it was trained, in seconds; 0 where no epoch has ended."""
         return self.epochs[-1]["elapsed_s"] if self.epochs else 0.0
 
     @property
     def where(self) -> Where | None:
-        """Return where it was trained last; None where nobody has said so."""
-        noted = self.attributes.get(WHERE)
-        if not noted:
+        """Return where it was trained last; None where that was not recorded."""
+        recorded = self.attributes.get(WHERE)
+        if not recorded:
             return None
-        host, process, began = noted
-        return str(host), int(process), float(began)
+        host, pid, began = recorded
+        return str(host), int(pid), float(began)
 
     @property
     def may_win(self) -> bool:
-        """Return whether it has a finite value that counts: a diverged or a failed trial's does not."""
+        """Return whether it has a finite value and neither diverged nor failed."""
         return self.ending in ("complete", "stopped") and self.value is not None
 
     def curve(self, objective: Objective) -> list[float]:
@@ -79,12 +82,13 @@ class Trial:
         return objective.running_best(self.curve(objective))
 
     def settled(self, epochs: int, objective: Objective) -> Ending | None:
-        """Return how it ended though its writer died before it could say so; None where it must be trained again."""
+        """Return how it ended, where its writer died before it recorded that; None where it must be trained again."""
         if FAILURE in self.attributes:
             return "failed"
         if self.epochs and not math.isfinite(objective.value_in(self.epochs[-1])):
             return "diverged"
         if len(self.epochs) >= epochs:
             return "complete"
-        was_stopped = bool(self.epochs) and self.attributes.get(STOPPED_AT) == len(self.epochs)
-        return "stopped" if was_stopped else None
+        if self.epochs and self.attributes.get(STOPPED_AT) == len(self.epochs):
+            return "stopped"
+        return None

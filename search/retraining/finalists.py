@@ -1,7 +1,7 @@
-"""The best configurations, trained again with several seeds; the winner; its score on data nobody looked at.
+"""Retraining: the best configurations are trained again with several seeds, and the winner is tested and kept.
 
-A search's best is the best of many noisy ones, so its value flatters it. What decides is the mean over seeds that the
-search did not use. The reference is the workload's defaults under the same fixed values; it cannot win.
+The best value of a search is the best of many noisy ones, so it is optimistic. What decides is the mean over seeds that
+the search did not use. The reference is the workload's defaults under the same fixed values; it cannot win.
 """
 
 import json
@@ -28,19 +28,26 @@ from search.tune.pool import Kept, WorkerPool
 from search.views.format import spread
 
 LOG = "retraining"
-"""Of what the workload prints: logs/retraining.log."""
+"""The name of the log of what the workload prints: logs/retraining.log."""
 Report = Callable[[str], None]
+"""Prints a line for the user."""
 
 
 def plan(study: Study, workload: Workload) -> list[Job]:
-    """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's."""
+    """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
+
+    There are none where no trial of the search can be a finalist, and there is no reference where the workload's Config
+    lacks a default.
+    """
     config = study.config
+    # The candidates by name, each with the hyperparameters that it does not share with all others.
     params: dict[str, dict[str, Any]] = {}
     for trial in finalists(study.trials(), config.finalists, study.objective):
         params[outcome.name_of(trial)] = trial.params
     has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, "seed"}
     if params and has_defaults:
         params[REFERENCE] = {}
+    # Each of them with every seed.
     seeds = range(config.seed + 1, config.seed + 1 + config.seeds)
     jobs: list[Job] = []
     for candidate, sampled in params.items():
@@ -49,7 +56,7 @@ def plan(study: Study, workload: Workload) -> list[Job]:
 
 
 def current(study: Study, workload: Workload) -> Outcome | None:
-    """Return what the newest retraining found, where it is the one that would be made now."""
+    """Return the outcome of the newest retraining, where it has ended and `plan` would ask for the same runs now."""
     retrainings = study.others(RETRAINING)
     if not retrainings:
         return None
@@ -60,6 +67,7 @@ def current(study: Study, workload: Workload) -> Outcome | None:
 
 
 def _as_recorded(jobs: list[Job]) -> list[list[Any]]:
+    """Return jobs as they are recorded with the retraining: candidate and config of each, as JSON can hold them."""
     return [[job.notes["candidate"], job.values] for job in jobs]
 
 
@@ -68,12 +76,13 @@ def retrain(
     workload: Workload,
     pool: WorkerPool,
     report: Report,
-    meanwhile: Callable[[Outcome], None] = lambda found: None,
+    meanwhile: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome | None:
-    """Train every run on the running Ray, judge, write best/ and best.yaml; `report` takes a line a run.
+    """Train every run on the running Ray, choose and test the winner, write best/ and best.yaml.
 
-    `meanwhile` is called when all is judged, while processes make the winner's files and draw. The winner is kept
-    whatever it does, and where somebody wishes the end, without pictures then.
+    `report` is called with a line for each run and each problem. `meanwhile` is called with the outcome, while
+    processes save and draw the winner. The winner is kept also where `meanwhile` raises or the user interrupts, then
+    without pictures; the exception is raised again.
     Returns None where no trial of the search can be a finalist.
     """
     jobs = plan(study, workload)
@@ -81,50 +90,54 @@ def retrain(
         return None
     # Train every finalist and the reference with every seed.
     retraining = study.add(RETRAINING, jobs=_as_recorded(jobs))
-    kept = Models(study.objective)
+    models = Models(study.objective)
     for run in runs.train(study, retraining, jobs, pool, keep=True):
-        kept.add(run)
+        models.add(run)
         came_to = run.record.came_to(study.config.metric)
         report(f"{run.job.notes['candidate']}, seed {run.job.values['seed']}: {came_to}")
-    # The winner is chosen; only then are test metrics computed.
-    found = outcome.judge(retraining, study.objective)
-    if found.winner and workload.test:
-        _test(retraining, found, kept, pool, report)
-        found = outcome.judge(retraining, study.objective)
-    # Processes make the winner's files, and draw.
-    keep = _keeping(study, found.winner, kept, pool, report) if found.winner else lambda pictures: None
-    drawn = gallery.begin(study, found, kept.of_run, pool) if workload.plot else Pictures
+    # Choose the winner; only then compute test metrics.
+    judged = outcome.judge(retraining, study.objective)
+    if judged.winner and workload.test:
+        _test(retraining, judged, models, pool, report)
+        judged = outcome.judge(retraining, study.objective)
+    # Have processes save the winner's files and draw, and keep what they return.
+    keep = _save_winner(study, judged.winner, models, pool, report) if judged.winner else _keep_nothing
+    wait_for_pictures = gallery.begin(study, judged, models.of_run, pool) if workload.plot else Pictures
     pictures = Pictures()
     try:
-        meanwhile(found)
-        pictures = drawn()
+        meanwhile(judged)
+        pictures = wait_for_pictures()
     finally:
         keep(pictures)
-        study.finish(retraining, best_of(found.winner, study.objective) if found.winner else None)
+        best = best_of(judged.winner, study.objective) if judged.winner else None
+        study.finish(retraining, best)
         gallery.hang(study, pictures)
     for line in pictures.lines():
         report(f"{line}, see {pool.log}")
-    return found
+    return judged
 
 
 class Models:
-    """What Ray keeps of each run: of all but the best run of each candidate that may win, the model alone.
+    """The models of each run, as references, and the checkpoints of each candidate's best run so far.
 
-    No other run's checkpoints will be drawn.
+    Only the winner's best run is drawn over its epochs: Ray can drop the checkpoints of a run that another seed of its
+    candidate has beaten, and the reference's.
     """
 
     def __init__(self, objective: Objective) -> None:
         self.of_run: dict[int, Kept] = {}
-        """By the run's number."""
+        """By the number of the run's trial in the journal."""
         self._objective = objective
         self._leading: dict[str, tuple[float, int]] = {}
         """The loss and the number of each candidate's best run so far."""
 
     def add(self, run: Run) -> None:
-        """Keep a run's models, and let go of the checkpoints that are behind."""
+        """Keep a run's models, and drop the checkpoints of the run that is no longer, or not, its candidate's best."""
         self.of_run[run.number] = run.kept
-        best = run.record.best
-        standing = (math.inf if best is None else self._objective.sign * best, run.number)
+        loss = math.inf
+        if run.record.best is not None:
+            loss = self._objective.sign * run.record.best
+        standing = (loss, run.number)
         candidate = run.job.notes["candidate"]
         leading = self._leading.get(candidate, standing)
         self._leading[candidate] = min(leading, standing)
@@ -134,30 +147,34 @@ class Models:
             self.of_run[number] = Kept(self.of_run[number].model)
 
 
-def _test(retraining: optuna.Study, found: Outcome, kept: Models, pool: WorkerPool, report: Report) -> None:
-    """Judge every seed of the winner and the reference on data that nobody has looked at."""
-    judged = []
-    for candidate in (found.winner, found.reference):
+def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: WorkerPool, report: Report) -> None:
+    """Compute and record the test metrics of every complete seed of the winner and the reference."""
+    tested: list[Trial] = []
+    for candidate in (judged.winner, judged.reference):
         if candidate:
-            judged += [run for run in candidate.runs if run.ending == "complete"]
-    results = pool.test([(kept.of_run[run.number].model, run.attributes["config"]) for run in judged])
-    for run, (scores, problem) in zip(judged, results, strict=True):
+            tested += [run for run in candidate.runs if run.ending == "complete"]
+    work = [(models.of_run[run.number].model, run.attributes["config"]) for run in tested]
+    for run, (metrics, problem) in zip(tested, pool.test(work), strict=True):
         # At the retraining's study: Optuna takes no attributes of a trial that has been told.
-        plain = {name: to_json(value) for name, value in scores.items()}
+        plain = {name: to_json(value) for name, value in metrics.items()}
         retraining.set_user_attr(outcome.scores_key(run.number), plain)
         if problem:
             report(f"{run.attributes['candidate']}: {problem}, see {pool.log}")
 
 
-def _keeping(
-    study: Study, winner: Candidate, kept: Models, pool: WorkerPool, report: Report
+def _keep_nothing(pictures: Pictures) -> None:
+    """Stand in for `keep` of `_save_winner` where there is no winner."""
+
+
+def _save_winner(
+    study: Study, winner: Candidate, models: Models, pool: WorkerPool, report: Report
 ) -> Callable[[Pictures], None]:
-    """Have a process make the winner's files; return what waits for them and keeps them, with its pictures."""
+    """Have a process save the winner's model; return a function that waits for its files and writes best/."""
     best = winner.best_run(study.objective)
-    packaged = pool.package(kept.of_run[best.number].model, best.attributes["config"])
+    wait_for_files = pool.package(models.of_run[best.number].model, best.attributes["config"])
 
     def keep(pictures: Pictures) -> None:
-        files, problems = packaged()
+        files, problems = wait_for_files()
         for problem in problems:
             report(f"{winner.name}: {problem}, see {pool.log}")
         _keep(study, winner, best, {**files, **pictures.of_winner()})
@@ -166,32 +183,38 @@ def _keeping(
 
 
 def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) -> None:
-    """Write the winner's folder as a whole, in the place of an earlier one."""
+    """Write the winner's folder best/ as a whole, and replace an earlier one."""
     from search.analysis import tables  # imports pandas: not while a trial could be trained
 
-    best_epoch = run.epochs[run.best_epoch - 1]
-    over_seeds = {study.config.metric: winner.values, **winner.tests}
-    metrics = {
+    metrics = _metrics(winner, run, study.config.metric)
+    with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as parent:
+        folder = Path(parent) / "best"
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
+        shutil.rmtree(study.folder / "best", ignore_errors=True)
+        folder.replace(study.folder / "best")
+
+
+def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:
+    """Return what metrics.json says of the winner: the best epoch of its best run, and every seed's values."""
+    validation = {name: to_json(value) for name, value in run.epochs[run.best_epoch - 1].items()}
+    validation.pop("elapsed_s", None)
+    over_seeds = {metric: winner.values, **winner.tests}
+    return {
         "configuration": winner.name,
         "best_epoch": run.best_epoch,
-        "validation": {name: to_json(value) for name, value in best_epoch.items() if name != "elapsed_s"},
+        "validation": validation,
         "over_seeds": {name: list(map(to_json, values)) for name, values in over_seeds.items()},
         "config": run.attributes["config"],
     }
-    with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as parent:
-        made = Path(parent) / "best"
-        made.mkdir()
-        for name, content in files.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            (made / name).write_bytes(content)
-        (made / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        tables.curves([run]).drop(columns="trial").to_csv(made / "curves.csv", index=False)
-        shutil.rmtree(study.folder / "best", ignore_errors=True)
-        made.replace(study.folder / "best")
 
 
 def best_of(winner: Candidate, objective: Objective) -> tuple[dict[str, Any], str]:
-    """Return what best.yaml says of the winner: its full config, and what it came to."""
+    """Return what best.yaml says of the winner: its full config, and a line with its values and test metrics."""
     best = winner.best_run(objective)
     scores = "".join(f", {name} {spread(values)}" for name, values in winner.tests.items())
     seeds = f"over {len(winner.runs)} seeds {spread(winner.values)}"

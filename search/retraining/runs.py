@@ -1,4 +1,4 @@
-"""Configurations trained in full, into the journal: those of a retraining, and those of an audit."""
+"""Full training runs that are recorded in the journal: those of a retraining, and those of an audit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,44 +14,48 @@ from search.worker.jobs import Record
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be trained."""
+    """One run that is to be trained, with one config and seed."""
 
     notes: Mapping[str, Any]
-    """What its trial in the journal is known by."""
+    """Attributes of its trial in the journal, by which a reader recognizes it."""
     values: dict[str, Any]
     """The full config."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A job that has ended."""
+    """A job that has ended, and its result."""
 
     job: Job
     number: int
     """Of its trial in the journal."""
     record: Record
     kept: Kept
+    """References to its models in Ray."""
 
 
 def train(study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPool, *, keep: bool) -> Iterator[Run]:
-    """Train every job, into a study of the journal; yield each run as it ends, when it has been recorded.
+    """Train every job as a trial of a study in the journal; yield each run when it has ended and been recorded.
 
-    With `keep`, models are kept of each run. Raises what the pool raises; OSError where nothing can be written.
+    With `keep`, Ray keeps models of each run. Raises what the pool raises; OSError where the journal cannot be written.
     """
+    # Record all trials first: an interruption leaves them open in the journal.
     with study.storage.together():
         trials = [OpenTrial(into, into.ask()) for _ in jobs]
         for job, trial in zip(jobs, trials, strict=True):
             for name, value in job.notes.items():
                 trial.note(name, value)
             trial.note("config", job.values)
-    for index, record, kept in pool.train([job.values for job in jobs], keep=keep):
+    # Train them, and record each as it ends.
+    configs = [job.values for job in jobs]
+    for index, record, kept in pool.train(configs, keep=keep):
         with study.storage.together():
             _write(trials[index], record)
         yield Run(jobs[index], trials[index].number, record, kept)
 
 
 def _write(trial: OpenTrial, record: Record) -> None:
-    """Write a run as a trial in the journal."""
+    """Write the result of a run to its trial in the journal, and close that."""
     if record.config:
         trial.note("config", record.config)
     if record.failure:

@@ -1,4 +1,4 @@
-"""What a search is asked to do: a YAML file first, then the flags that were given."""
+"""The settings of a search, from a YAML file and flags, each checked against its rule."""
 
 import dataclasses
 import math
@@ -17,6 +17,7 @@ from search.spec.workload import Workload
 
 DEFAULT_FILE = "configs/search.yaml"
 SCALAR = str | int | float | None
+"""The types of plain values, which a workload's Config holds."""
 TRACKERS: dict[str, tuple[str, ...]] = {
     "tensorboard": ("tensorboardX",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
@@ -27,7 +28,7 @@ TRACKERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """One search. Raises UserError at a value that breaks its rule."""
+    """The settings of one search. Raises UserError where a value breaks its rule."""
 
     workload: str
     """Module that is searched: has `Config` and `train`."""
@@ -79,21 +80,29 @@ class StudyConfig:
         require(self, "sampler", " or ".join(SAMPLERS), self.sampler in SAMPLERS)
         require(self, "max_failures", ">= 0", self.max_failures >= 0)
         waits = self.epoch_timeout
-        fits = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
-        require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", fits)
+        is_timer = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
+        require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", is_timer)
         for name in ("num_samples", "finalists", "seeds"):
             require(self, name, ">= 1", getattr(self, name) >= 1)
         require(self, "seed", "in [0, 2**31)", 0 <= self.seed < 2**31)
         require(self, "gpus_per_trial", "0, 1/k for a whole k, or a whole number", _is_share(self.gpus_per_trial))
         cpus = self.cpus_per_trial
-        require(self, "cpus_per_trial", ">= 0.01, or null to share the cores out", cpus is None or cpus >= 0.01)
+        is_enough = cpus is None or cpus >= 0.01
+        require(self, "cpus_per_trial", ">= 0.01, or null to share the cores out", is_enough)
         is_plain = self.name is None or bool(re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII))
         require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
-        for name in self.trackers:
-            if name not in [*TRACKERS]:
-                raise UserError(f"unknown tracker {name!r}, {suggestion(str(name), TRACKERS)}")
-        require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
+        self._check_trackers()
         parse(self.space)
+        self._check_fixed()
+
+    def _check_trackers(self) -> None:
+        known = list(TRACKERS)
+        for name in self.trackers:
+            if name not in known:
+                raise UserError(f"unknown tracker {name!r}, {suggestion(str(name), known)}")
+        require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
+
+    def _check_fixed(self) -> None:
         for name, value in self.fixed.items():
             if not (isinstance(name, str) and isinstance(value, SCALAR)):
                 raise UserError(f"fixed must hold names and plain values, but got {name!r}: {value!r}")
@@ -102,7 +111,10 @@ class StudyConfig:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the config of a mapping as YAML gives it. Raises UserError."""
+        """Return the config of a mapping as YAML gives it.
+
+        Raises UserError where a setting is unknown, a required one is missing, or a value breaks its rule.
+        """
         known = [item.name for item in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
@@ -113,25 +125,27 @@ class StudyConfig:
         return cls(**values)
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return plain values, of which `of` makes the same config."""
+        """Return the settings as plain values, of which `of` makes the same config."""
         return {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
 
     @property
     def objective(self) -> Objective:
-        """Return what the search is for."""
+        """Return the metric to optimize, and in which direction."""
         return Objective(self.metric, self.mode)
 
     def values(self, params: Mapping[str, Any], seed: int | None = None) -> dict[str, Any]:
-        """Return what the workload's Config is built of: these hyperparameters, what is fixed, and a seed.
+        """Return the arguments of the workload's Config: these hyperparameters, the fixed values, and a seed.
 
-        Without a seed it is the study's, which all of its trials train with.
+        Without a seed it is the study's own, with which all of its trials train.
         """
-        return {**self.fixed, **params, "seed": self.seed if seed is None else seed}
+        if seed is None:
+            seed = self.seed
+        return {**self.fixed, **params, "seed": seed}
 
     def check(self, workload: Workload) -> int:
-        """Hold space and fixed against the workload's Config; return the epochs of a full trial.
+        """Check space and fixed against the workload's Config; return the epochs of a full trial.
 
-        Raises UserError where a name is not Config's or a value breaks one of its rules.
+        Raises UserError where Config has no such field, or refuses a value: each end of the space is tried.
         """
         for name in ("seed", "epochs"):
             if name in self.space:
@@ -161,9 +175,11 @@ def _is_share(share: float) -> bool:
 
 
 def _check_values(where: str, value: Any) -> None:
+    """Raise UserError at a number that is not finite, or a text that is no UTF-8, anywhere in a nested value."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_values(f"{where}.{key}" if where else str(key), inner)
+            place = f"{where}.{key}" if where else str(key)
+            _check_values(place, inner)
     elif isinstance(value, list):
         for inner in value:
             _check_values(where, inner)

@@ -1,6 +1,6 @@
-"""Files of a study: YAML read with care, and whatever is written is written as a whole.
+"""Files of a study: YAML from users is read with limits, and every file is written atomically.
 
-Whoever reads a file that is being written, or is killed while writing it, finds the old one or the new one.
+A reader during the write, or after the writer was killed, finds the old file or the new one, never a part.
 """
 
 import io
@@ -15,35 +15,38 @@ from ruamel.yaml.error import MarkedYAMLError
 from search.errors import UserError
 
 MOST_VALUES = 10_000
-"""In a YAML file."""
+"""Values that a YAML file may hold, each alias counted as what it stands for."""
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file, text as UTF-8, by a rename. Raises OSError."""
-    made = path.with_name(f".{path.name}-{threading.get_native_id()}")  # two threads may write the same at once
+    """Write a file atomically, by a rename; text becomes UTF-8. Raises OSError."""
+    if isinstance(content, str):
+        content = content.encode()
+    temporary = path.with_name(f".{path.name}-{threading.get_native_id()}")  # two threads may write the same at once
     try:
-        made.write_bytes(content.encode() if isinstance(content, str) else content)
-        made.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     finally:
-        made.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def trial_log(folder: Path, number: int) -> Path:
-    """Return the file of a study that holds what a trial printed, and the traceback of a failed one."""
+    """Return the path of a trial's log: what it printed, and the traceback where it failed."""
     return folder / "logs" / f"trial-{number:04}.log"
 
 
 def yaml(values: Mapping[str, Any]) -> str:
-    """Return a mapping as YAML text."""
+    """Return a mapping of plain values, which may be nested, as YAML text."""
     text = io.StringIO()
     YAML().dump(dict(values), text)
     return text.getvalue()
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file.
+    """Return the mapping of settings in a YAML file.
 
-    Raises UserError where there is no such file, or it holds anything but one mapping without duplicate keys; OSError.
+    Raises UserError where there is no such file, or it holds anything but one mapping of at most MOST_VALUES values
+    without duplicate keys; OSError where it cannot be read.
     """
     if not path.is_file():
         raise UserError(f"the config file must exist, but there is no file {path}; give one with --config")
@@ -66,21 +69,24 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _unfolds_beyond(limit: int, root: Any) -> bool:
-    """Return whether a YAML node holds more nodes than that, an alias counted as what it stands for.
+    """Return whether a YAML node holds more nodes than `limit`, an alias counted as what it stands for.
 
-    A page of aliases of aliases would otherwise unfold to more than any memory holds.
+    A page of aliases of aliases could otherwise unfold to more than fits into memory.
     """
-    waiting = [root] if root else []
+    unvisited = [root] if root else []
     count = 0
-    while waiting and count <= limit:
+    while unvisited and count <= limit:
         count += 1
-        inner = waiting.pop().value
-        if not isinstance(inner, list):
-            continue
-        for part in inner:  # a sequence's nodes, or a mapping's pairs of nodes
-            waiting += part if isinstance(part, tuple) else [part]
+        content = unvisited.pop().value
+        if not isinstance(content, list):
+            continue  # a scalar
+        for item in content:
+            if isinstance(item, tuple):
+                unvisited += item  # a mapping's key and value
+            else:
+                unvisited.append(item)
     return count > limit
 
 
-def _one_line(what: object) -> str:
-    return " ".join(str(what).split())
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

@@ -1,4 +1,4 @@
-"""What a search is for: a metric, and whether a low or a high value of it is good; the statistics of such values."""
+"""The objective of a search: a metric, its mode (min or max), and how values of it are compared and summarized."""
 
 import math
 import statistics
@@ -10,11 +10,11 @@ MODES = ("min", "max")
 
 
 class Valued(Protocol):
-    """What can be ranked: a trial, or whatever else has a value."""
+    """What can be ranked: anything that has a value, such as a trial."""
 
     @property
     def value(self) -> float | None:
-        """The value; None where there is none."""
+        """The value of the objective's metric; None where there is none."""
         ...
 
 
@@ -38,20 +38,20 @@ class Objective:
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Return Optuna's word for the mode."""
+        """Return the mode in Optuna's words."""
         return "minimize" if self.mode == "min" else "maximize"
 
     @property
     def sign(self) -> int:
-        """Return what a value is multiplied by to become a loss, of which the lowest is the best."""
+        """Return the factor, 1 or -1, that turns a value into a loss, of which the lowest is the best."""
         return 1 if self.mode == "min" else -1
 
     def value_in(self, metrics: Mapping[str, float]) -> float:
-        """Return the metric of one epoch; NaN where that lacks it."""
+        """Return the objective's metric among those of an epoch; NaN where it is missing."""
         return metrics.get(self.metric, math.nan)
 
     def is_better(self, value: float, than: float | None) -> bool:
-        """Return whether a value is finite and beats another; None is beaten by any."""
+        """Return whether a value is finite and better than another; every finite value is better than None."""
         if not math.isfinite(value):
             return False
         return than is None or self.sign * value < self.sign * than
@@ -71,18 +71,19 @@ class Objective:
         return bests
 
     def ranked(self, items: Iterable[T]) -> list[T]:
-        """Return the items that have a value, the best first; of equals the one that came first."""
-        valued = [(item.value, item) for item in items if item.value is not None]
-        valued.sort(key=lambda pair: self.sign * pair[0])
-        return [item for _, item in valued]
+        """Return the items that have a value, the best first; equal ones keep their order."""
+        with_loss = [(self.sign * item.value, item) for item in items if item.value is not None]
+        with_loss.sort(key=lambda pair: pair[0])
+        return [item for _, item in with_loss]
 
     def best(self, items: Iterable[T]) -> T | None:
-        """Return the item with the best value; None where none has one."""
-        return next(iter(self.ranked(items)), None)
+        """Return the item with the best value; None where no item has one."""
+        ranked = self.ranked(items)
+        return ranked[0] if ranked else None
 
 
 def mean(values: list[float]) -> float:
-    """Return the mean of values, of which there must be one; also of such as are near the largest there is."""
+    """Return the mean of at least one value, also where the sum of all would overflow a float."""
     try:
         return statistics.fmean(values)
     except OverflowError:
@@ -90,7 +91,7 @@ def mean(values: list[float]) -> float:
 
 
 def deviation(values: list[float]) -> float:
-    """Return the standard deviation of finite values, of which there must be two; infinite where no float holds it."""
+    """Return the standard deviation of at least two finite values; infinite where it would overflow a float."""
     try:
         return statistics.stdev(values)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The search space: its entries in YAML, checked, become Optuna's distributions.
+"""The search space: its entries in YAML are checked, and become Optuna's distributions.
 
 lr: {distribution: log_uniform, low: 0.001, high: 1}
 """
@@ -17,30 +17,33 @@ Space = dict[str, BaseDistribution]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of entry: the keys that it must have, and what makes Optuna's distribution of their values.
-
-    `make` is called with the entry's name, for messages, and the values by key. It raises UserError.
-    """
+    """One kind of entry, by the name that stands under `distribution`."""
 
     keys: tuple[str, ...]
+    """The keys that an entry must have, and the only ones beside `distribution`."""
     make: Callable[..., BaseDistribution]
+    """Returns Optuna's distribution. Called with the entry's name, for messages, and the values by key.
+
+    Raises UserError.
+    """
 
 
 def parse(entries: Mapping[str, Any]) -> Space:
-    """Return the distribution of each entry; low and high are both included.
+    """Return Optuna's distribution of each entry; low and high are both included.
 
-    Raises UserError with the rule, what came and the fix.
+    Raises UserError where the space is empty, or an entry breaks a rule.
     """
     if not entries:
         raise UserError("space must have at least one hyperparameter, but it is empty")
     for name in entries:
         if not isinstance(name, str):
             raise UserError(f"space must hold names of hyperparameters, but got {name!r}")
-    return {name: _parse_entry(f"space.{name}", entry) for name, entry in entries.items()}
+    return {name: _parse_entry(f"space.{name}", values) for name, values in entries.items()}
 
 
 def _parse_entry(name: str, entry: Any) -> BaseDistribution:
-    known = [*DISTRIBUTIONS]
+    """Return the distribution of one entry: its kind must be known, and its keys the kind's."""
+    known = list(DISTRIBUTIONS)
     if not isinstance(entry, dict) or "distribution" not in entry:
         raise UserError(f"{name} must be a mapping with 'distribution' ({', '.join(known)}), but got {entry!r}")
     distribution = entry["distribution"]
@@ -53,7 +56,8 @@ def _parse_entry(name: str, entry: Any) -> BaseDistribution:
     for key in kind.keys:
         if key not in entry:
             raise UserError(f"{name} must have {' and '.join(kind.keys)} for {distribution}, but it lacks {key!r}")
-    return kind.make(name, **{key: entry[key] for key in kind.keys})
+    values = {key: entry[key] for key in kind.keys}
+    return kind.make(name, **values)
 
 
 def _uniform(name: str, low: Any, high: Any) -> BaseDistribution:
@@ -112,12 +116,12 @@ DISTRIBUTIONS: dict[str, Kind] = {
     "int_log_uniform": Kind(("low", "high"), _int_log_uniform),
     "choice": Kind(("values",), _choice),
 }
-"""Every kind of entry, by the name that stands under `distribution`."""
+"""Every kind of entry, by its name."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How a hyperparameter's values lie on a line: numbers where they are, choices at their place in the config."""
+    """A hyperparameter's values on a line: numbers as they are, choices at their index in the config."""
 
     low: float
     high: float
@@ -127,22 +131,24 @@ class Axis:
     """Empty for a number."""
 
     def position(self, value: Any) -> float:
-        """Return where a value stands, between low and high."""
+        """Return the place of a value between low and high: the number itself, or the index of the choice."""
         if not self.choices:
             return float(value)
-        typed = [(type(choice), choice) for choice in self.choices]
+        typed = [(type(choice), choice) for choice in self.choices]  # Python takes 1 and True for the same
         return typed.index((type(value), value))
 
     def unit(self, value: Any) -> float:
-        """Return where a value stands on the scale that is searched: 0 at the low end, 1 at the high one."""
-        at = self.position(value)
+        """Return the place of a value on the scale that is searched, from 0 at the low end to 1 at the high one."""
+        position = self.position(value)
         if self.is_log:
-            return math.log(at / self.low) / math.log(self.high / self.low)
-        return (at - self.low) / (self.high - self.low) if self.high > self.low else 0.0
+            return math.log(position / self.low) / math.log(self.high / self.low)
+        if self.high == self.low:  # a single choice
+            return 0.0
+        return (position - self.low) / (self.high - self.low)
 
 
 def axis_of(distribution: BaseDistribution) -> Axis:
-    """Return the axis of a hyperparameter, its whole range that is searched."""
+    """Return the axis of a hyperparameter, over the whole range that is searched."""
     if isinstance(distribution, CategoricalDistribution):
         return Axis(0, len(distribution.choices) - 1, choices=tuple(distribution.choices))
     assert isinstance(distribution, FloatDistribution | IntDistribution)
@@ -151,15 +157,18 @@ def axis_of(distribution: BaseDistribution) -> Axis:
 
 
 def corners(space: Space) -> list[dict[str, Any]]:
-    """Return configurations at the ends of a space: all low, all high, and each choice beside the low ends."""
-    low, high = {}, {}
-    choices: list[tuple[str, Any]] = []
-    for name, distribution in space.items():
-        axis = axis_of(distribution)
+    """Return configurations at the ends of a space: all low, all high, and every choice with all else low."""
+    axes = {name: axis_of(distribution) for name, distribution in space.items()}
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    for name, axis in axes.items():
         if axis.choices:
-            low[name] = high[name] = axis.choices[0]
-            choices += [(name, choice) for choice in axis.choices]
+            low[name] = axis.choices[0]
+            high[name] = axis.choices[0]
         else:
             low[name] = axis.low
             high[name] = axis.high
-    return [low, high, *({**low, name: choice} for name, choice in choices)]
+    ends = [low, high]
+    for name, axis in axes.items():
+        ends += [{**low, name: choice} for choice in axis.choices]
+    return ends

@@ -24,7 +24,7 @@ from search.errors import UserError, suggestion
 
 @dataclass(frozen=True)
 class Workload:
-    """A loaded workload; the optional functions are None where the module has none."""
+    """A workload that has been imported; an optional function is None where the module has none."""
 
     name: str
     Config: type[Any]
@@ -34,43 +34,57 @@ class Workload:
     save: Callable[[Any, Any, Path], None] | None
     resolve: Callable[[Any], Any]
     is_program: bool
-    """Whether `python -m name` runs it."""
+    """Whether `python -m name` trains one config."""
 
     def names(self) -> list[str]:
-        """Return the names of Config's fields."""
+        """Return the names of Config's fields, in their order."""
         return [item.name for item in dataclasses.fields(self.Config)]
 
     def defaults(self) -> dict[str, Any]:
-        """Return the values of the fields that have one without being asked."""
-        kinds = dataclasses.fields(self.Config)
-        return {item.name: item.default for item in kinds if item.default is not dataclasses.MISSING}
+        """Return the default of every field of Config that has one."""
+        defaults = {}
+        for field in dataclasses.fields(self.Config):
+            if field.default is not dataclasses.MISSING:
+                defaults[field.name] = field.default
+        return defaults
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """Return the Config of these values: the one place where they become typed.
 
         Raises UserError where a name is unknown or missing, and whatever Config raises at a value.
         """
+        names = self.names()
         for name in values:
-            if name not in self.names():
-                raise UserError(f"unknown hyperparameter {name!r} of {self.name}, {suggestion(name, self.names())}")
-        missing = [name for name in self.names() if name not in values and name not in self.defaults()]
-        if missing:
-            raise UserError(f"{self.name}.Config needs a value for {missing[0]!r}: put it in space or in fixed")
+            if name not in names:
+                raise UserError(f"unknown hyperparameter {name!r} of {self.name}, {suggestion(name, names)}")
+        given = {**self.defaults(), **values}
+        for name in names:
+            if name not in given:
+                raise UserError(f"{self.name}.Config needs a value for {name!r}: put it in space or in fixed")
         return self.Config(**values)
 
 
 def load(name: str) -> Workload:
-    """Import a workload by the name of its module. Raises UserError where it is none."""
+    """Import a workload by the name of its module. Raises UserError where it breaks the interface above."""
     module = _import(name)
-    config, train = getattr(module, "Config", None), getattr(module, "train", None)
-    if config is None or train is None:
-        lacking = " and ".join(word for word, found in (("Config", config), ("train", train)) if found is None)
-        raise UserError(f"workload {name!r} must be a module with Config and train, but it lacks {lacking}")
+    # The two names that it must have.
+    config = getattr(module, "Config", None)
+    train = getattr(module, "train", None)
+    lacking = []
+    if config is None:
+        lacking.append("Config")
+    if train is None:
+        lacking.append("train")
+    if lacking:
+        raise UserError(
+            f"workload {name!r} must be a module with Config and train, but it lacks {' and '.join(lacking)}"
+        )
     if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
         raise UserError(f"{name}.Config must be a dataclass, but got {config!r}")
     if not inspect.isgeneratorfunction(train):
         raise UserError(f"{name}.train must be a generator function that yields (metrics, model) once an epoch")
-    optional = {word: getattr(module, word, None) for word in ("test", "plot", "save")}
+    # The four that it may have.
+    optional = {function: getattr(module, function, None) for function in ("test", "plot", "save")}
     resolve = getattr(module, "resolve", lambda config: config)
     workload = Workload(name, config, train, **optional, resolve=resolve, is_program=_is_program(module))
     for field in ("epochs", "seed"):
@@ -80,6 +94,7 @@ def load(name: str) -> Workload:
 
 
 def _import(name: str) -> Any:
+    """Import a module by its dotted name. Raises UserError where there is none, it lies in a study, or it raises."""
     rule = f"workload {name!r} must be an importable module"
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(f"{rule}, named with dots as in package.module")
@@ -96,13 +111,14 @@ def _import(name: str) -> Any:
 
 
 def _study_of(name: str) -> str:
-    """Return the folder of a study that a module would be imported from; empty where it is from none.
+    """Return the study's folder from which a module would be imported; empty where it would be from none.
 
-    A foreign study, unpacked into results/theirs, may name results.theirs.anything as its workload. Imports nothing.
+    A foreign study, unpacked into results/theirs, may name results.theirs.anything as its workload, whose code must not
+    run. So this looks for the folder of each part, without an import.
     """
     with suppress(OSError):  # a name too long for a file: there is no such module either
-        for place in sys.path:
-            folder = Path(place)
+        for root in sys.path:
+            folder = Path(root)
             for part in name.split(".")[:-1]:
                 folder /= part
                 if not folder.is_dir():
@@ -113,6 +129,7 @@ def _study_of(name: str) -> str:
 
 
 def _is_program(module: Any) -> bool:
+    """Return whether a module has a main block."""
     try:
         return 'if __name__ == "__main__"' in inspect.getsource(module)
     except (OSError, TypeError):

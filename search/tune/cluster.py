@@ -1,4 +1,4 @@
-"""The Ray that a search runs on: started for it alone, sized to its trials, cleaned away behind it."""
+"""The Ray cluster of a session: started on this machine and removed at the end, or joined at an address."""
 
 import atexit
 import logging
@@ -22,7 +22,7 @@ from search.tune import shortcuts
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
 
-SILENCE = {
+ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost more than the rest of the controller; we have a journal
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # fit() would return normally and say nothing of the interruption
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's own state is not part of the run folder
@@ -34,6 +34,7 @@ SILENCE = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
+"""Settings of Ray and Tune that are read from the environment; a user's own values win."""
 
 
 def count_gpus() -> int:
@@ -44,8 +45,8 @@ def count_gpus() -> int:
     manager = get_accelerator_manager_for_resource("GPU")
     assert manager is not None
     visible = manager.get_current_process_visible_accelerator_ids()
-    found = int(manager.get_current_node_num_accelerators())
-    return found if visible is None else min(found, len(visible))
+    count = int(manager.get_current_node_num_accelerators())
+    return count if visible is None else min(count, len(visible))
 
 
 def count_cpus() -> int:
@@ -53,23 +54,27 @@ def count_cpus() -> int:
     _import_ray()
     from ray._private.utils import get_num_cpus
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(int(get_num_cpus(override_docker_cpu_warning=True)), allowed))
+    in_quota = int(get_num_cpus(override_docker_cpu_warning=True))
+    if hasattr(os, "sched_getaffinity"):
+        in_affinity = len(os.sched_getaffinity(0))
+    else:
+        in_affinity = os.cpu_count() or 1
+    return max(1, min(in_quota, in_affinity))
 
 
 def share_of(config: StudyConfig) -> tuple[Share, Node]:
-    """Return each trial's share of what there is to train on, and the first machine of that.
+    """Return each trial's share of the machines that train, and the first of these machines.
 
-    Raises UserError where it does not suffice, no cluster answers, or Ray could not start.
+    Raises UserError where a trial asks for more than they have, no cluster answers, or Ray could not start.
     """
-    found = nodes(config.ray_address)
-    share = share_out(config, found)
+    machines = nodes(config.ray_address)
+    share = share_out(config, machines)
     check_home()
-    return share, found[0]
+    return share, machines[0]
 
 
 def check_home() -> None:
-    """Raise UserError where Ray cannot keep its token."""
+    """Raise UserError where Ray could not write its authentication token, under ~/.ray."""
     try:
         folder = Path("~/.ray").expanduser()
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ def check_home() -> None:
 
 
 def nodes(address: str | None) -> list[Node]:
-    """Return what there is to train on: this machine, or the nodes of the cluster at an address.
+    """Return the machines that train: this one, or the nodes of the cluster at an address.
 
     Raises UserError where no cluster answers there.
     """
@@ -92,12 +97,13 @@ def nodes(address: str | None) -> list[Node]:
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     finally:
         ray.shutdown()
-    return [Node(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in resources]
+    return [Node(int(of_node.get("CPU", 0)), int(of_node.get("GPU", 0))) for of_node in resources]
 
 
 def _join(ray: Any, address: str) -> None:
+    """Connect this process to a running cluster. Raises UserError where none answers."""
     try:
-        _knock(address)
+        _check_port(address)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         why = str(error).strip().partition("\n")[0].partition(". ")[0]
@@ -105,41 +111,49 @@ def _join(ray: Any, address: str) -> None:
         raise UserError(f"ray_address must be that of a running cluster, but {address!r}: {why}; {token}") from None
 
 
-def _knock(address: str) -> None:
-    """Raise OSError where nobody answers at host:port: Ray would try again for minutes."""
-    if found := re.fullmatch(r"([\w.-]+):(\d+)", address):
-        socket.create_connection((found[1], int(found[2])), timeout=10).close()
+def _check_port(address: str) -> None:
+    """Raise OSError where nothing listens at host:port: Ray would try again for minutes."""
+    host_and_port = re.fullmatch(r"([\w.-]+):(\d+)", address)
+    if host_and_port:
+        socket.create_connection((host_and_port[1], int(host_and_port[2])), timeout=10).close()
 
 
 class Ray:
-    """The Ray of one session: of this machine alone, also where RAY_ADDRESS is set, or the cluster at an address."""
+    """The Ray cluster of one session: the one at `address`, or a new one on this machine, whatever RAY_ADDRESS says."""
 
     def __init__(self, address: str | None, here: Node, log: Path) -> None:
-        self._address, self._here, self._log = address, here, log
+        self._address = address
+        self._here = here
+        self._log = log
         self._folder: Path | None = None
-        self._errors = -1
+        self._stderr = -1
+        """A duplicate of the file descriptor of stderr, while that writes to the log; else -1."""
         self._helpers: list[threading.Thread] = []
 
     def meanwhile(self, function: Callable[[], None]) -> None:
-        """Call a function in a thread while there is nothing to do but to wait; it has returned before Ray is ended."""
+        """Call a function in a thread of its own, which is joined before Ray is shut down."""
         thread = threading.Thread(target=function)
         self._helpers.append(thread)
         thread.start()
 
     @contextmanager
     def running(self) -> Iterator[Path]:
-        """Run it, with its token authentication on and its dashboard off; yield a temporary folder.
+        """Start or join the cluster and yield a temporary folder; at the end shut it down and remove the folder.
 
-        What it says goes to the log. The folder is removed at the end.
+        Ray runs with token authentication and without its dashboard. What it logs and prints goes to the log file.
+        Raises UserError where no cluster answers at the address.
         """
         ray = _import_ray()
         _log_to(self._log)
         try:
-            self._folder = folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+            folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
+            self._folder = folder
+            # Send stderr to the log: Ray's C++ writes there.
             sys.stderr.flush()
             with self._log.open("ab") as file:
-                self._errors = os.dup(2)
-                os.dup2(file.fileno(), 2)  # Ray's C++ writes there
+                self._stderr = os.dup(2)
+                os.dup2(file.fileno(), 2)
+            # Start a Ray on this machine, or join the one at the address.
             if self._address:
                 _join(ray, self._address)
             else:
@@ -149,10 +163,10 @@ class Ray:
             self._end(ray)
 
     def _end(self, ray: Any) -> None:
-        """Stop it, and clear up behind it.
+        """Shut Ray down, remove the temporary folder and restore stderr.
 
-        Where a thread lets go of a reference of Ray's while Ray is shut down, Ray's C++ ends the process with exit code
-        1. The garbage collector may do that in any thread.
+        A thread that drops an object reference of Ray's during the shutdown makes Ray's C++ end the process with exit
+        code 1. The garbage collector may do that in any thread, so helpers are joined and it is off.
         """
         for thread in self._helpers:
             thread.join()
@@ -174,31 +188,31 @@ class Ray:
             )
 
     def abandon(self) -> None:
-        """Kill every process that was started here, and clear up behind them, without asking Ray."""
+        """Kill every child process, remove the temporary folder and restore stderr, without a call to Ray."""
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._clear()
 
     def _clear(self) -> None:
-        """Remove the temporary folder and give the error stream back, as far as they were taken."""
+        """Remove the temporary folder and restore stderr, as far as `running` had come."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-        if self._errors >= 0:
+        if self._stderr >= 0:
             sys.stderr.flush()
-            os.dup2(self._errors, 2)
-            os.close(self._errors)
-            self._errors = -1
+            os.dup2(self._stderr, 2)
+            os.close(self._stderr)
+            self._stderr = -1
 
 
 def import_tune() -> None:
-    """Import Tune, which takes half a second."""
+    """Import Tune ahead of its use: that takes half a second."""
     import ray.tune  # noqa: F401
 
 
 def _import_ray() -> Any:
-    """Import Ray as quiet as it can be told to be: it reads some of its settings when it is imported."""
-    for name, value in SILENCE.items():
+    """Set Ray's environment and import it: it reads some of its settings on import."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
     import ray._private.worker
@@ -218,7 +232,7 @@ class LogFile(logging.FileHandler):
 
 
 def _log_to(path: Path) -> None:
-    """Send the log lines and warnings of this process to a file, not to the terminal.
+    """Send the log lines and warnings of this process to a file instead of the terminal.
 
     The handler is the root's: ray.init() empties the list of Ray's own logger. It stays when Ray is ended,
     for the lines that come later, until another Ray's takes its place. A handler that is not ours is not closed: who

@@ -1,4 +1,4 @@
-"""Worker processes for the jobs of a retraining: which runs what, what Ray keeps of it, what a lost one costs."""
+"""The worker pool of a retraining: runs its jobs in processes, keeps models in Ray, and survives a lost process."""
 
 import dataclasses
 from collections import Counter, deque
@@ -12,31 +12,34 @@ from search.worker.jobs import Drawn, Files, Record, Scores, Shot
 from search.worker.training import Order
 
 T = TypeVar("T")
-DRAWING = 4
-"""Processes that draw at most: each imports what draws."""
+MOST_DRAWING = 4
+"""Processes that draw, at most: each has to import matplotlib first."""
 POLL_S = 0.2
-"""Between two looks whether somebody wishes the end."""
+"""Time between two calls of `check` while the pool waits."""
 
 
 class Kept(NamedTuple):
-    """What Ray keeps of a run: references to the pickled model at its best epoch, and to others by epoch."""
+    """What Ray keeps of a run, as object references: the driver process never holds a model."""
 
     model: Any
+    """To the pickled model of its best epoch."""
     checkpoints: Any = None
+    """To the pickled models by epoch."""
     epochs: tuple[int, ...] = ()
-    """Of the checkpoints: none where the workload has no `plot`."""
+    """Those of the checkpoints; none where the workload has no `plot`."""
 
 
 class ProcessLostError(Exception):
-    """One of the processes that were given is gone, and what it held with it."""
+    """One of the given processes has died, and the objects that it held are lost."""
 
 
 class WorkerPool:
-    """Jobs, in processes with a trial's share of the machine; what they print goes to logs/<name>.log.
+    """Runs jobs in processes that each have a trial's share of the machine; they print to logs/<name>.log.
 
-    The processes are those of a search, given as handles, or new ones. A model travels pickled, as a reference: the
-    driver never holds one. Every moment `check` is called; what it raises is raised here.
-    ProcessLostError is raised where the last of the given processes dies, or one with a model.
+    The processes are those of a search, given as handles (`processes`), or new ones that Ray starts. Models stay in
+    Ray's object store, pickled: the driver passes references on. While a method waits it calls `check` every POLL_S,
+    and raises what that raises. ProcessLostError is raised where the last of the given processes dies, or one that
+    held a model.
     """
 
     def __init__(
@@ -51,21 +54,21 @@ class WorkerPool:
 
         self.log = study.logs / f"{name}.log"
         self._ray = ray
-        self._resources: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
+        self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
         config = study.config
         self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)
         self._processes = list(processes)
         self._check = check
         self._concurrent = share.concurrent
         self._busy: dict[Any, Any] = {}
-        """The given process that each reference still waits for."""
+        """The given process that works on each reference that has not ended."""
         self._ran: dict[Any, Any] = {}
-        """The given process that each reference came from."""
+        """The given process that works, or worked, on each reference."""
 
     def _start(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
-        """Start a function in a process that is free; return references to its results, the first ends with it."""
+        """Start a function in a free process, or wait for one; return the reference to its result, or one a result."""
         if not self._processes:
-            return self._ray.remote(**self._resources, num_returns=returns)(function).remote(*arguments)
+            return self._ray.remote(**self._options, num_returns=returns)(function).remote(*arguments)
         while True:
             busy = self._busy.values()
             free = [process for process in self._processes if process not in busy]
@@ -74,7 +77,7 @@ class WorkerPool:
             self._wait(list(self._busy))
 
     def _call(self, process: Any, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
-        """Call a function in one of the given processes, when that is done with what it was called for before."""
+        """Queue a function in one of the given processes: it runs after the calls that were queued before."""
         call = process.__ray_call__.options(num_returns=returns)
         started = call.remote(lambda actor, *arguments: function(*arguments), *arguments)
         reference = started if returns == 1 else started[0]
@@ -83,7 +86,7 @@ class WorkerPool:
         return started
 
     def _wait(self, references: list[Any], check: Callable[[], None] | None = None) -> Any:
-        """Return the first of these that has ended."""
+        """Wait until one of these references has a result or an error, and return that reference."""
         ended: list[Any] = []
         while not ended:
             ended, _ = self._ray.wait(references, timeout=POLL_S)
@@ -92,20 +95,26 @@ class WorkerPool:
         return ended[0]
 
     def _ordered(self, values: dict[str, Any]) -> tuple[Order, str]:
+        """Return the first two arguments of every job: the order for this config, and the log file."""
         return dataclasses.replace(self._order, values=values), str(self.log.absolute())
 
     def train(self, values: list[dict[str, Any]], *, keep: bool = True) -> Iterator[tuple[int, Record, Kept]]:
-        """Yield (index, record, what is kept of it, if it is to be) of each config, as they end."""
+        """Train every config in full; yield (index, record, references to its models) of each as it ends.
+
+        Without `keep` the references lead to nothing. A run whose given process dies is trained once more.
+        """
         waiting = deque(enumerate(values))
         pending: dict[Any, tuple[int, Any, Any]] = {}
         tries: Counter[int] = Counter()
         while waiting or pending:
             # Give every process a run; new processes, which Ray starts as there is room, get all at once.
-            while waiting and len(pending) < (len(self._processes) or len(values)):
+            most_pending = len(self._processes) or len(values)
+            while waiting and len(pending) < most_pending:
                 index, config = waiting.popleft()
                 tries[index] += 1
                 record, model, checkpoints = self._start(jobs.train, *self._ordered(config), keep, returns=3)
                 pending[record] = (index, model, checkpoints)
+            # Take in the run that ends first.
             ended = self._wait(list(pending))
             index, model, checkpoints = pending.pop(ended)
             try:
@@ -119,49 +128,57 @@ class WorkerPool:
                 yield index, ran, Kept(model, checkpoints, ran.checkpoints)
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
-        """Return the test metrics of each (model, config)."""
-        asked = [self._start(jobs.test, *self._ordered(values), model) for model, values in work]
-        return [self._get(reference, lambda why: ({}, f"test: {why}")) for reference in asked]
+        """Return the test metrics of each (reference to a model, config), and what went wrong, in this order."""
+        references = [self._start(jobs.test, *self._ordered(values), model) for model, values in work]
+        return [self._get(reference, lambda why: ({}, f"test: {why}")) for reference in references]
 
     def package(self, model: Any, values: dict[str, Any]) -> Callable[[], Files]:
-        """Have the workload make files of a model; return what waits for them, without a `check`: all else is done."""
-        asked = self._start(jobs.package, *self._ordered(values), model)
-        return lambda: self._get(asked, lambda why: ({}, [f"save: {why}"]), lambda: None)
+        """Have a process save the workload's files of a model; return a function that waits for and returns them.
+
+        That function calls no `check`: the winner's model is saved even where the user interrupts.
+        """
+        reference = self._start(jobs.package, *self._ordered(values), model)
+        return lambda: self._get(reference, lambda why: ({}, [f"save: {why}"]), lambda: None)
 
     def draw(self, shots: Sequence[Shot]) -> Callable[[], list[Drawn]]:
-        """Have processes draw, each a share; return what waits for them, in the order of the shots.
+        """Share the shots out among processes; return a function that waits for the pictures, in the shots' order.
 
-        The first shots of each are those that there will be time for. A lost process costs its share.
+        The shots go round the processes in turn, as each draws its first ones and may have no time for its last. A
+        lost process costs its share.
         """
-        count = max(1, min(DRAWING, len(self._processes) or self._concurrent, len(shots)))
+        workers = len(self._processes) or self._concurrent
+        count = max(1, min(MOST_DRAWING, workers, len(shots)))
         shares = [list(shots[first::count]) for first in range(count)]
-        asked = [self._ask_to_draw(share, number) for number, share in enumerate(shares) if share]
+        references = [self._start_drawing(share, number) for number, share in enumerate(shares) if share]
 
-        def drawn() -> list[Drawn]:
-            found = [Drawn()] * len(shots)
-            for first, reference in enumerate(asked):
-                found[first::count] = self._drawn(reference, len(shares[first]))
-            return found
+        def wait_for_pictures() -> list[Drawn]:
+            pictures = [Drawn()] * len(shots)
+            for first, reference in enumerate(references):
+                pictures[first::count] = self._get_pictures(reference, len(shares[first]))
+            return pictures
 
-        return drawn
+        return wait_for_pictures
 
-    def _ask_to_draw(self, shots: list[Shot], number: int) -> Any:
-        # Ray passes a reference on only where it is an argument itself: a shot has its model's place among them.
+    def _start_drawing(self, shots: list[Shot], number: int) -> Any:
+        """Start to draw in the given process of this number, or in a new one; return the reference to the pictures."""
+        # Ray resolves only references that are arguments themselves: a shot holds the index of its model among them.
         models = list(dict.fromkeys(shot.model for shot in shots))
         numbered = [dataclasses.replace(shot, model=models.index(shot.model)) for shot in shots]
         call = (jobs.draw_all, *self._ordered({}), numbered, *models)
-        return self._call(self._processes[number], *call) if self._processes else self._start(*call)
+        if self._processes:
+            return self._call(self._processes[number], *call)
+        return self._start(*call)
 
-    def _drawn(self, reference: Any, count: int) -> list[Drawn]:
+    def _get_pictures(self, reference: Any, count: int) -> list[Drawn]:
         try:
             return self._get(reference, lambda why: [Drawn(problem=f"plot: {why}")] * count)
         except ProcessLostError:
             return [Drawn(problem="plot: the process was lost")] * count
 
     def _get(self, reference: Any, lost: Callable[[str], T], check: Callable[[], None] | None = None) -> T:
-        """Return a job's result, or what stands for it where its process was lost.
+        """Return a job's result; where Ray lost its process, what `lost` makes of the reason.
 
-        Raises ProcessLostError where that was one of the given processes, which is from then on done without.
+        Raises ProcessLostError where that was one of the given processes, which is removed from the pool.
         """
         try:
             result: T = self._ray.get(self._wait([reference], check))

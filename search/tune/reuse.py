@@ -1,10 +1,10 @@
-"""The processes of a search, used again for its retraining: to start new ones takes seconds.
+"""Reuse of a search's processes for its retraining: to start new ones takes seconds.
 
-When there is nothing more to propose, each process that is free is given a Tune trial of its own whose message is Wait
-instead of a TrialOrder. It trains nothing; each of its results is a handle to the process. When all processes are there
-the retraining calls functions in them, inside Tune's loop, and ReuseOverError then ends that loop.
+When the search has nothing more to propose, each free process is given a Tune trial of its own whose message is Wait
+instead of a TrialOrder. Such a trial trains nothing; each of its results is a handle to its process. When all processes
+wait, the retraining calls functions in them, inside Tune's loop, and ReuseOverError then ends that loop.
 
-Only this file knows: what the searcher, the scheduler, the trainable and the callbacks see are trials of the search.
+Only this file knows of waiting trials: the classes here hide them from our searcher, scheduler and callbacks.
 """
 
 import math
@@ -24,36 +24,36 @@ from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL, WorkloadTrainable
 
 Use = Callable[[list[Any]], None]
-"""What is called with handles to processes."""
+"""Is called with handles to the processes, once; it may raise anything."""
 HANDLE = "handle"
-"""In a result: a pickled handle to the process that it came from."""
+"""The key of a waiting trial's result: a pickled handle to its process."""
 PATIENCE_S = 5.0
-"""To wait for all processes, from when the last trial has ended."""
+"""Time to wait for all processes after the last trial has ended; then those that are there have to do."""
 POLL_S = 0.02
-"""Between two results of a process that waits: Tune asks again and again."""
+"""Time between two results of a waiting process: Tune asks again and again."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Tells a process to train nothing, and to say where it is."""
+    """The message that tells a process to train nothing, and to report a handle to itself."""
 
 
 class ReuseOverError(Exception):
-    """Ends Tune's loop: nothing is left to do for it."""
+    """Ends Tune's loop, after the processes have been used: no trial is left."""
 
 
 class ReusableTrainable(WorkloadTrainable):
-    """A process that can also wait."""
+    """A trainable that can also wait, by a Wait in its config."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial, or begin to wait; return that this process can be used for it."""
+        """Begin the next trial, or begin to wait; return True, which tells Tune that this process could be reused."""
         if isinstance(new_config[TRIAL], Wait):
             self._end_training()
             return True
         return super().reset_config(new_config)
 
     def step(self) -> dict[str, Any]:
-        """Train, or say where this process is."""
+        """Train, or wait for POLL_S and return a handle to this process."""
         if self._training is not None:
             return super().step()
         time.sleep(POLL_S)
@@ -62,7 +62,7 @@ class ReusableTrainable(WorkloadTrainable):
 
 
 class ProcessReuse:
-    """Keeps the processes of a search as they become free, and hands them to `use` when all are there."""
+    """Holds the processes of a search as they become free, and calls `use` when it holds all of them."""
 
     def __init__(self, searcher: OptunaSearcher, processes: int, use: Use) -> None:
         self.search = searcher
@@ -70,15 +70,16 @@ class ProcessReuse:
         self._capacity = processes
         self._use = use
         self._handles: dict[str, Any] = {}
-        """Of the processes that wait, by trial_id: pickled handles, None before one has come."""
+        """A pickled handle to each waiting process, by the trial_id of its trial; None before its first result."""
         self._waits: set[str] = set()
-        """The trial_id of every Tune trial that waits, or has."""
+        """The trial_id of every waiting trial, ended ones included."""
         self._over_at = math.inf
+        """When the last trial of the search was seen to have ended."""
         self.error: BaseException | None = None
-        """What `use` raised: Tune would make another error of it."""
+        """What `use` raised, kept here because Tune would wrap it in an error of its own."""
 
     def begin(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the config of a trial that waits; None where enough do."""
+        """Begin a waiting trial and return its config; None where there is one for every process."""
         if len(self._handles) >= self._capacity:
             return None
         self._handles[trial_id] = None
@@ -86,30 +87,33 @@ class ProcessReuse:
         return {TRIAL: Wait()}
 
     def is_wait(self, trial_id: str) -> bool:
-        """Return whether a Tune trial is one that waits."""
+        """Return whether a Tune trial is a waiting one, and so none of the search's."""
         return trial_id in self._waits
 
     def is_holding(self) -> bool:
-        """Return whether a process waits."""
+        """Return whether any process waits at present."""
         return bool(self._handles)
 
     def take(self, trial_id: str, handle: bytes) -> None:
-        """Note where a process is."""
+        """Keep the handle that a waiting process has reported."""
         self._handles[trial_id] = handle
 
     def end(self, trial_id: str, *, is_lost: bool) -> None:
-        """Forget a process: the search has it back, or it died, and then there is one less to wait for."""
+        """End a waiting trial: its process goes back to the search, or has died, which leaves one fewer to wait for."""
         del self._handles[trial_id]
-        self._capacity -= is_lost
+        if is_lost:
+            self._capacity -= 1
 
     def look(self) -> None:
-        """Use the processes as soon as they are all there, then raise ReuseOverError."""
+        """Call `use` when the search is over and all processes wait, or PATIENCE_S later, then raise ReuseOverError."""
         if not self.search.is_over or self._capacity <= 0:
             return
+        # Wait for every process that the search had, but not for ever: one may never come.
         self._over_at = min(self._over_at, time.monotonic())
         handles = [handle for handle in self._handles.values() if handle]
         if len(handles) < self._wanted and time.monotonic() - self._over_at <= PATIENCE_S:
             return
+        # Use those that are there, inside Tune's loop, which would end them.
         try:
             if handles:
                 self._use([cloudpickle.loads(handle) for handle in handles])
@@ -118,12 +122,12 @@ class ProcessReuse:
         raise ReuseOverError
 
     def __reduce__(self) -> Any:
-        """Tune pickles what it is given into a file that nobody reads, and a terminal cannot be pickled."""
+        """Return a stand-in: Tune pickles its parts into a file that nobody reads, and terminals cannot be pickled."""
         return object, ()
 
 
 class ReusingSearcher(Searcher):
-    """The searcher as Tune sees it: the search's trials, then those that wait."""
+    """The searcher that Tune is given: it proposes the search's trials, then waiting ones."""
 
     def __init__(self, reuse: ProcessReuse) -> None:
         super().__init__(metric=reuse.search.metric, mode=reuse.search.mode)
@@ -131,29 +135,33 @@ class ReusingSearcher(Searcher):
         self._search = reuse.search
 
     def suggest(self, trial_id: str) -> Any:
-        """Return what the search proposes; when it has proposed all, that a process is to wait."""
+        """Return the config of the search's next trial; when it has proposed all, of a waiting one.
+
+        As of any searcher, None means that there may be a trial later, and FINISHED that there is none.
+        """
         if self._search.is_done and not self._search.error:
             wait = self._reuse.begin(trial_id)
             if wait:
                 return wait
-        proposed = self._search.suggest(trial_id)
-        is_last = proposed == Searcher.FINISHED and self._reuse.is_holding()
-        return None if is_last else proposed
+        proposal = self._search.suggest(trial_id)
+        if proposal == Searcher.FINISHED and self._reuse.is_holding():
+            return None  # Tune's loop must go on: `look` ends it, after the processes have been used
+        return proposal
 
     def on_trial_start(self, trial_id: str) -> None:
-        """Tell the search that a trial has its process."""
+        """Tell the search that one of its trials has its process."""
         if not self._reuse.is_wait(trial_id):
             self._search.on_trial_start(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Tell the search of epochs, or note where a process is."""
+        """Pass epochs on to the search, or keep the handle of a waiting process."""
         if self._reuse.is_wait(trial_id):
             self._reuse.take(trial_id, result[HANDLE])
         else:
             self._search.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the search how a trial ended, or give a process back."""
+        """Tell the search how a trial ended, or end a waiting trial."""
         if self._reuse.is_wait(trial_id):
             self._reuse.end(trial_id, is_lost=error)
         else:
@@ -167,7 +175,7 @@ class ReusingSearcher(Searcher):
 
 
 class ReusingScheduler(FIFOScheduler):
-    """A scheduler of trials, which lets those that wait go on until a trial of the search waits for a process."""
+    """The scheduler that Tune is given: waiting trials go on until a trial of the search needs a process."""
 
     def __init__(self, reuse: ProcessReuse, scheduler: FIFOScheduler) -> None:
         FIFOScheduler.__init__(self)
@@ -175,38 +183,40 @@ class ReusingScheduler(FIFOScheduler):
         self._scheduler = scheduler
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Return CONTINUE or STOP."""
+        """Return the search's decision; for a waiting trial STOP where the search is short of processes."""
         if not self._reuse.is_wait(trial.trial_id):
             decision: str = self._scheduler.on_trial_result(tune_controller, trial, result)
             return decision
-        return TrialScheduler.STOP if self._reuse.search.is_short_of_processes else TrialScheduler.CONTINUE
+        if self._reuse.search.is_short_of_processes:
+            return TrialScheduler.STOP
+        return TrialScheduler.CONTINUE
 
 
 class ReusingCallback(Callback):
-    """A callback that hears of the trials of the search alone."""
+    """A callback that Tune is given for one of ours: it passes on the search's trials, and hides waiting ones."""
 
     def __init__(self, reuse: ProcessReuse, callback: Callback) -> None:
         self._reuse = reuse
         self._callback = callback
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass it on."""
+        """Pass on that a trial of the search has its process."""
         if not self._reuse.is_wait(trial.trial_id):
             self._callback.on_trial_start(iteration, trials, trial, **info)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Pass it on."""
+        """Pass on a result of a trial of the search."""
         if not self._reuse.is_wait(trial.trial_id):
             self._callback.on_trial_result(iteration, trials, trial, result, **info)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass it on."""
+        """Pass on that a trial of the search has ended."""
         if not self._reuse.is_wait(trial.trial_id):
             self._callback.on_trial_complete(iteration, trials, trial, **info)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass it on."""
+        """Pass on that a trial of the search has lost its process."""
         if not self._reuse.is_wait(trial.trial_id):
             self._callback.on_trial_error(iteration, trials, trial, **info)

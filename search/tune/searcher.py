@@ -1,4 +1,4 @@
-"""The searcher that tells Optuna the truth: every epoch, and how each trial really ended."""
+"""Tune's searcher on Optuna: asks for configurations, and records every epoch and how each trial really ended."""
 
 import logging
 import math
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class OptunaSearcher(Searcher):
-    """Tune's view of the study: asks Optuna for configurations and writes the journal.
+    """The searcher that Tune is given: proposes Optuna's configurations and writes the journal.
 
     Trials that an earlier session left open come first: those of which all was recorded are closed, the others are
-    trained again under their own number and config, as is a trial whose process died, up to max_failures times.
+    trained again under their own number and config. So is a trial whose process died, up to max_failures times.
 
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
@@ -37,42 +37,44 @@ class OptunaSearcher(Searcher):
         self._study = study
         self._gpus = gpus
         self._clock = clock
-        self._rungs = study.config.scheduler.rungs(study.epochs) if study.config.scheduler else []
+        scheduler = study.config.scheduler
+        self._rungs = scheduler.rungs(study.epochs) if scheduler else []
         self._open: dict[str, OpenTrial] = {}
         """The trials that are being trained, by Tune's trial_id."""
         self._again: deque[OpenTrial] = deque()
-        """Those that wait to be trained again."""
+        """The trials that are queued to be trained again."""
         self._heard: dict[str, float] = {}
-        """When a trial that has a process last reported, by trial_id."""
+        """When each trial that has a process last reported, on `clock`, by Tune's trial_id."""
         self.progress = Progress(study.objective)
-        self.forecast = self._expected()
+        self.forecast = self._make_forecast()
         self.error: Exception | None = None
-        """What keeps the journal from being written."""
+        """The error at which the journal could not be written; nothing is written after it."""
         study.search.sampler = SAMPLERS[study.config.sampler].make(study.config.seed)
         self._take_up()
 
-    def _expected(self) -> Forecast:
+    def _make_forecast(self) -> Forecast:
         config = self._study.config
         factor = config.scheduler.reduction_factor if config.scheduler else 1
         survival = Survival(self._rungs, self._study.epochs, factor)
         return Forecast(survival, config.num_samples, SAMPLERS[config.sampler].learns, self._clock)
 
     def _take_up(self) -> None:
-        """Go on where an earlier session stopped."""
+        """Resume the trials that an earlier session left open, and count those that have ended."""
         study = self._study
         trials = study.trials()
         self._proposed = len(trials)
-        # A trial that was left open is closed where all of it was recorded, and else trained again.
+        # Close an open trial where all of it was recorded; queue it to be trained again where not.
         for trial in trials:
             if trial.ending != "running":
                 continue
             opened = OpenTrial.of(study.search, trial.number, study.space)
-            if ending := trial.settled(study.epochs, study.objective):
+            ending = trial.settled(study.epochs, study.objective)
+            if ending:
                 opened.settle(trial, ending, study.objective)
             else:
                 opened.begin_again()
                 self._again.append(opened)
-        # What ended, by now, is counted.
+        # Count what has ended, those that were just closed included.
         for trial in study.trials():
             self.progress.recall(trial)
             if trial.ending != "running":
@@ -80,53 +82,65 @@ class OptunaSearcher(Searcher):
 
     @property
     def is_done(self) -> bool:
-        """Return whether there is no trial left to propose."""
+        """Return whether no trial is left to propose; some may still be training."""
         return not self._again and self._proposed >= self._study.config.num_samples
 
     @property
     def is_short_of_processes(self) -> bool:
-        """Return whether a trial waits for a process, having lost its own and maybe a node."""
-        return bool(self._again) or any(trial_id not in self._heard for trial_id in self._open)
+        """Return whether a trial waits for a process: one that lost its own, or has been proposed and not started."""
+        if self._again:
+            return True
+        return any(trial_id not in self._heard for trial_id in self._open)
 
     @property
     def is_over(self) -> bool:
-        """Return whether every trial has ended."""
+        """Return whether all trials have been proposed and have ended."""
         return self.is_done and not self._open
 
     def suggest(self, trial_id: str) -> Any:
-        """Return what the next trial's process is told; None where there may be a trial later, else FINISHED."""
+        """Return the config of the next trial, which holds its TrialOrder.
+
+        None means that there may be a trial later, and FINISHED that there will be none.
+        """
         if self.error:
             return None
         if self.is_done:
             return None if self._open else Searcher.FINISHED
         with self._writing():
-            trial = self._next()
+            trial = self._next_trial()
             self._open[trial_id] = trial
             self.progress.running += 1
             self.forecast.begin(trial.number)
             return {TRIAL: self._order(trial)}
         return None
 
-    def _next(self) -> OpenTrial:
+    def _next_trial(self) -> OpenTrial:
+        """Return a trial that is queued to be trained again, or else one that Optuna proposes."""
         if self._again:
             return self._again.popleft()
-        proposed = self._study.search.ask(fixed_distributions=self._study.space)
+        proposal = self._study.search.ask(fixed_distributions=self._study.space)
         self._proposed += 1
-        return OpenTrial(self._study.search, proposed)
+        return OpenTrial(self._study.search, proposal)
 
     def _order(self, trial: OpenTrial) -> TrialOrder:
+        """Return the message to the process that trains a trial."""
         config = self._study.config
         order = Order(
-            config.workload, self._gpus, config.objective, config.values(trial.params), timeout=config.epoch_timeout
+            workload=config.workload,
+            gpus=self._gpus,
+            objective=config.objective,
+            values=config.values(trial.params),
+            timeout=config.epoch_timeout,
         )
-        return TrialOrder(trial.number, order, self._rungs, self._study.log_of(trial.number).absolute())
+        log_file = self._study.log_of(trial.number).absolute()
+        return TrialOrder(trial.number, order, self._rungs, log_file)
 
     def on_trial_start(self, trial_id: str) -> None:
-        """Begin to wait for the trial's first epoch: its process is there."""
+        """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
         self._heard[trial_id] = self._clock()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Record epochs after which the trial goes on."""
+        """Record the epochs of a result after which the trial goes on."""
         self._heard[trial_id] = self._clock()
         if self.error:
             return
@@ -149,6 +163,7 @@ class OptunaSearcher(Searcher):
                 self._end(trial, result)
 
     def _end(self, trial: OpenTrial, result: dict[str, Any]) -> None:
+        """Record the last result of a trial and close it; a stop is recorded first, in case of a kill in between."""
         ending = training.ending(result)
         if ending == "stopped":
             trial.stop(result["epoch"])
@@ -156,7 +171,7 @@ class OptunaSearcher(Searcher):
         self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
 
     def _lose(self, trial: OpenTrial, silence_s: float) -> None:
-        """Queue the trial again, unless it was silent for too long, or has had its chances."""
+        """Queue a trial whose process died, unless epoch_timeout ended it or it has had its max_failures."""
         config = self._study.config
         if config.epoch_timeout and silence_s >= config.epoch_timeout:
             silent = training.SILENT.format(config.epoch_timeout)
@@ -165,7 +180,7 @@ class OptunaSearcher(Searcher):
         epoch = trial.epoch
         trial.lose()
         if trial.lost > config.max_failures:
-            trial.epoch = epoch
+            trial.epoch = epoch  # it fails with the epochs that it had
             times = f", {trial.lost} times in all" if trial.lost > 1 else ""
             self._close(trial, "failed", f"the process that trained it died{times}")
             return
@@ -174,6 +189,7 @@ class OptunaSearcher(Searcher):
         self._again.append(trial)
 
     def _close(self, trial: OpenTrial, ending: Ending, failure: str, traceback: str = "") -> None:
+        """Close a trial in the journal; a failure goes to its log file as well, with the traceback."""
         note = ""
         if failure:
             log_file = self._study.log_of(trial.number)
@@ -194,9 +210,9 @@ class OptunaSearcher(Searcher):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Write what is recorded in here together; keep an error (a full disk) for `check`, and write no more after it.
+        """Write the records of the block together. An error, such as a full disk, is kept for `check`.
 
-        Tune would take it for the trial's.
+        Raised here, Tune would take it for the trial's own.
         """
         try:
             with self._study.storage.together():
@@ -206,7 +222,7 @@ class OptunaSearcher(Searcher):
             self.error = self.error or error
 
     def check(self) -> None:
-        """Raise the error that keeps the journal from being written."""
+        """Raise the error at which the journal could not be written, if there was one."""
         if self.error:
             raise self.error
 

@@ -1,6 +1,6 @@
-"""Where Ray and Tune would let a search wait, and have no setting for it: functions of theirs that are replaced.
+"""Patches of Ray and Tune, where they make a search wait and have no setting against it.
 
-Read from Ray 2.60, to which pyproject.toml holds us.
+Written for Ray 2.60, to which pyproject.toml pins us: read them again with each release.
 """
 
 import time
@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-REGISTRATION = 10.0
-"""Seconds until waiting for a node is left to Ray."""
-PATIENCE = 10.0
-"""Seconds that a trial waits for a process of its own, from when another has become free."""
+REGISTRATION_S = 10.0
+"""Time after which waiting for a node is left to Ray's own function."""
+PATIENCE_S = 10.0
+"""Time that a trial waits for a process that is starting for it, from when another has become free."""
 
 
 @contextmanager
 def lean_start() -> Iterator[None]:
-    """Let Ray start on this machine without what a search never uses.
+    """Start Ray on this machine without the services that a search never uses.
 
-    That is its autoscaler, what forwards log lines to a driver that has asked for none, and the dashboard's server,
-    which comes without a dashboard too (where all of Ray is installed it stays: an agent would look for it each
-    second). Each takes half a second of a core while workers start, and the first a second to end.
+    These are the autoscaler, the log monitor, which forwards lines to a driver that has asked for none, and the
+    dashboard's server, which Ray starts even without a dashboard. (Where all of Ray is installed that one stays: an
+    agent would look for it each second.) Each takes half a second of a core while workers start, and the autoscaler
+    takes a second to end.
     """
     from ray._private import services, utils
     from ray._private.node import Node
@@ -36,32 +37,34 @@ def lean_start() -> Iterator[None]:
 
 
 def _replace(replaced: ExitStack, owner: Any, name: str, value: Any) -> None:
+    """Replace an attribute until the stack is closed, which puts the original back."""
     replaced.callback(setattr, owner, name, getattr(owner, name))
     setattr(owner, name, value)
 
 
 def _node_at_once(services: Any) -> Callable[[str, str], Any]:
-    """Return what finds a node once it is there: Ray's own looks at once, when it never is, and a second later."""
+    """Return a get_node that waits until a node is registered: Ray's own looks too early, and again a second later."""
     from ray._private.state import GlobalState
 
-    rays_own = services.get_node
+    original = services.get_node
 
     def get_node(address: str, node_id: str) -> Any:
-        state, deadline = GlobalState(), time.monotonic() + REGISTRATION
+        state = GlobalState()
+        deadline = time.monotonic() + REGISTRATION_S
         state._initialize_global_state(services._get_gcs_client_options(address))
         while not any(node["Alive"] for node in state.node_table()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return rays_own(address, node_id)
+        return original(address, node_id)
 
     return get_node
 
 
 @contextmanager
 def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
-    """Let Tune train in the workers that Ray has started beforehand, where that is ours, and keep those that start.
+    """Have Tune train in the workers that our own Ray has prestarted, and keep those that are starting.
 
-    Tune gives its processes a runtime environment, of variables that those of this machine have inherited anyway, for
-    which Ray starts new ones while the others idle and die.
+    Tune gives its processes a runtime environment, for which Ray starts new workers while the prestarted ones idle and
+    die. Its variables are ones that the workers of this machine have inherited anyway.
     """
     from ray.tune.execution import class_cache
     from ray.tune.execution.tune_controller import TuneController
@@ -77,7 +80,7 @@ def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
 
 @contextmanager
 def uncounted_callbacks() -> Iterator[None]:
-    """Let Tune not count its callbacks by kind: it imports every tracker that is installed to know one: a second."""
+    """Keep Tune from counting its callbacks by kind: to recognize them it imports every installed tracker, a second."""
     from ray.air._internal import usage
 
     with ExitStack() as replaced:
@@ -85,21 +88,22 @@ def uncounted_callbacks() -> Iterator[None]:
         yield
 
 
-def _its_own_first(tunes_own: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Return what gives a trial a process that has become free, but not while one starts for that trial.
+def _its_own_first(original: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return a _maybe_reuse_cached_actor that leaves a trial alone while a process of its own is starting.
 
-    Tune would move the trial, end the process that starts, and start yet another for the next trial, and so on for as
-    long as trials are shorter than a start: with one process at work, and a core lost to starts. After PATIENCE it
-    may: where a node is lost the trial's own may never come.
+    Tune's would move the trial to a process that has become free, end the one that is starting, and start yet another
+    for the next trial, and so on for as long as trials are shorter than a start: one process works, and a core is lost
+    to starts. After PATIENCE_S Tune decides: where a node is lost, the trial's own process may never come.
     """
-    since: dict[str, float] = {}
+    free_since: dict[str, float] = {}
+    """When another process was first free, by the trial_id of the trial that waited."""
 
     def reuse(controller: Any, trial: Any) -> bool:
-        waits = trial in controller._trial_to_actor and trial not in controller._resetting_trials
-        if waits and controller._actor_cache.has_cached_object(trial.placement_group_factory):
+        is_starting = trial in controller._trial_to_actor and trial not in controller._resetting_trials
+        if is_starting and controller._actor_cache.has_cached_object(trial.placement_group_factory):
             now = time.monotonic()
-            if now - since.setdefault(trial.trial_id, now) < PATIENCE:
+            if now - free_since.setdefault(trial.trial_id, now) < PATIENCE_S:
                 return False
-        return tunes_own(controller, trial)
+        return original(controller, trial)
 
     return reuse

@@ -1,6 +1,6 @@
-"""What a tracker of one study is: Ray Tune's own callback for it, shown runs as people look at them.
+"""The tracker of a study: Ray Tune's own logger callback, given one run a trial and one step an epoch.
 
-Tune's callbacks would show its results, of several epochs each, and its trials, one more for each lost process.
+Left to Tune, a callback would get its results, of several epochs each, and a further trial for each lost process.
 """
 
 import re
@@ -14,19 +14,21 @@ from search.spec import files
 from search.study import Study
 
 WHOLE = ".whole"
-"""A file that lists the trials whose runs a tracker has from their first epoch to their ending."""
+"""The file in a tracker's folder that lists the trials whose runs it has in full, a number a line."""
 Ending = TrialEnding | Literal["interrupted"]
 
 
 def whole(folder: Path) -> list[int]:
-    """Return the trials that a tracker has, by its folder; a line that a power cut has left in part is none."""
+    """Return the trials that the tracker of a folder has in full; a line that a power cut has left torn is ignored."""
     file = folder / WHOLE
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    text = ""
+    if file.is_file():
+        text = file.read_text(encoding="utf-8", errors="replace")
     return [int(line) for line in re.findall("^([0-9]{1,9})\n", text, re.MULTILINE)]
 
 
 def lag(study: Study) -> bool:
-    """Return whether a tracker lacks a trial that has ended."""
+    """Return whether any tracker of a study lacks a trial that has ended."""
     if not study.config.trackers:
         return False
     ended = {trial.number for trial in study.trials() if trial.ending != "running"}
@@ -34,7 +36,7 @@ def lag(study: Study) -> bool:
 
 
 class Run:
-    """A trial as Tune's callbacks look at one of Tune's."""
+    """The run of one of our trials, with the attributes that Tune's callbacks expect of a trial of Tune's."""
 
     def __init__(self, number: int, values: Mapping[str, Any], identity: str, study: str, folder: Path) -> None:
         self.number = number
@@ -49,21 +51,21 @@ class Run:
         return f"trial-{self.number:04}"
 
     def init_local_path(self) -> None:
-        """Make its folder."""
+        """Make the run's folder, as Tune's callbacks ask a trial to."""
         Path(self.local_path).mkdir(parents=True, exist_ok=True)
 
 
 class Tracker:
-    """One tracker of one study: its runs begin, go on and end; each is known by its trial's number.
+    """One tracker of one study: runs are started, logged epoch by epoch and ended, each by its trial's number.
 
-    A run that begins again takes the place of the old one. Every method may raise anything.
+    A run that is started again replaces the old one. Every method may raise whatever the tracker's library raises.
     """
 
     callback: Any
-    """Tune's own."""
+    """Tune's own logger callback."""
 
     def __init__(self, study: str, identity: str, folder: Path) -> None:
-        """Set up in a folder of its own; `identity` tells the study from another of its name."""
+        """Set the tracker up in a folder of its own; `identity` tells the study from others of the same name."""
         self._study = study
         self._identity = identity
         self._folder = folder.absolute()
@@ -71,11 +73,11 @@ class Tracker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._kept = whole(folder)
         self._told = set(self._kept)
-        """The trials of which nothing more is to be told."""
+        """The trials whose ending the tracker has been given: nothing more is to be told of them."""
         self._set_up()
 
     def recall(self, trial: Trial, values: Mapping[str, Any]) -> None:
-        """Take in a trial that has ended, unless it has been told."""
+        """Log a trial of the journal that has ended as a whole run, unless the tracker has it."""
         if trial.number not in self._told:
             self.start(trial.number, values)
             for epoch, metrics in enumerate(trial.epochs, 1):
@@ -84,7 +86,7 @@ class Tracker:
             self.end(trial.number, trial.ending)
 
     def start(self, number: int, values: Mapping[str, Any]) -> None:
-        """Begin the run of a trial."""
+        """Begin the run of a trial with this config; an earlier run of the trial is removed."""
         if number in self._runs:
             self.end(number, "interrupted")
         run = Run(number, values, self._identity, self._study, self._folder)
@@ -93,13 +95,13 @@ class Tracker:
         self.callback.log_trial_start(run)
 
     def add(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log the metrics of an epoch, counted from 1."""
+        """Log the metrics of one epoch, counted from 1."""
         run = self._runs[number]
         run.epoch = epoch
         self.callback.log_trial_result(epoch, run, {**metrics, "training_iteration": epoch})
 
     def end(self, number: int, ending: Ending) -> None:
-        """End the run of a trial; one that never began, as its process died before it, is for `recall`."""
+        """End the run of a trial. One that never began, as its process died before it, is left to `recall`."""
         if number not in self._runs:
             return
         run = self._runs.pop(number)
@@ -110,24 +112,25 @@ class Tracker:
             self._keep(number)
 
     def close(self, seconds: float) -> None:
-        """End what has not ended, within so many seconds where that has to be waited for."""
+        """End every open run as interrupted, and flush: within so many seconds where that has to be waited for."""
         for number in list(self._runs):
             self.end(number, "interrupted")
         self.callback.on_experiment_end([])
 
     def _set_up(self) -> None:
-        """Make the callback."""
+        """Create `self.callback` and set it up."""
         raise NotImplementedError
 
     def _keep(self, number: int) -> None:
-        """Note that a run is here, for later sessions."""
+        """Record in the folder that a run is complete, so that a later session does not log it again."""
         self._kept.append(number)
-        files.write(self._folder / WHOLE, "".join(f"{each}\n" for each in self._kept))
+        lines = [f"{kept}\n" for kept in self._kept]
+        files.write(self._folder / WHOLE, "".join(lines))
 
     def _forget(self, run: Run) -> None:
-        """Remove an earlier run of the same trial."""
+        """Remove an earlier run of the same trial, if there is one."""
         raise NotImplementedError
 
     def _note(self, run: Run, ending: Ending) -> None:
-        """Write how a run ends."""
+        """Write the ending where the tracker shows it."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The trackers by name: TensorBoard, MLflow, and Weights & Biases; what each needs is looked for before a search."""
+"""The trackers by name: TensorBoard, MLflow, and Weights & Biases, with a check that each can work before a search."""
 
 import importlib.util
 import io
@@ -15,14 +15,14 @@ from search.errors import UserError
 from search.spec.config import TRACKERS as PACKAGES
 from search.tune.tracker import Ending, Run, Tracker
 
-UPLOAD = 60
-"""Seconds that W&B has for a run that has ended, where the next waits for it."""
+UPLOAD_S = 60
+"""Time that W&B has to upload a run that has ended, where the next waits for it."""
 UPLOADS = 4
-"""Runs that have ended which W&B may have under way: each is two processes."""
+"""Ended runs that W&B may be uploading at once: each takes two processes."""
 
 
 class TensorBoard(Tracker):
-    """Event files, a folder a trial; the ending is one of the hyperparameters."""
+    """TensorBoard's event files, in a folder a trial; the ending is shown as one of the hyperparameters."""
 
     def _set_up(self) -> None:
         from ray.tune.logger import TBXLoggerCallback
@@ -40,7 +40,10 @@ class TensorBoard(Tracker):
 
 
 class MLflow(Tracker):
-    """The server that MLFLOW_TRACKING_URI names, else an SQLite file: MLflow 3 refuses others. The ending is a tag."""
+    """MLflow, on the server that MLFLOW_TRACKING_URI names, else in an SQLite file; the ending is a tag of the run.
+
+    MLflow 3 refuses other kinds of local files.
+    """
 
     def _set_up(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -57,27 +60,27 @@ class MLflow(Tracker):
             os.environ.pop("MLFLOW_TRACKING_URI", None)
 
     def add(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log the metrics of an epoch in one request: Tune's callback makes one for each, and one more."""
+        """Log the metrics of an epoch in one request: Tune's callback sends one for each metric, and one more."""
         from mlflow.entities import Metric
 
-        now = round(1000 * time.time())
-        told = [Metric(name, value, now, epoch) for name, value in metrics.items()]
-        self._client.log_batch(self.callback._trial_runs[self._runs[number]], told)
+        now_ms = round(1000 * time.time())
+        entries = [Metric(name, value, now_ms, epoch) for name, value in metrics.items()]
+        self._client.log_batch(self.callback._trial_runs[self._runs[number]], entries)
 
     @cached_property
     def _client(self) -> Any:
         return self.callback.mlflow_util._get_client()
 
     def _forget(self, run: Run) -> None:
-        wanted = f"tags.study = '{self._identity}' and tags.trial_name = '{run}'"
-        for old in self._client.search_runs([self.callback.mlflow_util.experiment_id], wanted):
+        same_trial = f"tags.study = '{self._identity}' and tags.trial_name = '{run}'"
+        for old in self._client.search_runs([self.callback.mlflow_util.experiment_id], same_trial):
             self._client.delete_run(old.info.run_id)
 
     def _note(self, run: Run, ending: Ending) -> None:
         self._client.set_tag(self.callback._trial_runs[run], "ending", ending)
 
     def end(self, number: int, ending: Ending) -> None:
-        """End the run of a trial, as killed where it was interrupted."""
+        """End the run of a trial; one that was interrupted has the status KILLED."""
         run = self._runs.get(number)
         super().end(number, ending)
         if run and ending == "interrupted":
@@ -85,86 +88,95 @@ class MLflow(Tracker):
 
 
 class Wandb(Tracker):
-    """Weights & Biases, by its own settings; the ending is in a run's config. Each run has two processes of Tune's."""
+    """Weights & Biases, configured by its own settings; the ending is in the run's config.
+
+    Each run has two processes, which upload it after it has ended; at most UPLOADS ended runs are uploaded at a time.
+    """
 
     def _set_up(self) -> None:
         from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
 
         class Process(_WandbLoggingActor):
-            """One that ends when all is on the disk: Tune kills it at once, and W&B's own with it."""
+            """The actor of a run, which ends when all is on the disk: Tune kills its own at once, and W&B's service."""
 
             def run(self) -> None:
                 super().run()  # type: ignore[no-untyped-call]
                 self._wandb.teardown()
 
         self._uploads: dict[int, Any] = {}
-        self._patience: float = UPLOAD
+        self._upload_timeout_s: float = UPLOAD_S
         self.callback = WandbLoggerCallback(
             project=self._study,
-            upload_timeout=UPLOAD,
+            upload_timeout=UPLOAD_S,
             mode=os.environ.get("WANDB_MODE"),
-            dir=str(self._folder.parent),  # in which it makes one that is called wandb
+            dir=str(self._folder.parent),  # W&B makes the folder wandb in it
         )
         self.callback._logger_actor_cls = Process
         self.callback.setup()
 
     def start(self, number: int, values: Mapping[str, Any]) -> None:
-        """Begin the run of a trial, when not too many others are still on their way. Raises what went wrong in any."""
+        """Begin the run of a trial, when fewer than UPLOADS others are being uploaded. Raises what an upload raised."""
         self._await(UPLOADS - 1)
         super().start(number, values)
         self._uploads[number] = self.callback._trial_logging_futures[self._runs[number]]
 
     def _await(self, most: int) -> None:
-        """Wait until no more runs that have ended are on their way than that."""
+        """Wait until at most so many runs that have ended are being uploaded; take in every upload that is complete."""
         import ray
 
         for number, upload in list(self._uploads.items()):
-            if number not in self._runs:
-                late = len(self._uploads.keys() - self._runs.keys()) > most
-                if ray.wait([upload], timeout=self._patience if late else 0)[0]:
-                    ray.get(self._uploads.pop(number))
-                    if number in self._told:
-                        super()._keep(number)
-                elif late:
-                    raise TimeoutError(f"W&B has not taken trial {number} in {self._patience:.0f} s")
+            if number in self._runs:
+                continue
+            are_too_many = len(self._uploads.keys() - self._runs.keys()) > most
+            timeout_s = self._upload_timeout_s if are_too_many else 0
+            complete, _ = ray.wait([upload], timeout=timeout_s)
+            if complete:
+                ray.get(self._uploads.pop(number))
+                if number in self._told:
+                    super()._keep(number)
+            elif are_too_many:
+                raise TimeoutError(f"W&B has not taken trial {number} in {self._upload_timeout_s:.0f} s")
 
     def _forget(self, run: Run) -> None:
         import ray
 
         run.local_path = str(self._folder)
         if run.number in self._uploads:
-            ray.wait([self._uploads.pop(run.number)], timeout=UPLOAD)
+            ray.wait([self._uploads.pop(run.number)], timeout=UPLOAD_S)
         for old in self._folder.glob(f"*run-*-{run.trial_id}"):
             shutil.rmtree(old)
 
     def _note(self, run: Run, ending: Ending) -> None:
-        at = {"training_iteration": run.epoch} if run.epoch else {}
-        self.callback.log_trial_result(run.epoch, run, {"config": {"ending": ending}, **at})
+        result: dict[str, Any] = {"config": {"ending": ending}}
+        if run.epoch:
+            result["training_iteration"] = run.epoch
+        self.callback.log_trial_result(run.epoch, run, result)
 
     def _keep(self, number: int) -> None:
-        """Do nothing yet: the run is on its way."""
+        """Leave this to `_await`, which records a run when its upload is complete."""
 
     def close(self, seconds: float) -> None:
-        """End what has not ended, and wait for what is still on its way."""
-        self._patience = min(seconds, UPLOAD)
-        self.callback._upload_timeout = self._patience
+        """End every open run as interrupted, and wait for all uploads, for at most so many seconds each."""
+        self._upload_timeout_s = min(seconds, UPLOAD_S)
+        self.callback._upload_timeout = self._upload_timeout_s
         super().close(seconds)
         self._await(0)
 
 
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}
-"""Every tracker; what it needs is said in search.spec.config, where its name is checked."""
+"""The class of each tracker; the packages that it needs stand in search.spec.config, where its name is checked."""
 
 
 def check(names: Collection[str]) -> None:
     """Raise UserError where a tracker is not installed, or would ask for a login."""
     for name in names:
         for package in PACKAGES[name]:
-            found = importlib.util.find_spec(package)
-            if found is None or found.origin is None:  # a folder of that name: W&B makes one
-                ours = packages_distributions().get(__package__.partition(".")[0], ["the package of this search"])[0]
+            spec = importlib.util.find_spec(package)
+            if spec is None or spec.origin is None:  # without origin it is a mere folder of that name: W&B makes one
+                distributions = packages_distributions().get(__package__.partition(".")[0])
+                distribution = distributions[0] if distributions else "the package of this search"
                 raise UserError(
-                    f"trackers must be installed, but {name} lacks {package}: pip install '{ours}[{name}]', "
+                    f"trackers must be installed, but {name} lacks {package}: pip install '{distribution}[{name}]', "
                     f"or take {name} out of trackers"
                 )
     if "wandb" in names:

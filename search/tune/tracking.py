@@ -1,4 +1,4 @@
-"""A search told to its trackers, each in a thread: a trial waits for none, and one that breaks costs nothing else."""
+"""Reports a search to its trackers, each in its own thread: no trial waits for one, and none can end the search."""
 
 import logging
 import math
@@ -20,61 +20,65 @@ from search.worker import training
 
 log = logging.getLogger(__name__)
 TRACKED_AS = "tracked as"
-"""A study's attribute: a name that no other study has."""
+"""The study's attribute that holds its unique name among a tracker's runs."""
 PATIENCE_S = 90.0
-"""Seconds in which nothing has come of a tracker until what is left for it is given up."""
-HASTE_S = 3.0
-"""Seconds for what is left where somebody wishes the end; the next session tells the rest."""
+"""Time without progress after which a tracker, at the end of a search, is given up."""
+ABORT_S = 3.0
+"""Time that a tracker has for what is queued where the search is interrupted; the next session reports the rest."""
 Say = Callable[[str], None]
+"""Prints a line for the user."""
 
 
-class Scribe:
-    """A thread that tells one tracker what there is to tell; the first that goes wrong is said, and is its end."""
+class TrackerThread:
+    """The thread that writes to one tracker what is queued for it. The first error is printed and ends the thread."""
 
     def __init__(self, study: Study, identity: str, name: str, say: Say) -> None:
         self._study = study
         self._identity = identity
         self._name = name
         self._say = say
-        self._notes: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[str, tuple[Any, ...]] | None] = SimpleQueue()
+        """Calls of the tracker, each as a method's name and its arguments; None is the last."""
         self._written = 0
-        self._until = math.inf
+        self._deadline = math.inf
         self._ended = threading.Event()  # Thread.join would take a thread for ended that a Ctrl-C found it waiting for
         threading.Thread(target=self._write, name=name, daemon=True).start()
 
-    def tell(self, what: str, *about: Any) -> None:
-        """Have the tracker's method of that name called, later."""
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Queue a call of the tracker's method of that name; dropped once the thread has ended."""
         if not self._ended.is_set():
-            self._notes.put((what, about))
+            self._queue.put((method, arguments))
 
     def _write(self) -> None:
+        """Run in the thread: make the tracker, make the queued calls until the end or the deadline, and close it."""
         try:
             tracker = TRACKERS[self._name](self._study.name, self._identity, self._study.folder / self._name)
-            while time.monotonic() < self._until and (note := self._notes.get()):
-                what, about = note
-                getattr(tracker, what)(*about)
+            while time.monotonic() < self._deadline and (call := self._queue.get()):
+                method, arguments = call
+                getattr(tracker, method)(*arguments)
                 self._written += 1
-            if self._until:  # not given up: Ray, which W&B's is told through, may be gone by then
-                tracker.close(self._left())
+            if self._deadline:  # not given up: Ray, through which W&B's tracker works, may be gone by then
+                tracker.close(self._seconds_left())
         except Exception as error:
             log.exception("tracker %s", self._name)
-            if self._until == math.inf:  # nobody waits for it any more, otherwise
-                self._give_up(f"{type(error).__name__}: {error}")
+            if self._deadline == math.inf:  # otherwise nobody waits for it any more
+                self._report_lost(f"{type(error).__name__}: {error}")
         finally:
             self._ended.set()
 
-    def _left(self) -> float:
-        """Return the seconds that it still has."""
-        return max(0.0, self._until - time.monotonic())
+    def _seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
 
-    def _give_up(self, why: str) -> None:
-        where = self._study.logs / "ray.log"
-        self._say(f"tracker {self._name}: {' '.join(why.split()):.300}; the search goes on without it, see {where}")
+    def _report_lost(self, why: str) -> None:
+        """Print that the search goes on without this tracker."""
+        log_file = self._study.logs / "ray.log"
+        reason = " ".join(why.split())
+        self._say(f"tracker {self._name}: {reason:.300}; the search goes on without it, see {log_file}")
 
     def end(self) -> None:
-        """Let it write what is left, for as long as it comes on."""
-        self._notes.put(None)
-        if not self._ended.wait(HASTE_S):
+        """Wait until all that is queued is written; give up after PATIENCE_S without progress."""
+        self._queue.put(None)
+        if not self._ended.wait(ABORT_S):
             self._say(f"waiting for tracker {self._name}")
         written = self._written
         since = time.monotonic()
@@ -83,21 +87,21 @@ class Scribe:
                 written = self._written
                 since = time.monotonic()
         if not self._ended.is_set():
-            self._until = 0
-            self._give_up(f"nothing came of it for {PATIENCE_S:g} s")
+            self._deadline = 0
+            self._report_lost(f"nothing came of it for {PATIENCE_S:g} s")
 
-    def hurry(self) -> None:
-        """Let it write what it can in a moment; `leave` waits for that."""
-        self._until = time.monotonic() + HASTE_S / 2
-        self._notes.put(None)
+    def abort(self) -> None:
+        """Have the thread end within half of ABORT_S, whatever is still queued; `wait_aborted` waits for that."""
+        self._deadline = time.monotonic() + ABORT_S / 2
+        self._queue.put(None)
 
-    def leave(self) -> None:
-        """Wait for it a moment."""
-        self._ended.wait(self._left() + HASTE_S / 2)
+    def wait_aborted(self) -> None:
+        """Wait until the thread has ended after `abort`, for ABORT_S after that at most."""
+        self._ended.wait(self._seconds_left() + ABORT_S / 2)
 
 
 class Tracking(Callback):
-    """Hears of Tune's trials, and tells the trackers of ours, an epoch at a time."""
+    """The callback of Tune that passes our trials on to the trackers, an epoch at a time."""
 
     def __init__(self, study: Study, say: Say) -> None:
         self._study = study
@@ -105,64 +109,67 @@ class Tracking(Callback):
         if identity is None:
             identity = uuid.uuid4().hex[:12]
             study.search.set_user_attr(TRACKED_AS, identity)
-        self._scribes = [Scribe(study, identity, name, say) for name in study.config.trackers]
+        self._threads = [TrackerThread(study, identity, name, say) for name in study.config.trackers]
         self._recall()
 
     def _recall(self) -> None:
-        """Tell what the journal has and a tracker may lack."""
+        """Pass on every ended trial of the journal: a tracker takes those that it lacks."""
         config = self._study.config
         for trial in self._study.trials():
             if trial.ending != "running":
                 self._tell("recall", trial, config.values(trial.params))
 
-    def _tell(self, what: str, *about: Any) -> None:
-        for scribe in self._scribes:
-            scribe.tell(what, *about)
+    def _tell(self, method: str, *arguments: Any) -> None:
+        for thread in self._threads:
+            thread.tell(method, *arguments)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Begin a run."""
-        told: TrialOrder = trial.config[TRIAL]
-        self._tell("start", told.number, dict(told.order.values))
+        """Have the trackers begin the run of the trial, with its full config."""
+        started: TrialOrder = trial.config[TRIAL]
+        self._tell("start", started.number, dict(started.order.values))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Add the epochs of a result."""
+        """Have the trackers log the epochs of a result, each on its own."""
         for epoch, metrics, _ in result.get("epochs", ()):
             self._tell("add", trial.config[TRIAL].number, epoch, metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """End a run."""
+        """Have the trackers end the run, with the ending that its last result means."""
         if "epochs" in (trial.last_result or {}):
             self._tell("end", trial.config[TRIAL].number, training.ending(trial.last_result))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """End the run of a trial that lost its process, unless it is to be trained again."""
+        """Have the trackers end the run of a trial that lost its process, unless it is to be trained again."""
         number = trial.config[TRIAL].number
         if self._study.search.get_trials(deepcopy=False)[number].state.is_finished():
             self._tell("end", number, "failed")
 
     def end(self) -> None:
-        """Let the trackers come to their end."""
+        """Wait until every tracker has all trials of the journal."""
         self._recall()
-        for scribe in self._scribes:
-            scribe.end()
+        for thread in self._threads:
+            thread.end()
 
-    def hurry(self) -> None:
-        """Let them come to it at once."""
-        for scribe in self._scribes:
-            scribe.hurry()
-        for scribe in self._scribes:
-            scribe.leave()
+    def abort(self) -> None:
+        """End all trackers at the same time, within ABORT_S: the search was interrupted."""
+        for thread in self._threads:
+            thread.abort()
+        for thread in self._threads:
+            thread.wait_aborted()
 
     def __reduce__(self) -> Any:
-        """Tune pickles it into a file that nobody reads, and a thread cannot be pickled."""
+        """Return a stand-in: Tune pickles callbacks into a file that nobody reads, and threads cannot be pickled."""
         return Callback, ()
 
 
 @contextmanager
 def following(study: Study, say: Say) -> Iterator[list[Callback]]:
-    """Yield the callbacks that tell the study's trackers of its search; `say` is called with what goes wrong."""
+    """Yield the callbacks that report the search of a study to its trackers; `say` prints what goes wrong.
+
+    Where the block ends, all is written; where it raises, a tracker has ABORT_S to write what it can.
+    """
     if not study.config.trackers:
         yield []
         return
@@ -171,5 +178,5 @@ def following(study: Study, say: Say) -> Iterator[list[Callback]]:
         yield [tracking]
         tracking.end()
     except BaseException:
-        tracking.hurry()
+        tracking.abort()
         raise

@@ -1,4 +1,4 @@
-"""The search itself: Ray Tune's Tuner, made of our searcher, scheduler and trainable."""
+"""The search itself: Ray Tune's Tuner, run with our searcher, scheduler and trainable."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ from search.tune.trainable import TRIAL, WorkloadTrainable
 
 
 class Scheduler(FIFOScheduler):
-    """A rule in its seat in Tune, which starts trials in the order of their proposals; a diverged trial is stopped."""
+    """Tune's scheduler by one of our rules: starts trials in the order of their proposals, stops a diverged one."""
 
     def __init__(self, rule: Rule | None, objective: Objective) -> None:
         FIFOScheduler.__init__(self)
@@ -39,7 +39,7 @@ class Scheduler(FIFOScheduler):
         self._objective = objective
 
     def recall(self, trials: Iterable[RecordedTrial]) -> None:
-        """Tell the rule of the trials of earlier sessions, epoch by epoch."""
+        """Replay the trials of earlier sessions to the rule, epoch by epoch."""
         for trial in trials:
             epochs = zip(trial.curve(self._objective), trial.running_best(self._objective), strict=True)
             for epoch, (value, best) in enumerate(epochs, 1):
@@ -47,7 +47,7 @@ class Scheduler(FIFOScheduler):
                     self.goes_on(trial.number, epoch, best)
 
     def goes_on(self, trial: int, epoch: int, best: float) -> bool:
-        """Return whether a trial goes on after an epoch; `best` is its best so far, NaN where this epoch diverged."""
+        """Return whether a trial goes on after an epoch; `best` is its best value so far, NaN where it diverged."""
         if not math.isfinite(best):
             return False
         return self._rule is None or self._rule.goes_on(trial, epoch, self._objective.sign * best)
@@ -59,22 +59,22 @@ class Scheduler(FIFOScheduler):
 
 
 class Watcher(Callback):
-    """Lets a display look at the search after every event, and the searcher know when a trial has its process."""
+    """Calls `look`, for a display, after every event, and tells the searcher when a trial has its process."""
 
     def __init__(self, look: Callable[[], None], searcher: Searcher) -> None:
         self._look = look
         self._searcher: Any = searcher
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tell the searcher."""
+        """Tell the searcher that the trial has its process, from when it may be silent for epoch_timeout."""
         self._searcher.on_trial_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Look."""
+        """Have the display show the search as it stands."""
         self._look()
 
     def __reduce__(self) -> Any:
-        """Tune pickles it into a file that nobody reads, and a terminal cannot be pickled."""
+        """Return a stand-in: Tune pickles callbacks into a file that nobody reads, and terminals cannot be pickled."""
         return Callback, ()
 
 
@@ -87,10 +87,11 @@ def run(
     callbacks: Sequence[Callback] = (),
     use: Use | None = None,
 ) -> None:
-    """Search on the running Ray, Tune's own files in `folder`; then `use` the processes of the search.
+    """Search on the running Ray, to the end of the study.
 
-    `look` is called after every event; what it raises ends the search and is raised here, as is what `use` raises.
-    `callbacks` are Tune's.
+    Each trial gets `share` of the machine; Tune's own files go to `folder`, which is temporary. `look` is called after
+    every event, and `use`, where it is given, at the end with handles to the processes of the search. What they raise
+    ends the search and is raised here. `callbacks` are Tune's, beside ours.
     """
     scheduler = _scheduler(study)
     if use is None:
@@ -98,16 +99,19 @@ def run(
         _fit(study, share, folder, WorkloadTrainable, searcher, scheduler, [watcher, *callbacks])
         return
 
+    # The processes are to be reused: everything that Tune is given hides the trials that only wait.
     reuse = ProcessReuse(searcher, share.concurrent, use)
-    tunes_searcher = ReusingSearcher(reuse)
+    reusing_searcher = ReusingSearcher(reuse)
 
     def look_and_reuse() -> None:
         look()
         reuse.look()
 
-    listening = [Watcher(look_and_reuse, tunes_searcher), *(ReusingCallback(reuse, each) for each in callbacks)]
+    all_callbacks: list[Callback] = [Watcher(look_and_reuse, reusing_searcher)]
+    all_callbacks += [ReusingCallback(reuse, callback) for callback in callbacks]
+    reusing_scheduler = ReusingScheduler(reuse, scheduler)
     try:
-        _fit(study, share, folder, ReusableTrainable, tunes_searcher, ReusingScheduler(reuse, scheduler), listening)
+        _fit(study, share, folder, ReusableTrainable, reusing_searcher, reusing_scheduler, all_callbacks)
     except ReuseOverError:
         if reuse.error:
             raise reuse.error from None
@@ -115,7 +119,8 @@ def run(
 
 def _scheduler(study: Study) -> Scheduler:
     options = study.config.scheduler
-    scheduler = Scheduler(options.rule(study.epochs) if options else None, study.objective)
+    rule = options.rule(study.epochs) if options else None
+    scheduler = Scheduler(rule, study.objective)
     scheduler.recall(study.trials())
     return scheduler
 
@@ -134,8 +139,8 @@ def _fit(
         tune_config=TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=-1,  # the searcher says when there are enough: a trial may be trained again
-            max_concurrent_trials=share.concurrent,  # without it a model-based searcher brings trials up one by one
+            num_samples=-1,  # no limit: the searcher counts, since a trial may be trained again
+            max_concurrent_trials=share.concurrent,  # without it Tune starts a searcher's trials one by one
             reuse_actors=True,
             trial_dirname_creator=_dirname,
         ),

@@ -1,4 +1,4 @@
-"""What a retraining keeps of a run on its way: the model, pickled, at some epochs. A film is made of it."""
+"""Checkpoints of a run that is retrained: the pickled model at its best epoch, and at those that a film will show."""
 
 import traceback
 from collections.abc import Mapping
@@ -10,55 +10,70 @@ import numpy as np
 from search.worker import process
 from search.worker.training import Order, Training
 
-MOST = 16
-"""Epochs that are kept."""
-FEWEST = 3
-LIMIT = 32_000_000
-"""Bytes that are kept of a run."""
+MOST_EPOCHS = 16
+"""Checkpoints that a run keeps at most."""
+FEWEST_EPOCHS = 3
+"""Checkpoints of which a film can be made: a run that has room for fewer keeps none."""
+MOST_BYTES = 32_000_000
+"""Size of all checkpoints of a run together, at most."""
 
 
 def spread(epochs: int, count: int) -> list[int]:
-    """Return at most so many epochs, counted from 1, with the first and the last: in geometric steps."""
-    found: list[int] = []
+    """Return at most `count` of the epochs 1 to `epochs`, in geometric steps, the first and the last included.
+
+    Rounding makes neighbours equal, so more steps are tried until they give more than `count` different epochs.
+    """
+    chosen: list[int] = []
     for steps in range(count, 2 * max(count, epochs)):
-        tried = sorted(set(np.geomspace(1, epochs, steps).round().astype(int).tolist()))
-        if len(tried) > count:
+        rounded = np.geomspace(1, epochs, steps).round().astype(int)
+        distinct = sorted(set(rounded.tolist()))
+        if len(distinct) > count:
             break
-        found = tried
-    return found
+        chosen = distinct
+    return chosen
 
 
 class Checkpoints:
-    """The pickled models of one run, by epoch: at most MOST, and LIMIT bytes; none where FEWEST do not fit."""
+    """The pickled models of one run, by epoch: at most MOST_EPOCHS, and MOST_BYTES together.
+
+    There are none where FEWEST_EPOCHS models of the first one's size would not fit.
+    """
 
     def __init__(self) -> None:
         self.models: dict[int, bytes] = {}
         self._epochs = 0
         self._chosen = {1}
-        self._left = LIMIT
+        self._bytes_left = MOST_BYTES
 
     def want(self, epoch: int, epochs: int) -> bool:
-        """Return whether the model of an epoch of so many is to be added."""
+        """Return whether the model of an epoch, counted from 1, of a run of `epochs` is to be added."""
         self._epochs = epochs
         return epoch in self._chosen
 
     def add(self, epoch: int, model: bytes | None) -> None:
-        """Keep a pickled model that was wanted; the size of the first decides how many are.
+        """Keep the pickled model of an epoch that was wanted; the size of the first decides how many follow.
 
-        None, which is one that cannot be pickled, is the last.
+        None stands for a model that cannot be pickled: no later one is wanted.
         """
         if epoch == 1 and model:
-            fitting = min(MOST, LIMIT // len(model))
-            self._chosen = set(spread(self._epochs, fitting)) if fitting >= FEWEST else set()
-        if model is None or len(model) > self._left:
+            self._choose(len(model))
+        if model is None or len(model) > self._bytes_left:
             self._chosen = set()
         elif self._chosen:
-            self._left -= len(model)
+            self._bytes_left -= len(model)
             self.models[epoch] = model
+
+    def _choose(self, model_bytes: int) -> None:
+        """Choose the epochs to keep, for models of this size."""
+        fitting = min(MOST_EPOCHS, MOST_BYTES // model_bytes)
+        if fitting >= FEWEST_EPOCHS:
+            self._chosen = set(spread(self._epochs, fitting))
+        else:
+            self._chosen = set()
 
 
 class Copies:
-    """Pickled copies of a run's live model: at its best epoch, and on its way where that will be drawn."""
+    """Pickled copies of a run's live model: at its best epoch, and checkpoints where the workload can draw them."""
 
     def __init__(self, order: Order) -> None:
         self.best: bytes | None = None
@@ -67,15 +82,17 @@ class Copies:
         self._value: float | None = None
 
     def take(self, training: Training, result: Mapping[str, Any]) -> None:
-        """Copy the model after a pull, where it is the best so far or one to be drawn."""
-        improved = result["best"] != self._value
+        """Pickle the model after an epoch's result, where it is the best so far or a wanted checkpoint."""
+        is_best = result["best"] != self._value
         self._value = result["best"]
-        wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.config.epochs)
-        copied = _pickle(training.model) if improved or wanted else None
-        if improved:
-            self.best = copied
-        if wanted:
-            self.checkpoints.add(result["epoch"], copied)
+        is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.config.epochs)
+        if not is_best and not is_wanted:
+            return
+        pickled = _pickle(training.model)
+        if is_best:
+            self.best = pickled
+        if is_wanted:
+            self.checkpoints.add(result["epoch"], pickled)
 
     def _wants(self, epoch: int, epochs: int) -> bool:
         is_drawn = process.prepare(self._order.workload, self._order.gpus).plot is not None
@@ -83,10 +100,10 @@ class Copies:
 
 
 def _pickle(model: Any) -> bytes | None:
-    """Return a copy of the live model; None, and the reason in the log, where it cannot be pickled."""
+    """Return the live model as a pickle; None, and the traceback in the log, where it cannot be pickled."""
     try:
-        copied: bytes = cloudpickle.dumps(model)
+        pickled: bytes = cloudpickle.dumps(model)
     except Exception:  # whatever a foreign object raises
         traceback.print_exc()
         return None
-    return copied
+    return pickled

@@ -1,9 +1,9 @@
-"""What a trial must not leave to the next one in the same process.
+"""Isolation of the trials that one process trains after another: its global state is restored between them.
 
-A process is used again because a new one costs seconds, and because what a workload loaded once - its data, its
-compiled code - is to stay. What must not stay is what could change another trial's numbers: the state of the global
-random generators, the working folder and the environment, torch's process-wide settings, and the plain values
-(numbers, texts, lists and dicts of them) at the top of the workload's own modules.
+A process is reused because a new one costs seconds, and because what a workload loaded once - its data, its compiled
+code - should stay. What must not stay is whatever could change another trial's numbers: the state of the global random
+generators, the working folder and the environment, torch's process-wide settings, and the plain values (numbers, texts,
+lists and dicts of them) at the top of the workload's own modules.
 """
 
 import copy
@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
-MANY = 1000
+MOST_ENTRIES = 1000
 """A container with more entries than this is data, not a setting."""
 
 
 class Surroundings:
-    """A process as it was before a trial."""
+    """The global state of a process as it was before a trial, which `restore` puts back."""
 
     def __init__(self, workload: str) -> None:
         self._package = workload.partition(".")[0]
@@ -37,25 +37,28 @@ class Surroundings:
         self._plain = {name: _plain_values(module) for name, module in self._modules()}
 
     def _modules(self) -> list[tuple[str, ModuleType]]:
-        """Return the modules of the workload's package that have been imported."""
-        inside = f"{self._package}."
-        found = list(sys.modules.items())
-        return [(name, module) for name, module in found if f"{name}.".startswith(inside)]
+        """Return the name and the module of everything of the workload's package that has been imported."""
+        imported = list(sys.modules.items())
+        return [(name, module) for name, module in imported if f"{name}.".startswith(f"{self._package}.")]
 
     def restore(self) -> None:
-        """Put everything back, and free what nobody holds any more."""
+        """Put everything back, and free the memory that nothing refers to any more."""
+        # The process: its environment, working folder and import path.
         os.environ.clear()
         os.environ.update(self._environment)
         os.chdir(self._folder)
         sys.path[:] = self._path
+        # torch's process-wide settings.
         for get, setting, value in self._settings:
             if get() != value:  # torch's setters import half of torch
                 setting(value)
+        # The plain values at the top of the workload's modules.
         for name, module in self._modules():
             for key, value in self._plain.get(name, {}).items():
                 _put_back(module, key, value)
+        # What the trial leaves in memory, on the CPU and on the GPU.
         gc.collect()
-        _keep_what_a_first_trial_made()
+        _freeze_once()
         torch = sys.modules.get("torch")
         if torch and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -63,7 +66,7 @@ class Surroundings:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Look for no garbage in here."""
+    """Turn Python's garbage collection off in the block, and on again after it where it was on."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -75,11 +78,11 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Look for no garbage in here, and keep what there is at the end for the life of the process.
+    """Turn garbage collection off while the block imports, and exempt what it imported from every later collection.
 
-    Importing Tune and torch makes some 300,000 objects, of which 97 % stay. To look for garbage among them takes a
-    fifth of the time, and would take it again between any two trials. Where nothing was left to import, what there is
-    may be garbage as well, and is not kept.
+    Importing Tune and torch makes some 300,000 objects, of which 97 % stay. Collecting among them takes a fifth of the
+    time, and would take it again between any two trials. Where the block imports nothing new, what it made may be
+    garbage as well, and is not exempt.
     """
     before = len(sys.modules)
     with uncollected():
@@ -89,13 +92,13 @@ def importing() -> Iterator[None]:
 
 
 @cache
-def _keep_what_a_first_trial_made() -> None:
-    """Keep what the first trial has imported and loaded: it is looked at no more after each of the next."""
+def _freeze_once() -> None:
+    """Exempt what the first trial has imported and loaded from the collections after the later ones."""
     gc.freeze()
 
 
 def seed(number: int) -> None:
-    """Seed every global generator, for a workload that forgets one: a trial is then still the same each time."""
+    """Seed the global random generators of Python, NumPy and torch: a workload that seeds none still repeats."""
     random.seed(number)
     np.random.seed(number)
     if torch := sys.modules.get("torch"):
@@ -103,22 +106,27 @@ def seed(number: int) -> None:
 
 
 def is_plain(value: Any, depth: int = 3) -> bool:
-    """Return whether a value is a number, a text, or a small container of such."""
+    """Return whether a value is a number, a text, or a container of such: `depth` levels of at most MOST_ENTRIES."""
     if type(value) in PLAIN:
         return True
-    if type(value) not in (list, tuple, set, dict) or depth == 0 or len(value) > MANY:
+    if type(value) not in (list, tuple, set, dict) or depth == 0 or len(value) > MOST_ENTRIES:
         return False
-    inner = [*value, *value.values()] if isinstance(value, dict) else value
-    return all(is_plain(each, depth - 1) for each in inner)
+    entries = list(value)
+    if isinstance(value, dict):
+        entries += value.values()
+    return all(is_plain(entry, depth - 1) for entry in entries)
 
 
 def _plain_values(module: ModuleType) -> dict[str, Any]:
-    values = list(vars(module).items())
-    return {name: copy.deepcopy(value) for name, value in values if not name.startswith("__") and is_plain(value)}
+    plain = {}
+    for name, value in list(vars(module).items()):
+        if not name.startswith("__") and is_plain(value):
+            plain[name] = copy.deepcopy(value)
+    return plain
 
 
 def _put_back(module: ModuleType, name: str, value: Any) -> None:
-    """Give a module's name its old value, in the old list or dict, which others may hold too; caches stay."""
+    """Give a module's name its old value back; a list, dict or set in place, as others may refer to it; caches stay."""
     now = vars(module).get(name)
     if type(now) is type(value) and not is_plain(now):
         return  # it was an empty dict, and is now the workload's cache of data
@@ -134,6 +142,7 @@ def _put_back(module: ModuleType, name: str, value: Any) -> None:
 
 
 def _torch_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None]]]:
+    """Return the getter and the setter of each; none where torch has not been imported."""
     torch = sys.modules.get("torch")
     if not torch:
         return []

@@ -1,6 +1,6 @@
-"""What retraining has worker processes do: train a config in full, test its model, make files of it, draw it.
+"""The jobs of a retraining, as they run in worker processes: train a config in full, test, save and draw its model.
 
-A workload that raises costs its run, or its files, and says so; nothing here raises what a workload raises.
+A workload that raises costs its run, or its files, and the result says why; no job raises what a workload raises.
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ from search.worker.checkpoints import Copies
 from search.worker.training import Order, Training
 
 WORK_S = 3.0
+"""CPU time after which a process begins no further picture."""
 CLOCK_S = 10.0
-"""Of work, and by the clock, which others slow down, after which a process begins no further picture."""
+"""The same by the clock, which other processes slow down."""
 PICTURE_S = 5.0
+"""Time limit of one picture."""
 WHOLE_PICTURE_S = 60.0
-"""That one picture may take; the winner's own is waited for."""
+"""Time limit of one that is wanted in full size, which is the winner's own."""
 UNPICKLED = "its model cannot be pickled"
+"""Why a picture, a file or a test is missing."""
 Scores = tuple[dict[str, float], str]
 """Test metrics, and what went wrong."""
 Files = tuple[dict[str, bytes], list[str]]
@@ -36,31 +39,33 @@ Files = tuple[dict[str, bytes], list[str]]
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture that is wanted, of a model and its config."""
+    """An order for one picture, of a model and its config."""
 
     values: dict[str, Any]
     """The full config."""
     model: Any
     """A reference to the model, or to the checkpoints of a run."""
     epoch: int = 0
-    """Of a checkpoint; 0 where it is the model."""
+    """Of the checkpoint to draw; 0 where `model` is the model itself."""
     whole: bool = False
-    """Whether it is wanted in its own size, too."""
+    """Whether it is wanted in full size as well as small."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture: PIL's small image, and its own size as PNG where that was wanted; or why there is none."""
+    """A picture that was drawn, small and where wanted in full size; or why there is none."""
 
     image: Any = None
+    """Small, as PIL's Image."""
     png: bytes = b""
+    """In full size; empty where only the small one was wanted."""
     problem: str = ""
-    """Empty too where there was no time for it."""
+    """Why there is none; empty too where there was no time for it."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One config trained to its end."""
+    """The result of training one config: its ending and its epochs."""
 
     ending: Ending
     config: dict[str, Any] | None = None
@@ -75,18 +80,23 @@ class Record:
     """The epochs of which there is one."""
 
     def came_to(self, metric: str) -> str:
-        """Return how it ended and its value, as text."""
+        """Return how it ended and its best value, as text for a line of output."""
         if self.failure:
             return f"{self.ending}, {self.failure}"
-        return f"{self.ending}, best {metric} {'none' if self.best is None else format(self.best, '.5g')}"
+        best = "none" if self.best is None else format(self.best, ".5g")
+        return f"{self.ending}, best {metric} {best}"
 
 
 def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dict[int, bytes]]:
-    """Train a config; return its record and, to `keep`, pickled models: that of its best epoch, and others by epoch."""
+    """Train a config to its end, without any scheduler.
+
+    Returns its record and, with `keep`, pickled models: the one of its best epoch, and the checkpoints by epoch.
+    """
     process.redirect_output(Path(log))
     run = Training(order)
     copies = Copies(order)
     epochs: list[tuple[dict[str, float], float | None]] = []
+    # Train epoch by epoch: each may be the best so far, or one to keep.
     while True:
         result = run.advance(seconds=0)
         for _, metrics, best in result["epochs"]:
@@ -95,7 +105,9 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
             copies.take(run, result)
         if result["ended"]:
             break
-    config = _plain(dataclasses.asdict(run.config)) if run.config else None
+    config = None
+    if run.config:
+        config = _plain(dataclasses.asdict(run.config))
     run.close()
     failure = result.get("failure", "")
     if failure:
@@ -114,7 +126,7 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config as YAML and JSON can hold it: `resolve` may have put a number of numpy's there."""
+    """Return a config as YAML and JSON can hold it: a workload's `resolve` may have put a NumPy number into it."""
     plain = {}
     for name, value in config.items():
         if isinstance(value, str | int | float | None):
@@ -127,21 +139,21 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test(order: Order, log: str, model: bytes | None) -> Scores:
-    """Return the metrics of a pickled model on data that nobody has looked at."""
+    """Return the metrics of a pickled model on the workload's test data, and what went wrong."""
     process.redirect_output(Path(log))
     workload = process.prepare(order.workload, order.gpus)
     if model is None or workload.test is None:
         return {}, "its model cannot be pickled, so it cannot be tested"
     try:
-        scores = workload.test(cloudpickle.loads(model), workload.build(order.values))
-        return {str(name): float(value) for name, value in scores.items()}, ""
+        metrics = workload.test(cloudpickle.loads(model), workload.build(order.values))
+        return {str(name): float(value) for name, value in metrics.items()}, ""
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {}, f"test raised {type(error).__name__}: {error}"
 
 
 def package(order: Order, log: str, model: bytes | None) -> Files:
-    """Make model.pt where the workload saves."""
+    """Return the files that the workload's `save` writes for a pickled model (model.pt), and what went wrong."""
     process.redirect_output(Path(log))
     workload = process.prepare(order.workload, order.gpus)
     if model is None:
@@ -155,55 +167,64 @@ def package(order: Order, log: str, model: bytes | None) -> Files:
         except (Exception, SystemExit) as error:
             traceback.print_exc()
             problems.append(f"save raised {type(error).__name__}: {error}")
-        made = sorted(path for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(folder)): path.read_bytes() for path in made}, problems
+        contents = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                contents[str(path.relative_to(folder))] = path.read_bytes()
+    return contents, problems
 
 
 def draw_all(order: Order, log: str, shots: list[Shot], *models: Any) -> list[Drawn]:
-    """Draw shots whose models are numbers of these: pickled models, and checkpoints by epoch."""
+    """Draw shots whose `model` is an index into `models`: each a pickled model, or a run's checkpoints by epoch."""
     process.redirect_output(Path(log))
 
     def model_of(shot: Shot) -> Any:
-        model = models[shot.model]
-        pickled = model[shot.epoch] if shot.epoch else model
+        pickled = models[shot.model]
+        if shot.epoch:
+            pickled = pickled[shot.epoch]
         return None if pickled is None else cloudpickle.loads(pickled)
 
     return draw(process.prepare(order.workload, order.gpus), shots, model_of)
 
 
 def draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any]) -> list[Drawn]:
-    """Draw what can be drawn in the time, in this order; `models` returns a shot's model, None where there is none."""
-    return list(_draw(workload, shots, models))
+    """Return a picture of each shot, drawn in this order until the time is used up; the others are empty.
 
-
-def _draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any]) -> Iterator[Drawn]:
+    The first shot is drawn in any case, as is one in full size. `models` returns a shot's model, None where it could
+    not be pickled.
+    """
     from search.views import images  # noqa: F401 - imports matplotlib: not while a trial could be trained
 
-    worked = time.process_time()
+    begin_work = time.process_time()
     begin = time.monotonic()
-    told = set()
-    for number, shot in enumerate(shots):
-        is_late = time.process_time() - worked > WORK_S or time.monotonic() - begin > CLOCK_S
-        if is_late and number and not shot.whole:
-            yield Drawn()
+    pictures: list[Drawn] = []
+    printed = set()
+    for shot in shots:
+        is_late = time.process_time() - begin_work > WORK_S or time.monotonic() - begin > CLOCK_S
+        if is_late and pictures and not shot.whole:
+            pictures.append(Drawn())
             continue
         try:
-            model = models(shot)
-            yield Drawn(problem=UNPICKLED) if model is None else _draw_one(workload, shot, model)
+            pictures.append(_draw_one(workload, shot, models(shot)))
         except (Exception, SystemExit) as error:
             problem = f"plot raised {type(error).__name__}: {error}"
-            if problem not in told:
+            if problem not in printed:
                 traceback.print_exc()
-            told.add(problem)
-            yield Drawn(problem=problem)
+            printed.add(problem)
+            pictures.append(Drawn(problem=problem))
+    return pictures
 
 
 def _draw_one(workload: Workload, shot: Shot, model: Any) -> Drawn:
     from search.views import images
 
+    if model is None:
+        return Drawn(problem=UNPICKLED)
     assert workload.plot is not None
-    with process.time_limit(WHOLE_PICTURE_S if shot.whole else PICTURE_S):
+    limit_s = WHOLE_PICTURE_S if shot.whole else PICTURE_S
+    with process.time_limit(limit_s):
         figure = images.figure_of(workload.plot(model, workload.build(shot.values)))
-        drawn = Drawn(images.render(figure), images.png(figure) if shot.whole else b"")
+        image = images.render(figure)
+        png = images.png(figure) if shot.whole else b""
         images.close(figure)
-    return drawn
+    return Drawn(image, png)

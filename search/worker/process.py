@@ -1,4 +1,4 @@
-"""A worker process: its GPU, its output, and the time that it may take."""
+"""What a worker process sets up for itself: its share of a GPU, its log file, and its time limits."""
 
 import faulthandler
 import os
@@ -20,7 +20,7 @@ TOO_LONG = "it took longer than {:g} s"
 
 @cache
 def prepare(name: str, gpus: float) -> Workload:
-    """Import a workload in a process that has this share of a GPU; with none it sees no GPU."""
+    """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all."""
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with isolation.importing():
@@ -28,10 +28,10 @@ def prepare(name: str, gpus: float) -> Workload:
 
 
 def hold_memory(gpus: float) -> None:
-    """Hold this process's tensors to its share of a GPU.
+    """Limit this process's tensors to its share of a GPU's memory.
 
-    Ray's `gpu: 0.25` is bookkeeping: nothing keeps a trial from taking all of the memory. The limit is torch's, so it
-    is set where the workload uses torch; it covers torch's allocator, not the CUDA context.
+    Ray's `gpu: 0.25` is bookkeeping: it does not keep a trial from taking all of the memory. The limit is torch's own,
+    so it is set only where the workload uses torch, and it covers torch's allocator, not the CUDA context.
     """
     torch = sys.modules.get("torch")
     if torch and 0 < gpus < 1 and torch.cuda.is_available():
@@ -39,10 +39,10 @@ def hold_memory(gpus: float) -> None:
 
 
 def redirect_output(path: Path) -> None:
-    """Send what this process prints from here on, from C too, to the end of a file, in whole lines.
+    """Append whatever this process prints from here on, C libraries included, to a file, line by line.
 
-    Retraining has one file for several processes, and Ray's workers write each piece of a print on its own: two lines
-    would come out mixed.
+    Several processes of a retraining share one file, and Ray's workers write each piece of a print by itself, which
+    would mix their lines.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -61,6 +61,7 @@ def redirect_output(path: Path) -> None:
 
 
 def _in_whole_lines(stream: TextIO, number: int) -> TextIO:
+    """Return a stream that writes to a file descriptor line by line: the one given, where it does so already."""
     if isinstance(stream, TextIOWrapper) and stream.line_buffering and not stream.write_through:
         return stream
     return open(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -68,9 +69,9 @@ def _in_whole_lines(stream: TextIO, number: int) -> TextIO:
 
 @contextmanager
 def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer than so many seconds; where it sits in C and hears nothing, end it.
+    """Raise TimeoutError in the block when it takes longer than this; None sets no limit.
 
-    In that case the process ends within a second more, after its stacks were printed.
+    A block that hangs in C code never sees the exception: a second later the process prints its stacks and exits.
     """
     if seconds is None:
         yield
@@ -91,7 +92,7 @@ def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]
 
 
 def remove_if_empty(path: Path) -> None:
-    """Remove the file of a trial that printed nothing."""
+    """Remove the log file of a trial that printed nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
     if path.exists() and path.stat().st_size == 0:

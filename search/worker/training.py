@@ -1,4 +1,4 @@
-"""A config being trained in a worker process: an epoch at a time, and truthfully how each went."""
+"""Training of one config in a worker process, an epoch at a time, with an honest account of how each went."""
 
 import math
 import os
@@ -16,43 +16,49 @@ from search.worker import isolation, process
 from search.worker.isolation import Surroundings
 
 REPORT_INTERVAL_S = 0.2
-"""That a process trains before it reports, where there is nothing to decide: a report costs milliseconds."""
+"""Time that a process trains between reports where no rung comes first: a report costs milliseconds."""
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to train: a workload, its values, the share of a GPU for it, and what decides."""
+    """What a worker process is to train: a workload, its values, its share of a GPU, and the objective."""
 
     workload: str
     gpus: float
     objective: Objective
     values: Mapping[str, Any]
     timeout: float | None = None
-    """Seconds that an epoch may take."""
+    """Time limit of an epoch, in seconds; None sets none."""
 
 
 class Training:
-    """One config being trained.
+    """One config being trained: the workload's generator, and the result of the epoch that it yielded last.
 
-    A pull returns epoch, metrics, best (the best finite value so far or None), value (the same, or NaN where this
-    epoch's metric is not finite), elapsed_s, ended, and, where the workload broke its contract, failure and traceback.
+    A result is a dict:
+        epoch: how many there were, counted from 1; 0 before the first has ended
+        metrics: those of this epoch, floats by name
+        best: the best finite value of the objective's metric so far, or None
+        value: the same, or NaN where this epoch's is not finite
+        elapsed_s: seconds of training up to the end of this epoch
+        ended: whether no epoch follows
+        failure, traceback: texts, where the workload broke its contract
     """
 
     def __init__(self, order: Order) -> None:
         self._order = order
         self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
         self._surroundings: Surroundings | None = None
-        self.where: Where = platform.node(), os.getpid(), time.time()
+        self.where: Where = (platform.node(), os.getpid(), time.time())
         self.config: Any = None
         self.model: Any = None
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
 
     def advance(self, rungs: Collection[int] = (), seconds: float = REPORT_INTERVAL_S) -> dict[str, Any]:
-        """Pull until there is something to decide, at a rung or the end, or so many seconds have passed.
+        """Train epochs until one is at a rung or the last, or so many seconds have passed.
 
-        Returns the last pull, `epochs`: those that were trained, each as epoch, metrics with elapsed_s, best, and
-        `where` it is trained.
+        Returns the last result with two more keys: `epochs`, a list of (epoch, metrics with elapsed_s, best) of each
+        epoch that was trained here, and `where`.
         """
         epochs = []
         begin = time.monotonic()
@@ -66,7 +72,7 @@ class Training:
                 return {**result, "epochs": epochs, "where": self.where}
 
     def pull(self) -> dict[str, Any]:
-        """Train one epoch. Never raises what the workload raises."""
+        """Train one epoch and return its result. What the workload raises is a failure in the result, never raised."""
         begin = time.perf_counter()
         try:
             with process.time_limit(self._order.timeout, SILENT):
@@ -80,9 +86,10 @@ class Training:
             return {**self._last, "ended": True}
         except (Exception, SystemExit) as error:
             return self._failure(f"{type(error).__name__}: {error}", traceback.format_exc())
-        return self._epoch(metrics, numbers, time.perf_counter() - begin)
+        return self._epoch(metrics, numbers, seconds=time.perf_counter() - begin)
 
     def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
+        """Return the workload's generator, in a process whose state was noted and whose generators are seeded."""
         workload = process.prepare(self._order.workload, self._order.gpus)
         self._surroundings = Surroundings(self._order.workload)
         process.hold_memory(self._order.gpus)
@@ -91,6 +98,7 @@ class Training:
         return iter(workload.train(self.config))
 
     def _epoch(self, metrics: Mapping[str, Any], numbers: dict[str, float], seconds: float) -> dict[str, Any]:
+        """Return the result of an epoch that yielded these metrics: a failure where the objective's is no number."""
         objective = self._order.objective
         if objective.metric not in metrics:
             return self._failure(f"train yields no {objective.metric!r}, {suggestion(objective.metric, metrics)}")
@@ -114,19 +122,20 @@ class Training:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
 
     def close(self) -> None:
-        """End the workload's generator and clear up, so that nothing reaches the process's next trial."""
+        """Close the workload's generator and restore the process's state, so that the next trial starts clean."""
         try:
             if self._generator is not None and hasattr(self._generator, "close"):
                 self._generator.close()
         except (Exception, SystemExit):
-            traceback.print_exc()  # its numbers are in already; the trial's file has the rest
-        self._generator = self.model = None
+            traceback.print_exc()  # its results have been reported, and stand
+        self._generator = None
+        self.model = None
         if self._surroundings:
             self._surroundings.restore()
 
 
 def ending(result: Mapping[str, Any]) -> Ending:
-    """Return how a trial ended whose last pull this was; the scheduler stopped it where it had not ended itself."""
+    """Return how a trial with this last result ended; the scheduler stopped it where it had not ended by itself."""
     if result.get("failure"):
         return "failed"
     if not math.isfinite(result["value"]):
@@ -135,7 +144,7 @@ def ending(result: Mapping[str, Any]) -> Ending:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that are numbers, numpy's and torch's too, as floats."""
+    """Return those metrics that are numbers, scalars of NumPy and torch included, as floats."""
     numbers = {}
     for name, value in metrics.items():
         if isinstance(value, str | bytes):
