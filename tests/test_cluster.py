@@ -1,6 +1,7 @@
 """What Ray finds on this machine, and how one is started and ended."""
 
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,21 @@ from tests.test_laws import FILES, ROOT, room
 def test_gpus_that_cuda_visible_devices_hides_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert cluster.count_gpus() == 0
+
+
+def test_gpus_that_are_named_but_not_there_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(1000))))
+    assert cluster.count_gpus() < 1000
+
+
+def test_cores_that_this_process_may_not_use_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.sched_getaffinity(0)
+    assert 1 <= cluster.count_cpus() <= len(allowed)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert cluster.count_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
@@ -88,3 +104,25 @@ def test_the_log_of_an_earlier_ray_is_closed_when_another_takes_its_place(
     assert stream is not None
     cluster._log_to(tmp_path / "second.log")
     assert stream.closed
+
+
+def test_what_ray_and_optuna_log_and_what_is_warned_of_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path) -> None:
+    """Optuna has a handler of its own, which prints; in a process of its own, for the loggers are the process's."""
+    command = [sys.executable, "-c", LOGS, str(tmp_path / "ray.log")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    text = (tmp_path / "ray.log").read_text(encoding="utf-8")
+    for said in ("WARNING optuna.a: said by optuna\n", "WARNING ray.b: said by ray\n", "UserWarning: warned of\n"):
+        assert text.count(said) == 1
+
+
+LOGS = """
+import logging, sys, warnings
+from pathlib import Path
+import optuna, ray
+from search.tune import cluster
+cluster._log_to(Path(sys.argv[1]))
+logging.getLogger("optuna.a").warning("said by optuna")
+logging.getLogger("ray.b").warning("said by ray")
+warnings.warn("warned of")
+"""

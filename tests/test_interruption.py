@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from search import study
-from tests.programs import TOY, begin, processes_of, resume, until, until_gone, until_line, write
+from tests.programs import ENVIRONMENT, TOY, begin, processes_of, resume, until, until_gone, until_line, write
 
 MANY = {**TOY, "num_samples": 10_000}
 AGAIN = "to go on: python -m search.run --resume results/s"
@@ -127,3 +129,154 @@ def test_a_retraining_that_has_judged_is_not_done_again_after_a_ctrl_c(tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
     assert len(study.load(folder).others("retraining")) == 1
     assert (tmp_path / "best.yaml").exists()
+
+
+# From here on a process that does nothing but listen.
+
+HEAD = """
+import os, signal, threading
+from search import signals
+from search.signals import Interrupted, Shutdown
+from tests.programs import until
+
+def say(*what):
+    print(*what, flush=True)
+
+secured = threading.Event()
+made = Shutdown(secured.set, lambda: say("left"))
+"""
+
+
+def run(script: str) -> tuple[int, list[str]]:
+    """Return the exit code of a process that runs a script, and what it said."""
+    command = [sys.executable, "-c", HEAD + script]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_wish_is_raised_at_once_and_what_there_is_is_secured_meanwhile(number: signal.Signals) -> None:
+    script = f"""
+with made.listening():
+    try:
+        signal.raise_signal({number:d})
+        say("went on")
+    except Interrupted:
+        secured.wait()
+        say("interrupted", made.exit_code)
+"""
+    assert run(script) == (0, [f"interrupted {128 + number}"])
+
+
+HELD = """
+with made.listening():
+    with made.held():
+        made.check()
+        signal.raise_signal(signal.SIGTERM)
+        secured.wait()
+        say("went on")
+        try:
+            made.check()
+        except Interrupted:
+            say("interrupted")
+again = Shutdown(lambda: None, lambda: None)
+with again.listening():
+    with again.held():
+        pass
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except Interrupted:
+        say("at once")
+"""
+
+
+def test_a_wish_that_is_held_waits_for_the_next_check_and_no_longer_than_it_is_held() -> None:
+    assert run(HELD) == (0, ["went on", "interrupted", "at once"])
+
+
+TWO = """
+signals.ONE_WISH_S = 60
+with made.listening():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except Interrupted:
+        say("interrupted")
+    signal.raise_signal(signal.SIGTERM)
+    secured.wait()
+    say("went on", made.exit_code)
+"""
+
+
+def test_two_signals_in_a_moment_are_one_wish_and_the_first_gives_the_exit_code() -> None:
+    """`timeout` sends two."""
+    assert run(TWO) == (0, ["interrupted", "went on 130"])
+
+
+SECOND = """
+signals.ONE_WISH_S = -1
+signals.PATIENCE_S = 60
+endless = threading.Event()
+made = Shutdown(lambda: (say("securing"), secured.set(), endless.wait()), lambda: say("left"))
+with made.listening(), made.held():
+    signal.raise_signal(signal.SIGTERM)
+    secured.wait()
+    signal.raise_signal(signal.SIGINT)
+    endless.wait()
+"""
+
+
+def test_a_second_wish_ends_the_process_at_once_whatever_it_is_doing() -> None:
+    """The main thread sits somewhere, and what is there cannot be secured."""
+    assert run(SECOND) == (128 + signal.SIGTERM, ["securing", "left"])
+
+
+PATIENCE = """
+signals.PATIENCE_S = 0.05
+with made.listening(), made.held():
+    signal.raise_signal(signal.SIGTERM)
+    threading.Event().wait()
+"""
+
+
+def test_a_process_whose_main_thread_does_not_leave_is_ended_when_all_is_secured() -> None:
+    assert run(PATIENCE) == (128 + signal.SIGTERM, ["left"])
+
+
+BACK = """
+heard, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told)
+before = [signal.getsignal(number) for number in signals.SIGNALS]
+
+def secure():
+    try:
+        until(lambda: signal.getsignal(signal.SIGINT) is before[0], seconds=0.3)
+    except AssertionError:
+        secured.set()  # it is not given back while this goes on
+
+made = Shutdown(secure, lambda: None)
+with made.listening():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except Interrupted:
+        pass
+say(secured.is_set(), [signal.getsignal(number) for number in signals.SIGNALS] == before)
+say(signal.set_wakeup_fd(-1) == told)
+"""
+
+
+def test_the_signals_are_given_back_when_all_is_secured() -> None:
+    assert run(BACK) == (0, ["True True", "True"])
+
+
+OTHER = """
+signal.signal(signal.SIGUSR1, lambda number, frame: say("heard"))
+with made.listening():
+    signal.raise_signal(signal.SIGUSR1)
+say(secured.is_set())
+"""
+
+
+def test_a_signal_that_is_no_wish_is_not_taken_for_one() -> None:
+    assert run(OTHER) == (0, ["heard", "False"])

@@ -1,17 +1,18 @@
 """Who is retrained, and who wins."""
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import optuna
 import pytest
 
 from search.journal import outcome
-from search.journal.outcome import finalists
+from search.journal.outcome import Candidate, finalists
 from search.journal.records import OpenTrial
 from search.journal.storage import Storage
 from search.journal.trial import Ending, Trial
-from search.spec.objective import Objective
+from search.spec.objective import Objective, mean
 from search.views.format import spread
 
 MIN = Objective("loss")
@@ -98,3 +99,34 @@ def test_a_configuration_with_an_unsound_seed_cannot_win(ending: Ending, tmp_pat
 )
 def test_a_spread_is_the_mean_and_the_standard_deviation_of_a_sample(values: list[float], text: str) -> None:
     assert spread(values) == text
+
+
+def test_of_finalists_with_equal_means_the_one_that_the_search_had_before_wins(tmp_path: Path) -> None:
+    runs: list[tuple[str, Ending, float]] = [(name, "complete", 0.5) for name in ("trial 7", "trial 2", "trial 9")]
+    for mode in ("min", "max"):
+        (tmp_path / mode).mkdir()
+        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objective("loss", mode))
+        assert found.winner is not None
+        assert found.winner.name == "trial 7"
+
+
+def test_a_configuration_with_a_seed_without_a_value_is_not_sound() -> None:
+    runs = (trial(0, "complete", 1.0), trial(1, "complete", None))
+    assert Candidate("trial 0", runs[:1], {}).is_sound
+    assert not Candidate("trial 0", runs, {}).is_sound
+
+
+def test_test_metrics_are_those_of_the_seeds_that_have_them(tmp_path: Path) -> None:
+    """One seed could not be tested, and of one only a part is there."""
+    runs: list[tuple[str, Ending, float]] = [("trial 1", "complete", 0.5)] * 3
+    made = retraining(tmp_path, "min", runs)
+    for number, scores in ((0, {"test_loss": 1.0, "test_acc": "nan"}), (1, {}), (2, {"test_loss": 2.0})):
+        made.set_user_attr(f"test {number}", scores)
+    (candidate,) = outcome.judge(made, MIN).candidates
+    assert candidate.tests == {"test_loss": [1.0, 2.0], "test_acc": pytest.approx([math.nan], nan_ok=True)}
+
+
+@pytest.mark.parametrize("values", [[1.7e308, 1.7e308], [1.7e308, -1.7e308, 0.0], [1.0, 2.0, 6.0], [5e-324]])
+def test_a_mean_of_values_near_the_largest_that_there_is_is_found(values: list[float]) -> None:
+    exact = sum(map(Fraction, values)) / len(values)
+    assert mean(values) == pytest.approx(float(exact))

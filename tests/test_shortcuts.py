@@ -1,5 +1,6 @@
 """What Ray and Tune would let a search wait for."""
 
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,3 +79,54 @@ def test_a_trial_without_a_process_of_its_own_takes_a_free_one_at_once(clock: li
     controller = Controller()
     controller.is_one_free, controller._trial_to_actor = True, []
     assert shortcuts._its_own_first(lambda controller, trial: True)(controller, controller.trial)
+
+
+def test_a_trial_that_is_given_its_process_takes_a_free_one_as_tune_says(clock: list[float]) -> None:
+    """It has one that is only made ready for it: none starts."""
+    controller = Controller()
+    controller.is_one_free, controller._resetting_trials = True, [controller.trial]
+    assert shortcuts._its_own_first(lambda controller, trial: True)(controller, controller.trial)
+
+
+def functions() -> dict[str, Any]:
+    """Return what is replaced, as it is now."""
+    from ray._private import services
+    from ray._private.node import Node
+    from ray.air._internal import usage
+    from ray.tune.execution import class_cache
+    from ray.tune.execution.tune_controller import TuneController
+
+    return {
+        **{name: getattr(Node, name) for name in ("start_monitor", "start_log_monitor", "start_api_server")},
+        "get_node": services.get_node,
+        "reuse": TuneController._maybe_reuse_cached_actor,
+        "tag_callbacks": usage.tag_callbacks,
+        "variables": class_cache.DEFAULT_ENV_VARS,
+        "propagated": class_cache.ENV_VARS_TO_PROPAGATE,
+    }
+
+
+@pytest.mark.parametrize("has_dashboard", [True, False])
+def test_what_is_replaced_is_rays_own_again_afterwards_also_after_an_error(
+    has_dashboard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a dashboard's packages its server stays: an agent would look for it."""
+    from ray._private import utils
+
+    missing = None if has_dashboard else ImportError("no dashboard")
+    monkeypatch.setattr(utils, "get_dashboard_dependency_error", lambda: missing)
+    rays = functions()
+
+    def replaced(within: Any) -> set[str]:
+        found = set[str]()
+        with suppress(KeyError), within:
+            found = {name for name, each in functions().items() if each is not rays[name]}
+            raise KeyError
+        assert functions() == rays
+        return found
+
+    servers = {"start_monitor", "start_log_monitor"} | (set() if has_dashboard else {"start_api_server"})
+    assert replaced(shortcuts.lean_start()) == {*servers, "get_node"}
+    assert replaced(shortcuts.steady_processes(is_our_ray=True)) == {"reuse", "variables", "propagated"}
+    assert replaced(shortcuts.steady_processes(is_our_ray=False)) == {"reuse"}
+    assert replaced(shortcuts.uncounted_callbacks()) == {"tag_callbacks"}

@@ -10,6 +10,9 @@ import pytest
 from search import session, study
 from search.analysis import verdict
 from search.analysis.snapshot import Snapshot
+from search.journal.outcome import Candidate, Outcome
+from search.journal.trial import Trial
+from search.spec.objective import Objective
 from search.views.format import spread
 from search.views.page import advice, answers, timeline
 from tests import studies
@@ -192,3 +195,29 @@ def test_time_that_no_process_trains_in_is_told_from_time_in_which_there_was_non
         [{**bar, "start": 10.0 * at, "end": 10.0 * at + 4, "worked": 3.0} for at, bar in enumerate(stretch)]
     )
     assert share == pytest.approx(0.75)
+
+
+def test_no_finalist_is_a_rival_by_a_single_seed_or_by_seeds_of_which_one_failed() -> None:
+    def candidate(name: str, *values: float | None) -> Candidate:
+        runs = [
+            Trial(number, "failed" if value is None else "complete", value, 1, {}, (), {}, 0.0, 0.0)
+            for number, value in enumerate(values)
+        ]
+        return Candidate(name, tuple(runs), {})
+
+    def rivals(*candidates: Candidate) -> list[str]:
+        found = verdict.judge(Outcome(candidates, candidates[0], None), Objective("loss"))
+        return [each.name for each in found.rivals]
+
+    assert rivals(candidate("trial 1", 1.0), candidate("trial 2", 1.0)) == []
+    wide = candidate("trial 1", 1.0, 2.0, 3.0)
+    assert rivals(wide, candidate("trial 2", 1.1, 2.1, 3.1)) == ["trial 2"]
+    assert rivals(wide, candidate("trial 2", 1.1, 2.1, None)) == []
+
+
+def test_against_a_reference_of_which_a_seed_failed_no_gain_is_said() -> None:
+    """Its mean would be that of the seeds that went well."""
+    runs = [Trial(at, "complete" if at < 5 else "failed", 1.0, 1, {}, (), {}, 0.0, 0.0) for at in range(6)]
+    winner, reference = Candidate("trial 1", tuple(runs[:3]), {}), Candidate("reference", tuple(runs[3:]), {})
+    assert verdict.judge(Outcome((winner, reference), winner, reference), Objective("loss")).validation is None
+    assert verdict.judge(Outcome((winner, winner), winner, winner), Objective("loss")).validation is not None
