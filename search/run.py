@@ -78,6 +78,7 @@ def _settings(config: Config) -> Mapping[str, Any]:
 def _as_a_guest() -> Iterator[None]:
     """Leave logging and warnings of the caller's process as they were: a search sends them to its own log."""
     verbosity = optuna.logging.get_verbosity()
+    had_warnings = warnings.showwarning.__module__ == logging.__name__
     loggers = [logging.getLogger(name) for name in (None, "ray", "optuna")]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -85,7 +86,8 @@ def _as_a_guest() -> Iterator[None]:
         try:
             yield
         finally:
-            logging.captureWarnings(False)
+            if not had_warnings:
+                logging.captureWarnings(False)
             optuna.logging.set_verbosity(verbosity)
             for handler in logging.getLogger().handlers:
                 if isinstance(handler, LogFile):

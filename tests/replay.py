@@ -32,6 +32,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
+from search.algorithms import schedulers
 from search.algorithms.asha import ASHA
 from search.algorithms.samplers import SeededTPE
 from search.spec import config, space
@@ -272,7 +273,9 @@ def rays_rule(halving: ASHA, epochs: int) -> Rule:
 
 def arms(seed: int, num_samples: int, table: Table) -> dict[str, list[Event]]:
     """Return the results of each rival's search."""
-    halving, epochs = ASHA(**SETTINGS["scheduler"]), table.loss.shape[1]
+    halving = schedulers.make(SETTINGS["scheduler"])
+    assert isinstance(halving, ASHA)
+    epochs = table.loss.shape[1]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, sampler in (("ours", "tpe"), ("random, our rule", "random")):

@@ -139,7 +139,14 @@ def test_a_workload_that_forgets_a_generator_draws_the_same_numbers_in_every_tri
 
 
 SETTINGS: list[Any] = [None, True, 1, 2.5, 1j, "a", b"a", [], {"a": [1, (2, 3)]}, [{"b"}], [0] * isolation.MOST_ENTRIES]
-DATA: list[Any] = [np.float64(1), np.arange(2), [object()], {"a": np.arange(2)}, [[[[1]]]], [0] * (isolation.MOST_ENTRIES + 1)]
+DATA: list[Any] = [
+    np.float64(1),
+    np.arange(2),
+    [object()],
+    {"a": np.arange(2)},
+    [[[[1]]]],
+    [0] * (isolation.MOST_ENTRIES + 1),
+]
 
 
 @pytest.mark.parametrize("value", SETTINGS, ids=range(len(SETTINGS)))

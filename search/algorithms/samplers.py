@@ -4,15 +4,15 @@ A proposal is a function of the study's seed, the trial's number and the history
 of which parts of the proposal a killed writer had written.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
+
+from search.algorithms.seeds import seeds_of
 
 
 class Sampler(NamedTuple):
@@ -66,12 +66,6 @@ class SeededRandom(RandomSampler):
         first, _ = seeds_of(self._seed, trial.number, param_name)
         self._rng.rng.seed(first)
         return super().sample_independent(study, trial, param_name, param_distribution)
-
-
-def seeds_of(seed: int, trial: int, name: str) -> tuple[int, int]:
-    """Return two seeds for what is drawn for a hyperparameter of a trial; no name is what is drawn together."""
-    first, second = np.random.SeedSequence([seed, trial, zlib.crc32(name.encode())]).generate_state(2)
-    return int(first), int(second)
 
 
 SAMPLERS = {"tpe": Sampler(SeededTPE, learns=True), "random": Sampler(SeededRandom, learns=False)}

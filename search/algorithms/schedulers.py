@@ -9,9 +9,11 @@ from search.errors import UserError, suggestion
 
 
 class Rule(Protocol):
-    """Which trials of one search go on. The same calls in the same order give the same answers.
+    """Which trials of one search go on, by the losses that the rule has been told of at the scheduler's rungs.
 
-    That is what a resume relies on: it tells a new rule of all that the journal holds.
+    A resume tells a new rule of all that the journal holds, trial by trial. So the answer must not depend on the order
+    in which it was told, on a clock or on chance. Between rungs the rule is asked now and then: it returns True there,
+    and takes nothing in. A trial that comes to a rung again, after its process died, went on there before.
     """
 
     def goes_on(self, trial: int, epoch: int, loss: float) -> bool:
