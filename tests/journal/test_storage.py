@@ -84,7 +84,7 @@ from pathlib import Path
 import optuna
 from search.journal.storage import TAIL_BYTES, TAIL_BYTES, Storage, mend
 from tests.programs import ENVIRONMENT
-from tests.test_storage import create, search
+from tests.journal.test_storage import create, search
 
 path = Path(sys.argv[1])
 storage, study = create(path)

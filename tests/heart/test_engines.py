@@ -24,8 +24,8 @@ from heart.fused import Fused
 from heart.graph import Captured
 from heart.model import MLP
 from heart.train import Engine, resolve, train
+from tests.programs import ROOT
 
-ROOT = Path(__file__).parent.parent
 CPU = Config(points=2000, epochs=3, hidden1=12, hidden2=8, device="cpu")
 CONFIGS = st.builds(
     Config,

@@ -16,8 +16,8 @@ from search.spec import space
 from search.spec.config import StudyConfig
 from search.spec.files import read
 from search.spec.workload import Workload, load
+from tests.programs import ROOT
 
-ROOT = Path(__file__).parent.parent
 X = {"distribution": "uniform", "low": -5, "high": 5}
 LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}}
 

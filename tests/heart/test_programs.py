@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from heart import predict
 from heart.config import Config, build, find, read
 from heart.model import MLP, load, save
-
-ROOT = Path(__file__).parent.parent
+from tests.programs import ROOT
 
 
 def run(module: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
