@@ -172,13 +172,15 @@ class WorkerPool:
     def _get_pictures(self, reference: Any, count: int) -> list[Drawn]:
         try:
             return self._get(reference, lambda why: [Drawn(problem=f"plot: {why}")] * count)
-        except ProcessLostError:
-            return [Drawn(problem="plot: the process was lost")] * count
+        except (ProcessLostError, OSError) as error:
+            why = "the process was lost" if isinstance(error, ProcessLostError) else str(error)
+            return [Drawn(problem=f"plot: {why}")] * count
 
     def _get(self, reference: Any, lost: Callable[[str], T], check: Callable[[], None] | None = None) -> T:
         """Return a job's result; where Ray lost its process, what `lost` makes of the reason.
 
-        Raises ProcessLostError where that was one of the given processes, which is removed from the pool.
+        Raises ProcessLostError where that was one of the given processes, which is removed from the pool, and OSError
+        where the job itself raised one: a workload's own never leaves a job, so it is a full disk or the like.
         """
         try:
             result: T = self._ray.get(self._wait([reference], check))
@@ -188,5 +190,7 @@ class WorkerPool:
             if process is not None and isinstance(error, self._ray.exceptions.RayActorError):
                 self._processes = [other for other in self._processes if other is not process]
                 raise ProcessLostError from error
+            if isinstance(error, self._ray.exceptions.RayTaskError) and isinstance(error.cause, OSError):
+                raise error.cause from None
             why = f"the process was lost: {type(error).__name__}: {str(error).strip():.200}"
             return lost(why.replace("\n", " "))

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from search import study
+from search.retraining import gallery
+from search.retraining.gallery import Pictures
 from search.views import images
+from search.worker.jobs import UNPICKLED
+from tests import studies
 from tests.pictures import frames_of
 from tests.programs import TOY, begin, resume, search, start, until, write
 
@@ -149,3 +153,25 @@ def test_a_ctrl_c_while_the_winner_is_drawn_keeps_it_without_pictures(tmp_path: 
     done = resume(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(study.load(folder).others("retraining")) == 1
+
+
+def test_what_went_wrong_is_a_line_however_many_pictures_it_cost_and_none_where_it_was_said_before() -> None:
+    """That a model cannot be pickled is said where it is to be kept."""
+    problems = {gallery.SHEET: "plot raised", gallery.PLOT: UNPICKLED, gallery.FILM: "plot raised", "best/x": "no ink"}
+    assert Pictures({}, problems).lines() == [f"{gallery.SHEET}, {gallery.FILM}: plot raised", "best/x: no ink"]
+
+
+def test_the_winners_pictures_lie_in_its_folder_and_the_sheet_does_not() -> None:
+    files = {gallery.SHEET: b"1", gallery.PLOT: b"2", gallery.FILM: b"3"}
+    assert Pictures(files).of_winner() == {"plot.png": b"2", "epochs.gif": b"3"}
+
+
+def test_a_sheet_is_hung_where_the_folder_of_pictures_is_gone_and_an_earlier_one_taken_away(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s")
+    (made.folder / "plots").rmdir()
+    gallery.hang(made, Pictures())
+    assert not (made.folder / "plots").exists()
+    gallery.hang(made, Pictures({gallery.SHEET: b"image"}))
+    assert (made.folder / gallery.SHEET).read_bytes() == b"image"
+    gallery.hang(made, Pictures({gallery.PLOT: b"image"}))
+    assert list((made.folder / "plots").iterdir()) == []

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -224,3 +225,79 @@ def test_no_garbage_is_looked_for_while_a_workload_is_imported_and_what_that_mad
     """Once: where a program's main is called again in its process, garbage would be kept, too, with every call."""
     done = subprocess.run([sys.executable, "-c", LOOKS], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert (done.stdout.splitlines()[-1], done.stderr) == ("False True True True", "")
+
+
+def test_a_failure_has_no_value_also_after_epochs_that_had_one() -> None:
+    """It is told to the scheduler, at whose rungs it must not be."""
+    *_, last = pull_all(fault="raise")
+    assert (last["epoch"], math.isnan(last["value"]), last["best"]) == (1, True, toy.loss(toy.Config(x=3.0), 1))
+
+
+def test_what_depends_on_the_machine_is_settled_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    body = (
+        "import dataclasses\ndef resolve(c): return dataclasses.replace(c, epochs=2)\n"
+        "def train(c):\n  for _ in range(9): yield {'loss': c.epochs}, None\n"
+    )
+    write_workload(tmp_path, "settles", body)
+    training = Training(Order("settles", 0, Objective("loss"), {}))
+    assert training.advance(seconds=60)["epochs"][-1][0] == 2
+    assert training.config.epochs == 2
+
+
+def test_a_trial_that_has_ended_holds_neither_model_nor_generator() -> None:
+    """They may be gigabytes, and the process goes on to the next trial."""
+    training = Training(Order("tests.toy", 0, Objective("loss"), {"x": 3.0}))
+    training.pull()
+    assert training.model is not None
+    training.close()
+    assert (training.model, training._generator) == (None, None)
+
+
+def test_a_time_limit_that_was_kept_leaves_nothing_behind() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: heard.append(number))
+    try:
+        for _ in range(2):
+            with process.time_limit(1000.0):
+                assert signal.getitimer(signal.ITIMER_REAL)[0] > 900
+            assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        signal.raise_signal(signal.SIGALRM)
+        assert heard == [signal.SIGALRM]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+LIMITED = """
+import select
+from search.worker import process
+for seconds in (0.3, None):
+    with process.time_limit(seconds):
+        pass
+select.select([], [], [], 1.8)
+print("alive")
+"""
+
+
+def test_a_process_is_not_ended_for_a_limit_that_was_kept() -> None:
+    """A second after the limit it would be."""
+    done = subprocess.run([sys.executable, "-c", LIMITED], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
+
+
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from search.worker import process
+print("before")
+process.redirect_output(Path(sys.argv[1]) / "a folder of another machine" / "trial.log")
+print("after")
+"""
+
+
+def test_where_a_machine_does_not_have_the_folder_what_is_printed_goes_where_it_went(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "before\nafter\n", "")
