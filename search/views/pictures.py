@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from search.analysis import tables
-from search.analysis.importance import LEAST
+from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.spec.space import Axis
 from search.views.format import FRONT, STATES, correlation, short, spans_decades
@@ -172,7 +172,7 @@ def importances(snapshot: Snapshot) -> Figure:
         axes.set_xlim(0, max(each.high for each in found) * 1.15)
         axes.grid(False, axis="y")
     else:
-        message = f"at least {LEAST} trials with different finite values are needed"
+        message = f"at least {MIN_DIFFERENT_VALUES} trials with different finite values are needed"
         axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes)
         axes.set(yticks=[], xticks=[])
     return figure

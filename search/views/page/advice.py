@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from search.analysis.snapshot import Snapshot
-from search.analysis.verdict import SURE, Verdict
+from search.analysis.verdict import SURE_ERRORS, Verdict
 from search.views.format import number
 
 EDGE = 0.03
@@ -53,7 +53,7 @@ def _doubts(verdict: Verdict) -> Iterator[str]:
         names = ", ".join(each.name for each in verdict.rivals)
         yield f"The seeds do not tell {names} from the winner: more seeds would, more trials would not."
     test = verdict.test
-    left = test.value + SURE * (test.error or 0.0) if test else 0.0
+    left = test.value + SURE_ERRORS * (test.error or 0.0) if test else 0.0
     if verdict.survived is not None and gain and left < gain.value / 2:
         yield "Less than half of the gain is left on the test part: the search has fitted the validation part."
 
