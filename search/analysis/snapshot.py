@@ -68,6 +68,14 @@ class Snapshot:
         return [trial.value for trial in self.trials if trial.value is not None]
 
     @property
+    def epoch_values(self) -> list[float]:
+        """Return the finite values of the metric at all epochs of all trials."""
+        values: list[float] = []
+        for trial in self.trials:
+            values += filter(math.isfinite, trial.curve(self.objective))
+        return values
+
+    @property
     def endings(self) -> Counter[State]:
         """Return how many trials ended how, those that have not included."""
         return Counter(trial.ending for trial in self.trials)

@@ -164,20 +164,7 @@ def audit(snapshot: Snapshot, pairs: Sequence[Pair]) -> pd.DataFrame:
     objective = snapshot.objective
     stopped_at = {len(pair.trial.epochs) for pair in pairs if pair.trial.ending == "stopped"}
     rungs = sorted(stopped_at.union(snapshot.rungs))
-    # A row a trial.
-    rows = []
-    for pair in pairs:
-        row: dict[str, Any] = {
-            "trial": pair.trial.number,
-            "state": pair.trial.ending,
-            "epochs": len(pair.trial.epochs),
-        }
-        for rung in rungs:
-            row[f"{RUNG}{rung}"] = pair.best_at(rung, objective)
-        row["final_value"] = pair.final_value
-        row["repeats"] = pair.repeats(objective.metric)
-        rows.append(row)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([_audit_row(pair, rungs, objective) for pair in pairs])
     # The types, as a column may hold nothing but None: of values, between epochs and repeats, and of repeats.
     value_columns = table.columns[3:-1]
     table = table.astype({**dict.fromkeys(value_columns, "float"), "repeats": "boolean"})
@@ -185,6 +172,20 @@ def audit(snapshot: Snapshot, pairs: Sequence[Pair]) -> pd.DataFrame:
     ranks = table["final_value"].rank(method="min", ascending=objective.mode == "min")
     table.insert(len(table.columns) - 1, "final_rank", ranks.astype("Int64"))
     return table
+
+
+def _audit_row(pair: Pair, rungs: Sequence[int], objective: Objective) -> dict[str, Any]:
+    """Return what is known of a pair, without the order: trial, state, epochs, the rungs, final_value, repeats."""
+    row: dict[str, Any] = {
+        "trial": pair.trial.number,
+        "state": pair.trial.ending,
+        "epochs": len(pair.trial.epochs),
+    }
+    for rung in rungs:
+        row[f"{RUNG}{rung}"] = pair.best_at(rung, objective)
+    row["final_value"] = pair.final_value
+    row["repeats"] = pair.repeats(objective.metric)
+    return row
 
 
 def correlations(table: pd.DataFrame) -> dict[int, float]:
