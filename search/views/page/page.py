@@ -20,7 +20,7 @@ from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
 from search.spec import files
 from search.views.comparison import compare
-from search.views.format import FRONT, STATES, first_that_fits, span
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, first_that_fits, span
 from search.views.page import answers, charts, rows, timeline
 from search.views.page.layers import Chart
 from search.views.page.rows import Rows
@@ -66,8 +66,8 @@ def _render(snapshot: Snapshot, most: int) -> bytes:
         script=_resource("report.js"),
         library=library(),
         nonce=secrets.token_urlsafe(16),
-        colours=STATES,
-        front=FRONT,
+        colours=STATE_COLOURS,
+        front=FRONT_COLOUR,
         states=_states(snapshot),
     )
     return html.encode()
