@@ -15,12 +15,14 @@ from search.journal.trial import Trial
 from search.spec.objective import Objective
 from search.spec.space import Space
 
-LEAST = 4
-"""Different values without which nothing is said."""
-MOST_DRAWS, LEAST_DRAWS, ESTIMATES = 100, 20, 400
-"""Bootstrap samples; fewer where each of very many hyperparameters is estimated in each."""
-TAIL = 0.1
-"""Of the draws on each side of low and high."""
+MIN_DIFFERENT_VALUES = 4
+"""Without which nothing is said."""
+MAX_BOOTSTRAP_SAMPLES = 100
+MIN_BOOTSTRAP_SAMPLES = 20
+MAX_ESTIMATES = 400
+"""Over all samples, each of which estimates every hyperparameter: of very many there are fewer samples."""
+TAIL_SHARE = 0.1
+"""Of the bootstrap samples, on each side of low and high."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +37,45 @@ class Importance:
 
 
 def importances(trials: Sequence[Trial], space: Space, objective: Objective) -> list[Importance]:
-    """Return the importances, the largest first; none where fewer than LEAST values differ.
+    """Return the importances, the largest first; none where fewer than MIN_DIFFERENT_VALUES values differ.
 
     Every trial with a value that counts should be given, stopped ones too: few are trained to their end, and what is
     asked is only what sets the best apart. The spread is over the trials that were proposed, not over other searches.
     """
-    if len({trial.value for trial in trials}) < LEAST:
+    if len({trial.value for trial in trials}) < MIN_DIFFERENT_VALUES:
         return []
-    made = [optuna.create_trial(params=each.params, distributions=space, value=each.value) for each in trials]
-    for number, trial in enumerate(made):
-        trial._trial_id = number
-    shares = _shares(made, objective)
+    frozen = _as_optuna(trials, space)
+    shares = _shares(frozen, objective)
+    # The same of every bootstrap sample.
     chance = random.Random(0)
-    drawn = [_shares(chance.choices(made, k=len(made)), objective) for _ in range(draws(len(space)))]
-    found = []
+    sampled = []
+    for _ in range(bootstrap_samples(len(space))):
+        sample = chance.choices(frozen, k=len(frozen))
+        sampled.append(_shares(sample, objective))
+    # Low and high: what is left of a hyperparameter's shares in the samples without the tails.
+    tail = round(TAIL_SHARE * (len(sampled) - 1))
+    importances = []
     for name, share in shares.items():
-        among = sorted(each.get(name, 0.0) for each in drawn)
-        at = round(TAIL * (len(drawn) - 1))
-        found.append(Importance(name, share, min(share, among[at]), max(share, among[-1 - at])))
-    return sorted(found, key=lambda each: -each.share)
+        spread = sorted(sample_shares.get(name, 0.0) for sample_shares in sampled)
+        low = min(share, spread[tail])
+        high = max(share, spread[-1 - tail])
+        importances.append(Importance(name, share, low, high))
+    return sorted(importances, key=lambda importance: -importance.share)
 
 
-def draws(hyperparameters: int) -> int:
-    """Return how many bootstrap samples are drawn."""
-    return max(LEAST_DRAWS, min(MOST_DRAWS, ESTIMATES // hyperparameters))
+def bootstrap_samples(hyperparameters: int) -> int:
+    """Return how many bootstrap samples are drawn for so many hyperparameters."""
+    affordable = MAX_ESTIMATES // hyperparameters
+    return max(MIN_BOOTSTRAP_SAMPLES, min(MAX_BOOTSTRAP_SAMPLES, affordable))
+
+
+def _as_optuna(trials: Sequence[Trial], space: Space) -> list[FrozenTrial]:
+    frozen = []
+    for number, trial in enumerate(trials):
+        copy = optuna.create_trial(params=trial.params, distributions=space, value=trial.value)
+        copy._trial_id = number
+        frozen.append(copy)
+    return frozen
 
 
 class _Trials:
@@ -77,9 +94,12 @@ class _Trials:
 
 
 def _shares(trials: list[FrozenTrial], objective: Objective) -> dict[str, float]:
+    """Return the share of each hyperparameter by name; equal ones where PED-ANOVA tells none from another."""
     study: Any = _Trials(trials, objective)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the best quantile may be all of so few
-        found = PedAnovaImportanceEvaluator().evaluate(study)
-    total = math.fsum(found.values())
-    return {name: value / total if total > 0 else 1 / len(found) for name, value in found.items()}
+        values = PedAnovaImportanceEvaluator().evaluate(study)
+    total = math.fsum(values.values())
+    if total > 0:
+        return {name: value / total for name, value in values.items()}
+    return {name: 1 / len(values) for name in values}

@@ -1,8 +1,9 @@
 """A study as it stood at one moment, read from its journal: what its tables, pictures and report are made of."""
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Axis, Space, axis_of
 
-LATEST_S = 1e11
+MAX_TIME_S = 1e11
 """Seconds since 1970 beyond which no calendar of the system goes."""
 
 
@@ -67,9 +68,21 @@ class Snapshot:
         return [trial.value for trial in self.trials if trial.value is not None]
 
     @property
+    def epoch_values(self) -> list[float]:
+        """Return the finite values of the metric at all epochs of all trials."""
+        values: list[float] = []
+        for trial in self.trials:
+            values += filter(math.isfinite, trial.curve(self.objective))
+        return values
+
+    @property
     def endings(self) -> Counter[State]:
         """Return how many trials ended how, those that have not included."""
         return Counter(trial.ending for trial in self.trials)
+
+    def in_state(self, state: State) -> list[Trial]:
+        """Return the trials that ended so, or that have not, by number."""
+        return [trial for trial in self.trials if trial.ending == state]
 
     @property
     def ended(self) -> int:
@@ -79,7 +92,7 @@ class Snapshot:
     @property
     def trained(self) -> int:
         """Return how many epochs its trials have trained."""
-        return sum(len(trial.epochs) for trial in self.trials)
+        return epochs_of(self.trials)
 
     @property
     def full(self) -> int:
@@ -89,8 +102,11 @@ class Snapshot:
     @property
     def saved(self) -> float:
         """Return the share of those that stopping early has saved."""
-        spared = sum(self.epochs - len(trial.epochs) for trial in self.trials if trial.ending == "stopped")
-        return spared / self.full if self.full else 0.0
+        if not self.full:
+            return 0.0
+        stopped = self.in_state("stopped")
+        spared = len(stopped) * self.epochs - epochs_of(stopped)
+        return spared / self.full
 
     @property
     def worked(self) -> float:
@@ -101,7 +117,9 @@ class Snapshot:
     def rungs(self) -> list[int]:
         """Return the epochs at which trials are compared; none without a scheduler."""
         scheduler = self.config.scheduler
-        return scheduler.rungs(self.epochs) if scheduler else []
+        if not scheduler:
+            return []
+        return scheduler.rungs(self.epochs)
 
     @cached_property
     def importances(self) -> list[Importance]:
@@ -111,12 +129,16 @@ class Snapshot:
     @property
     def winner(self) -> Candidate | None:
         """Return the winner of the newest retraining; None where there is none."""
-        return self.outcome.winner if self.outcome else None
+        if not self.outcome:
+            return None
+        return self.outcome.winner
 
     @cached_property
     def verdict(self) -> Verdict | None:
         """Return what is to be made of the winner; None without one."""
-        return verdict.judge(self.outcome, self.objective) if self.outcome and self.winner else None
+        if not self.outcome or not self.winner:
+            return None
+        return verdict.judge(self.outcome, self.objective)
 
     @property
     def front(self) -> Trial | None:
@@ -128,19 +150,31 @@ class Snapshot:
     @property
     def running_best(self) -> list[float | None]:
         """Return the best value that counts up to each trial, in order of proposal; None before the first."""
-        values = (trial.value if trial.may_win else None for trial in self.trials)
-        return self.objective.running_best(float("nan") if value is None else value for value in values)
+        values: list[float] = []
+        for trial in self.trials:
+            value = math.nan
+            if trial.value is not None and trial.may_win:
+                value = trial.value
+            values.append(value)
+        return self.objective.running_best(values)
 
     @property
     def is_current(self) -> bool:
         """Return whether the newest retraining was of those that would be its finalists now."""
-        judged = {candidate.name for candidate in self.outcome.candidates} if self.outcome else set()
-        chosen = finalists(self.trials, self.config.finalists, self.objective)
-        return {outcome.name_of(trial) for trial in chosen} == judged - {REFERENCE}
+        judged: set[str] = set()
+        if self.outcome:
+            judged = {candidate.name for candidate in self.outcome.candidates} - {REFERENCE}
+        finalists_now = finalists(self.trials, self.config.finalists, self.objective)
+        return judged == set(map(outcome.name_of, finalists_now))
 
     def log_of(self, number: int) -> Path:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
         return files.trial_log(self.folder, number)
+
+
+def epochs_of(trials: Iterable[Trial]) -> int:
+    """Return how many epochs these trials have trained, all together."""
+    return sum(len(trial.epochs) for trial in trials)
 
 
 def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: Sequence[optuna.Study]) -> None:
@@ -172,9 +206,13 @@ def _check_params(trial: Trial, space: Space) -> None:
 
 def _check_times(trial: Trial) -> None:
     times = [metrics["elapsed_s"] for metrics in trial.epochs]
-    times.append(trial.where[2] if trial.where else 0.0)
-    if not all(0 <= seconds < LATEST_S for seconds in times):
-        raise ValueError(f"trial {trial.number} was trained at {times}")
+    began = 0.0
+    if trial.where:
+        _, _, began = trial.where
+    times.append(began)
+    for seconds in times:
+        if not 0 <= seconds < MAX_TIME_S:
+            raise ValueError(f"trial {trial.number} was trained at {times}")
 
 
 def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:

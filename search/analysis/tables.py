@@ -12,17 +12,18 @@ from search.journal.trial import Trial
 from search.spec.objective import Objective
 
 RUNG = "rung_"
+"""What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
 
-def trials(found: Iterable[Trial]) -> pd.DataFrame:
+def trials(trials: Iterable[Trial]) -> pd.DataFrame:
     """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
 
     `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
     `seconds` those from proposal to ending.
     """
     rows = []
-    for trial in found:
-        row = {
+    for trial in trials:
+        result = {
             "trial": trial.number,
             "state": trial.ending,
             "value": trial.value,
@@ -30,36 +31,56 @@ def trials(found: Iterable[Trial]) -> pd.DataFrame:
             "epochs": len(trial.epochs),
         }
         times = {
-            "training_s": trial.worked if trial.epochs else math.nan,
+            "training_s": math.nan,
             "started": trial.started,
             "seconds": trial.seconds,
         }
-        rows.append({**row, **_apart(trial.params, {*row, *times}), **times})
-    frame = pd.DataFrame(rows, columns=None if rows else ["trial", "state", "value", "best_epoch", "epochs"])
-    return frame.astype({"value": float})
+        if trial.epochs:
+            times["training_s"] = trial.worked
+        params = _renamed(trial.params, {*result, *times})
+        rows.append({**result, **params, **times})
+    table = frame(rows, ["trial", "state", "value", "best_epoch", "epochs"])
+    return table.astype({"value": float})
 
 
-def curves(found: Iterable[Trial]) -> pd.DataFrame:
+def curves(trials: Iterable[Trial]) -> pd.DataFrame:
     """Return a row an epoch: trial, epoch (from 1), the raw metrics, elapsed_s."""
     rows = []
-    for trial in found:
+    for trial in trials:
         for epoch, metrics in enumerate(trial.epochs, 1):
-            rows.append({"trial": trial.number, "epoch": epoch, **_apart(metrics, {"trial", "epoch"})})
-    return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch"])
+            columns = _renamed(metrics, {"trial", "epoch"})
+            rows.append({"trial": trial.number, "epoch": epoch, **columns})
+    return frame(rows, ["trial", "epoch"])
 
 
-def recorded(found: Sequence[Trial]) -> pd.DataFrame:
+def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
     """Return a row an epoch: trial, the hyperparameters, epoch, the raw metrics, elapsed_s."""
-    epochs = curves(found)
-    params = pd.DataFrame([{"trial": trial.number, **_apart(trial.params, {"trial", "epoch"})} for trial in found])
+    rows = []
+    for trial in trials:
+        params = _renamed(trial.params, {"trial", "epoch"})
+        rows.append({"trial": trial.number, **params})
+    configs = pd.DataFrame(rows)
+    epochs = curves(trials)
     # A metric that has a hyperparameter's name gets another.
-    metrics = {column: f"{column}_" for column in epochs.columns if column in params.columns and column != "trial"}
-    return params.merge(epochs.rename(columns=metrics), on="trial")
+    in_both = set(configs.columns) & set(epochs.columns) - {"trial"}
+    epochs = epochs.rename(columns={name: f"{name}_" for name in in_both})
+    return configs.merge(epochs, on="trial")
 
 
-def _apart(named: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
+def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Return rows as a DataFrame, which has these columns where there is no row."""
+    if not rows:
+        return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows)
+
+
+def _renamed(named: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
     """Return columns under other names where a table's own have them: a metric 'epoch' becomes 'epoch_'."""
-    return {f"{name}_" if name in taken else name: value for name, value in named.items()}
+    columns = {}
+    for name, value in named.items():
+        column = f"{name}_" if name in taken else name
+        columns[column] = value
+    return columns
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,16 @@ class Pair:
         """Return the one that was trained to its end; its curve is taken throughout, so that none is of two."""
         if self.trial.ending == "complete":
             return self.trial
-        return self.run if self.run and self.run.ending == "complete" else None
+        if self.run and self.run.ending == "complete":
+            return self.run
+        return None
+
+    @property
+    def final_value(self) -> float | None:
+        """Return the best value over all epochs; None where it was not trained to its end, or has none."""
+        if not self.full:
+            return None
+        return self.full.value
 
     def best_at(self, epoch: int, objective: Objective) -> float | None:
         """Return the best value up to an epoch, also where it ended by itself before; None where it is unknown."""
@@ -89,14 +119,19 @@ class Pair:
         """Return whether it was trained again; a run that failed has not said all that it would."""
         return self.run is not None and self.run.ending != "failed"
 
+    def repeats(self, metric: str) -> bool | None:
+        """Return whether the run repeats the trial to the last bit; None where they cannot be compared."""
+        if not self.compared:
+            return None
+        return self.difference(metric) is None
+
     def difference(self, metric: str) -> str | None:
         """Return the first number that the run does not repeat to the last bit, as text; None where it repeats all.
 
         Of an epoch the metric is looked at first; the seconds that it took are no part of the answer.
         """
-        again = self.run.epochs if self.run else ()
         for epoch, then in enumerate(self.trial.epochs, 1):
-            now = again[epoch - 1] if epoch <= len(again) else {}
+            now = self._trained_again(epoch)
             names = {*then, *now} - {"elapsed_s"}
             for name in sorted(names, key=lambda name: (name != metric, name)):
                 # As text, nan is nan and -0.0 is not 0.0.
@@ -106,6 +141,12 @@ class Pair:
                     return f"epoch {epoch}, {name} {old} then, {new} now"
         return None
 
+    def _trained_again(self, epoch: int) -> dict[str, float]:
+        """Return the run's metrics of an epoch, counted from 1; none where it did not come so far."""
+        if not self.run or epoch > len(self.run.epochs):
+            return {}
+        return self.run.epochs[epoch - 1]
+
 
 def pairs(snapshot: Snapshot) -> list[Pair]:
     """Return every trial of the search beside its run in the audits, by number; a run cut short is none."""
@@ -113,7 +154,7 @@ def pairs(snapshot: Snapshot) -> list[Pair]:
     return [Pair(trial, runs.get(trial.number)) for trial in snapshot.trials]
 
 
-def audit(snapshot: Snapshot, found: Sequence[Pair]) -> pd.DataFrame:
+def audit(snapshot: Snapshot, pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return a row a trial: trial, state, epochs, rung_3, rung_9, ..., final_value, final_rank, repeats.
 
     state and epochs are those of the search, rung_N is the best value up to epoch N, final_value that over all epochs,
@@ -121,17 +162,30 @@ def audit(snapshot: Snapshot, found: Sequence[Pair]) -> pd.DataFrame:
     The rungs are those of the scheduler and, as it may have been another before, all at which a trial was stopped.
     """
     objective = snapshot.objective
-    table = pd.DataFrame([(pair.trial.number, pair.trial.ending, len(pair.trial.epochs)) for pair in found])
-    table.columns = pd.Index(["trial", "state", "epochs"])
-    stopped_at = {*table["epochs"][table["state"] == "stopped"]}
-    for rung in sorted(stopped_at.union(snapshot.rungs)):
-        table[f"{RUNG}{rung}"] = pd.Series([pair.best_at(rung, objective) for pair in found], dtype=float)
-    table["final_value"] = pd.Series([pair.full.value if pair.full else None for pair in found], dtype=float)
+    stopped_at = {len(pair.trial.epochs) for pair in pairs if pair.trial.ending == "stopped"}
+    rungs = sorted(stopped_at.union(snapshot.rungs))
+    table = pd.DataFrame([_audit_row(pair, rungs, objective) for pair in pairs])
+    # The types, as a column may hold nothing but None: of values, between epochs and repeats, and of repeats.
+    value_columns = table.columns[3:-1]
+    table = table.astype({**dict.fromkeys(value_columns, "float"), "repeats": "boolean"})
+    # The final order.
     ranks = table["final_value"].rank(method="min", ascending=objective.mode == "min")
-    table["final_rank"] = ranks.astype("Int64")
-    repeats = [pair.difference(objective.metric) is None if pair.compared else None for pair in found]
-    table["repeats"] = pd.Series(repeats, dtype="boolean")
+    table.insert(len(table.columns) - 1, "final_rank", ranks.astype("Int64"))
     return table
+
+
+def _audit_row(pair: Pair, rungs: Sequence[int], objective: Objective) -> dict[str, Any]:
+    """Return what is known of a pair, without the order: trial, state, epochs, the rungs, final_value, repeats."""
+    row: dict[str, Any] = {
+        "trial": pair.trial.number,
+        "state": pair.trial.ending,
+        "epochs": len(pair.trial.epochs),
+    }
+    for rung in rungs:
+        row[f"{RUNG}{rung}"] = pair.best_at(rung, objective)
+    row["final_value"] = pair.final_value
+    row["repeats"] = pair.repeats(objective.metric)
+    return row
 
 
 def correlations(table: pd.DataFrame) -> dict[int, float]:
@@ -141,11 +195,17 @@ def correlations(table: pd.DataFrame) -> dict[int, float]:
     """
     full = table.dropna(subset=["final_value"])
     final_ranks = full["final_value"].rank()
-    columns = [name for name in map(str, full.columns) if name.startswith(RUNG)]
-    return {int(name.removeprefix(RUNG)): full[name].rank().corr(final_ranks) for name in columns}
+    by_rung = {}
+    for column in map(str, full.columns):
+        if column.startswith(RUNG):
+            rung = int(column.removeprefix(RUNG))
+            by_rung[rung] = full[column].rank().corr(final_ranks)
+    return by_rung
 
 
 def true_best(table: pd.DataFrame, *states: str) -> "pd.Series[Any] | None":
     """Return the row with the best final value among the trials of these states; of equals, a complete one."""
     able = table[table["state"].isin(states)].dropna(subset=["final_value"])
-    return None if able.empty else able.sort_values(["final_rank", "state", "trial"]).iloc[0]
+    if able.empty:
+        return None
+    return able.sort_values(["final_rank", "state", "trial"]).iloc[0]

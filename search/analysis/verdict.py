@@ -10,7 +10,7 @@ from search.spec.objective import Objective, deviation, mean
 
 PART = re.compile(r"^(val|valid|validation|eval|dev|test)[_/. -]|[_/. -](val|valid|validation|eval|dev|test)$", re.I)
 """What tells a metric of the validation part from the same of the test part: val_loss, test_loss, loss/val."""
-SURE = 2.0
+SURE_ERRORS = 2.0
 """Standard errors that a difference must have to be believed."""
 
 
@@ -34,12 +34,20 @@ class Gain:
         """Return its standard error, from the seeds of both; None of a single seed."""
         if min(len(self.winner), len(self.other)) < 2:
             return None
-        return math.hypot(*(deviation(each) / math.sqrt(len(each)) for each in (self.winner, self.other)))
+        return math.hypot(_error_of_mean(self.winner), _error_of_mean(self.other))
 
     @property
     def is_sure(self) -> bool | None:
         """Return whether it, or the loss, is more than the seeds would make by chance; None of a single seed."""
-        return None if self.error is None else abs(self.value) > SURE * self.error
+        error = self.error
+        if error is None:
+            return None
+        return abs(self.value) > SURE_ERRORS * error
+
+
+def _error_of_mean(values: list[float]) -> float:
+    """Return the standard error of the mean of values, of which there must be two."""
+    return deviation(values) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -67,18 +75,30 @@ def judge(outcome: Outcome, objective: Objective) -> Verdict:
     """Return what is to be made of a retraining, which must have a winner."""
     winner = outcome.winner
     assert winner is not None
-    reference = outcome.reference if outcome.reference and outcome.reference.is_sound else None
-    noise = deviation(winner.values) if len(winner.values) > 1 else None
-    validation = Gain(objective.metric, winner.values, reference.values, objective) if reference else None
-    test = _test_gain(winner, reference, objective) if reference else None
+    # The noise: how far the winner's own seeds lie apart.
+    noise = None
+    if len(winner.values) > 1:
+        noise = deviation(winner.values)
+    # The gain over the reference, on both parts.
+    reference = outcome.reference
+    validation = None
+    test = None
+    if reference and reference.is_sound:
+        validation = Gain(objective.metric, winner.values, reference.values, objective)
+        test = _test_gain(winner, reference, objective)
+    return Verdict(noise, validation, test, _rivals(outcome, winner, objective))
+
+
+def _rivals(outcome: Outcome, winner: Candidate, objective: Objective) -> list[Candidate]:
+    """Return the sound finalists whose difference from the winner the seeds may have made by chance."""
     rivals = []
     for candidate in outcome.candidates:
-        is_other = candidate is not winner and candidate is not outcome.reference
-        if is_other and candidate.is_sound:
-            gain = Gain(objective.metric, winner.values, candidate.values, objective)
-            if gain.is_sure is False:
-                rivals.append(candidate)
-    return Verdict(noise, validation, test, rivals)
+        if candidate is winner or candidate is outcome.reference or not candidate.is_sound:
+            continue
+        gain = Gain(objective.metric, winner.values, candidate.values, objective)
+        if gain.is_sure is False:
+            rivals.append(candidate)
+    return rivals
 
 
 def _test_gain(winner: Candidate, reference: Candidate, objective: Objective) -> Gain | None:
@@ -97,5 +117,11 @@ def counterpart(metric: str, tests: Iterable[str]) -> str | None:
 
     val_loss and test_loss are the same but for their part, as are loss and test_loss.
     """
-    same = [name for name in tests if PART.sub("", name).lower() == PART.sub("", metric).lower()]
-    return same[0] if len(same) == 1 else None
+    same = [name for name in tests if _without_part(name) == _without_part(metric)]
+    if len(same) != 1:
+        return None
+    return same[0]
+
+
+def _without_part(metric: str) -> str:
+    return PART.sub("", metric).lower()

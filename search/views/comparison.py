@@ -8,7 +8,7 @@ from search.views.format import number, spread
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table: a column a configuration, a row a hyperparameter or metric."""
+    """A table: a column a configuration, a row a hyperparameter or metric with its name and a cell a column."""
 
     columns: list[str]
     rows: list[tuple[str, list[str]]]
@@ -28,7 +28,8 @@ def compare(snapshot: Snapshot) -> Comparison:
     for name in snapshot.space:
         cells = [number(candidate.config[name]) for candidate in candidates]
         rows.append((name, cells))
-    rows.append((snapshot.config.metric, [spread(candidate.values) for candidate in candidates]))
+    cells = [spread(candidate.values) for candidate in candidates]
+    rows.append((snapshot.config.metric, cells))
     for test in snapshot.winner.tests:
         cells = [spread(candidate.tests.get(test, [])) for candidate in candidates]
         rows.append((test, cells))
@@ -39,6 +40,10 @@ def _best_so_far(snapshot: Snapshot) -> Comparison:
     best = snapshot.front
     if not best:
         return Comparison([], [], is_judged=False)
-    rows = [(name, [number(best.params[name])]) for name in snapshot.space if name in best.params]
+    rows: list[tuple[str, list[str]]] = []
+    for name in snapshot.space:
+        if name in best.params:
+            cell = number(best.params[name])
+            rows.append((name, [cell]))
     rows.append((snapshot.config.metric, [number(best.value)]))
     return Comparison([f"trial {best.number}"], rows, is_judged=False)

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,17 +19,27 @@ from search.journal.trial import WORDS
 from search.spec.objective import Objective
 from search.views.format import span, spans_decades, values
 
-BLOCKS = "▁▂▃▄▅▆▇█"
-ASCII = ".:-=+x#@"
+BLOCK_HEIGHTS = "▁▂▃▄▅▆▇█"
+ASCII_HEIGHTS = ".:-=+x#@"
 """Heights of a column, the lowest first; of a terminal that cannot show the first ones the second."""
 BEST = "*"
 """Stands for the best trial, with and without colour: its height is the lowest or the highest."""
-LEAST = 10
-"""Columns of the line of values itself, however narrow the terminal."""
-UNITS = ("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)
-"""Name, seconds, and digits after the point."""
-MOST_OF_A_UNIT = 180
-"""Of a unit, before the next is taken."""
+MIN_COLUMNS = 10
+"""Of the line of values itself, however narrow the terminal."""
+
+
+class Unit(NamedTuple):
+    """A unit of time in which a range is told."""
+
+    name: str
+    seconds: int
+    digits: int
+    """After the point."""
+
+
+UNITS = (Unit("s", 1, 0), Unit("min", 60, 0), Unit("h", 3600, 1))
+MAX_OF_A_UNIT = 180
+"""How many of a unit are told before the next one is taken."""
 
 
 class Display:
@@ -85,21 +96,25 @@ class Display:
         counts = [f"{progress.running} running"]
         for ending, word in WORDS.items():
             counts.append(f"{progress.endings[ending]} {word}")
+        separator = ", " if is_ascii else " · "
         best = "no value yet"
         if progress.best is not None:
             metric = progress.objective.metric
             best = f"best {metric} {progress.best:.5g}, trial {progress.best_trial}: {values(progress.best_params)}"
-        shown = [_folded((", " if is_ascii else " · ").join(counts)), _folded(best)]
+        lines = [_folded(separator.join(counts)), _folded(best)]
         # The values, as a line.
-        if found := progress.values.copy():  # another thread adds to it
-            shown.append(sparkline(found, progress.objective, width, is_ascii))
+        value_of = progress.values.copy()  # another thread adds to it
+        if value_of:
+            lines.append(sparkline(value_of, progress.objective, width, is_ascii))
         # How long it takes.
         clock = f"{span(time.monotonic() - self._began)} elapsed{self._left()}"
-        return Group(bar, *shown, _folded(clock))
+        return Group(bar, *lines, _folded(clock))
 
     def _left(self) -> str:
-        found = self._forecast.left
-        return f", {between(*found)} left to search" if found else ""
+        left = self._forecast.left
+        if not left:
+            return ""
+        return f", {between(*left)} left to search"
 
 
 def _folded(line: str) -> Text:
@@ -108,35 +123,49 @@ def _folded(line: str) -> Text:
 
 def between(low: float, high: float) -> str:
     """Return a range of seconds as text that holds it: 20 to 45 s, 2 to 5 min, 1.2 to 3 h."""
-    unit, size, digits = next(each for each in UNITS if high < MOST_OF_A_UNIT * each[1] or each is UNITS[-1])
-    least = math.floor(low / size * 10**digits)
-    most = max(math.ceil(high / size * 10**digits), least + 1)
-    return f"{least / 10**digits:g} to {most / 10**digits:g} {unit}"
+    unit = _unit_of(high)
+    steps = 10**unit.digits
+    least = math.floor(low / unit.seconds * steps)
+    most = max(math.ceil(high / unit.seconds * steps), least + 1)
+    return f"{least / steps:g} to {most / steps:g} {unit.name}"
 
 
-def sparkline(found: Mapping[int, float], objective: Objective, width: int, is_ascii: bool) -> Text:
+def _unit_of(seconds: float) -> Unit:
+    """Return the smallest unit of which this is not too many, else the largest."""
+    for unit in UNITS[:-1]:
+        if seconds < MAX_OF_A_UNIT * unit.seconds:
+            return unit
+    return UNITS[-1]
+
+
+def sparkline(value_of: Mapping[int, float], objective: Objective, width: int, is_ascii: bool) -> Text:
     """Return a column a trial in the order of proposal, behind the lowest and the highest value.
 
-    It tells whether a search still improves, and how good is what it tries. `found` are the finite values of trials by
-    number, at least one. Where there are more than fit into the width, neighbours share a column, which shows the best
-    of them.
+    It tells whether a search still improves, and how good is what it tries. `value_of` has the finite values of trials
+    by number, at least one. Where there are more than fit into the width, neighbours share a column, which shows the
+    best of them.
     """
-    values = [value for _, value in sorted(found.items())]
-    heights = ASCII if is_ascii else BLOCKS
+    values = [value for _, value in sorted(value_of.items())]
     low = min(values)
     high = max(values)
+    # The legend: what the lowest and the highest column stand for.
+    heights = ASCII_HEIGHTS if is_ascii else BLOCK_HEIGHTS
     is_log = spans_decades(values)
-    legend = f"{heights[0]} {low:.3g} {heights[-1]} {high:.3g}{' log' if is_log else ''} "
-    best = values.index(objective.best_of(values))
-    columns = min(len(values), max(width - len(legend), LEAST))
-    edges = [column * len(values) // columns for column in range(columns + 1)]
+    scale_name = " log" if is_log else ""
+    legend = f"{heights[0]} {low:.3g} {heights[-1]} {high:.3g}{scale_name} "
     line = Text(legend, style="dim", no_wrap=True, overflow="crop")
+    # A column a trial, or for several of them.
+    scale: Callable[[float], float] = math.log if is_log else float
+    best = values.index(objective.best_of(values))
+    columns = min(len(values), max(width - len(legend), MIN_COLUMNS))
+    edges = [column * len(values) // columns for column in range(columns + 1)]
     for begin, end in itertools.pairwise(edges):
         if begin <= best < end:
             line.append(BEST, style="not dim bold green")
             continue
-        place = _place(objective.best_of(values[begin:end]), low, high, math.log if is_log else float)
-        line.append(heights[min(int(place * len(heights)), len(heights) - 1)], style="not dim cyan")
+        place = _place(objective.best_of(values[begin:end]), low, high, scale)
+        height = min(int(place * len(heights)), len(heights) - 1)
+        line.append(heights[height], style="not dim cyan")
     return line
 
 
@@ -146,4 +175,6 @@ def _place(value: float, low: float, high: float, scale: Callable[[float], float
     at = scale(value) / 2
     begin = scale(low) / 2
     end = scale(high) / 2
-    return (at - begin) / (end - begin) if end > begin else 0.5
+    if end <= begin:
+        return 0.5
+    return (at - begin) / (end - begin)

@@ -6,17 +6,17 @@ from typing import Any
 
 from search.spec.objective import deviation, mean
 
-LONGEST = 18
+MAX_CHOICE_LENGTH = 18
 """Characters of a choice that are written out."""
-STATES = {
+STATE_COLOURS = {
     "complete": "#2a7f62",
     "stopped": "#8c9bb0",
     "diverged": "#e07b00",
     "failed": "#2b2b2b",
     "running": "#7b5ea7",
 }
-FRONT = "#d1173a"
-"""Of the one that stands out."""
+FRONT_COLOUR = "#d1173a"
+"""Of the trial that stands out: the winner, or the best."""
 
 
 def values(params: Mapping[str, Any]) -> str:
@@ -26,7 +26,9 @@ def values(params: Mapping[str, Any]) -> str:
 
 def number(value: Any) -> str:
     """Return a value as a person writes it: four digits of a float."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
 
 
 def span(seconds: float) -> str:
@@ -56,28 +58,34 @@ def spans_decades(values: Collection[float]) -> bool:
 
 def count(many: int, thing: str) -> str:
     """Return a number of things as text: 1 trial, 2 trials."""
-    return f"{many} {thing}{'' if many == 1 else 's'}"
+    if many == 1:
+        return f"1 {thing}"
+    return f"{many} {thing}s"
 
 
 def short(value: object) -> str:
     """Return a choice as text that fits at an axis."""
     text = str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    if len(text) <= MAX_CHOICE_LENGTH:
+        return text
+    return f"{text[: MAX_CHOICE_LENGTH - 1]}…"
 
 
 def correlation(value: float) -> str:
-    """Return a rank correlation as text."""
-    return f"{value:.3f}" if math.isfinite(value) else "-"
+    """Return a rank correlation as text; a dash where there is no order."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}"
 
 
 def first_that_fits(attempts: Iterable[Callable[[], bytes]], limit: int) -> bytes:
     """Return the first of these, tried in order, that has at most so many bytes; where none has, the last."""
-    made = b""
+    content = b""
     for attempt in attempts:
-        made = attempt()
-        if len(made) <= limit:
+        content = attempt()
+        if len(content) <= limit:
             break
-    return made
+    return content
 
 
 def spread(values: list[float]) -> str:
@@ -88,4 +96,13 @@ def spread(values: list[float]) -> str:
     if len(values) == 1 or not all(map(math.isfinite, values)):
         return f"{center:.5g}"
     error = deviation(values)
-    return f"{center:.5f} ± {error:.5f}" if 1e-4 <= abs(center) < 1e4 else f"{center:.4g} ± {error:.2g}"
+    if 1e-4 <= abs(center) < 1e4:
+        return f"{center:.5f} ± {error:.5f}"
+    return f"{center:.4g} ± {error:.2g}"
+
+
+def line_width(trials: int) -> float:
+    """Return how wide the line of a trial is drawn: thinner where there are many."""
+    if trials <= 60:
+        return 1.4
+    return 0.7

@@ -7,7 +7,7 @@ import io
 import math
 import sys
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,28 +17,28 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from search.views.format import FRONT, first_that_fits
+from search.views.format import FRONT_COLOUR, first_that_fits
 
 T = TypeVar("T")
 
-SIDE = 480
-"""Pixels of the longer side of an image."""
-INK = "#2b2b2b"
-STRIP = 28
-TEXT = 14
-MARGIN = 8
-"""Pixels: the height of a caption, of its letters, and what is free left and right of it."""
-GAP = 12
-"""Pixels between tiles of a sheet, and around them."""
+SIDE_PX = 480
+"""Of the longer side of an image."""
+TEXT_COLOUR = "#2b2b2b"
+STRIP_PX = 28
+TEXT_PX = 14
+MARGIN_PX = 8
+"""The height of a caption, of its letters, and what is free left and right of it."""
+GAP_PX = 12
+"""Between tiles of a sheet, and around them."""
 SHEET_BYTES = 700_000
 """Over which a sheet gets fewer colours, and then a smaller side of its tiles."""
-SHEET_STEPS = ((0, SIDE), (256, SIDE), (256, 320), (256, 200))
+SHEET_STEPS = ((0, SIDE_PX), (256, SIDE_PX), (256, 320), (256, 200))
 """Colours (0: all) and side."""
 FRAME_MS = 200
 LAST_FRAME_MS = 2500
 FILM_BYTES = 500_000
 """Over which a film gets fewer and smaller frames."""
-FILM_STEPS = ((16, SIDE), (12, 400), (12, 280), (10, 160))
+FILM_STEPS = ((16, SIDE_PX), (12, 400), (12, 280), (10, 160))
 """Frames and side. The last are less than 500,000 bytes, whatever they show: 1.5 a pixel is the most that GIF takes."""
 
 
@@ -48,23 +48,23 @@ class Caption(NamedTuple):
     before: str
     name: str = ""
     after: str = ""
-    colour: str = INK
+    colour: str = TEXT_COLOUR
 
 
-def figure_of(made: Any) -> Figure:
-    """Return the Figure that a workload's `plot` has made, also as the one of axes or of a grid. Raises TypeError."""
-    figure = getattr(made, "figure", None)
+def figure_of(plotted: Any) -> Figure:
+    """Return the Figure of what a workload's `plot` returned: itself, axes or a grid. Raises TypeError."""
+    figure = getattr(plotted, "figure", None)
     if not isinstance(figure, Figure):
-        raise TypeError(f"it must return a matplotlib Figure, but got {type(made).__name__}")
+        raise TypeError(f"it must return a matplotlib Figure, but got {type(plotted).__name__}")
     return figure
 
 
 def render(figure: Figure) -> Image.Image:
-    """Return a Figure as an image with a longer side of SIDE pixels, on white."""
-    dpi = min(300.0, SIDE / max(figure.get_size_inches()))
+    """Return a Figure as an image with a longer side of SIDE_PX pixels, on white."""
+    dpi = min(300.0, SIDE_PX / max(figure.get_size_inches()))
     image = Image.open(_png(figure, dpi, pil_kwargs={"compress_level": 1})).convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
-    return shrunk(Image.alpha_composite(white, image).convert("RGB"), SIDE)
+    return shrunk(Image.alpha_composite(white, image).convert("RGB"), SIDE_PX)
 
 
 def png(figure: Figure) -> bytes:
@@ -80,7 +80,8 @@ def _png(figure: Figure, dpi: float, **more: Any) -> io.BytesIO:
 
 def close(figure: Figure) -> None:
     """Have pyplot forget a Figure, which keeps all that were made by it."""
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot:
         pyplot.close(figure)
 
 
@@ -89,36 +90,52 @@ def shrunk(image: Image.Image, side: int) -> Image.Image:
     factor = side / max(image.size)
     if factor >= 1:
         return image
-    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+    width = max(1, round(image.width * factor))
+    height = max(1, round(image.height * factor))
+    return image.resize((width, height))
 
 
 def blank(text: str, size: tuple[int, int]) -> Image.Image:
     """Return what stands for an image that could not be made, and says why."""
+    width, height = size
     image = Image.new("RGB", size, "#f3f3f3")
-    line = _fitted(Caption("", text), size[0] - 2 * MARGIN)
-    ImageDraw.Draw(image).text((size[0] / 2, size[1] / 2), line, "#777777", _font(), "mm")
+    line = _fitted(Caption("", text), width - 2 * MARGIN_PX)
+    ImageDraw.Draw(image).text((width / 2, height / 2), line, "#777777", _font(), "mm")
     return image
 
 
 def captioned(image: Image.Image, caption: Caption, size: tuple[int, int]) -> Image.Image:
-    """Return an image at the top of a white one of this size, under a caption, which adds STRIP pixels."""
+    """Return an image at the top of a white one of this size, under a caption, which adds STRIP_PX pixels of height."""
     width, height = size
-    made = Image.new("RGB", (width, height + STRIP), "white")
-    made.paste(image, ((width - image.width) // 2, STRIP))
-    text = _fitted(caption, width - 2 * MARGIN)
-    ImageDraw.Draw(made).text((MARGIN, STRIP / 2 - 1), text, caption.colour, _font(), "lm")
-    return made
+    tile = Image.new("RGB", (width, height + STRIP_PX), "white")
+    tile.paste(image, ((width - image.width) // 2, STRIP_PX))
+    text = _fitted(caption, width - 2 * MARGIN_PX)
+    ImageDraw.Draw(tile).text((MARGIN_PX, STRIP_PX / 2 - 1), text, caption.colour, _font(), "lm")
+    return tile
 
 
 def _fitted(caption: Caption, width: int) -> str:
     """Return a caption as one line of at most so many pixels: all of it, or less of its name, or less around that."""
-    before, name, after = (part.replace("\n", " ") for part in caption[:3])
-    shorter = [before + _cut(name, length) + after for length in range(min(len(name), 300), 0, -1)]
-    first = before.rstrip(", ") or after
-    cut = [f"{first[:length]}…" for length in range(len(first) - 1, 0, -1)]
-    return next(
-        text for text in (*shorter, before.rstrip() + after, first, *cut, "") if _font().getlength(text) <= width
-    )
+    for line in _shorter_and_shorter(caption):
+        if _font().getlength(line) <= width:
+            return line
+    return ""
+
+
+def _shorter_and_shorter(caption: Caption) -> Iterator[str]:
+    """Yield lines for a caption, all of it first, each shorter than the one before."""
+    before = caption.before.replace("\n", " ")
+    name = caption.name.replace("\n", " ")
+    after = caption.after.replace("\n", " ")
+    # Less and less of the name.
+    for length in range(min(len(name), 300), 0, -1):
+        yield before + _cut(name, length) + after
+    yield before.rstrip() + after
+    # Less and less of what stands before it, or, where that is nothing, after it.
+    around = before.rstrip(", ") or after
+    yield around
+    for length in range(len(around) - 1, 0, -1):
+        yield f"{around[:length]}…"
 
 
 def _cut(name: str, length: int) -> str:
@@ -131,33 +148,42 @@ def _cut(name: str, length: int) -> str:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), TEXT)
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(str(path), TEXT_PX)
 
 
 def sheet(tiles: Sequence[tuple[Caption, Image.Image]]) -> bytes:
     """Return the contact sheet of at least one tile, row by row, in the order given."""
-    return first_that_fits((partial(_sheet, tiles, colours, side) for colours, side in SHEET_STEPS), SHEET_BYTES)
+    attempts = [partial(_sheet, tiles, colours, side) for colours, side in SHEET_STEPS]
+    return first_that_fits(attempts, SHEET_BYTES)
 
 
 def _sheet(tiles: Sequence[tuple[Caption, Image.Image]], colours: int, side: int) -> bytes:
-    small = [(caption, shrunk(image, side)) for caption, image in tiles]
-    made = _side_by_side(small)
+    """Return the sheet in so many colours (0: all), of tiles with a longer side of at most so many pixels."""
+    captions = [caption for caption, _ in tiles]
+    images = [shrunk(image, side) for _, image in tiles]
+    sheet = _side_by_side(captions, images)
+    if colours:
+        sheet = sheet.quantize(colours)
     file = io.BytesIO()
-    (made.quantize(colours) if colours else made).save(file, "png", compress_level=6)
+    sheet.save(file, "png", compress_level=6)
     return file.getvalue()
 
 
-def _side_by_side(tiles: list[tuple[Caption, Image.Image]]) -> Image.Image:
-    columns = len(tiles) if len(tiles) <= 3 else math.ceil(math.sqrt(len(tiles)))
-    rows = math.ceil(len(tiles) / columns)
-    size = _size_of_all(image for _, image in tiles)
-    width = size[0] + GAP
-    height = size[1] + STRIP + GAP
-    made = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
-    for number, (caption, image) in enumerate(tiles):
+def _side_by_side(captions: list[Caption], images: list[Image.Image]) -> Image.Image:
+    """Return images under captions on a white one: up to three in a row, of more as many as make it a square."""
+    columns = len(images)
+    if columns > 3:
+        columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    size = _size_of_all(images)
+    width = size[0] + GAP_PX
+    height = size[1] + STRIP_PX + GAP_PX
+    sheet = Image.new("RGB", (columns * width + GAP_PX, rows * height + GAP_PX), "white")
+    for number, (caption, image) in enumerate(zip(captions, images, strict=True)):
         row, column = divmod(number, columns)
-        made.paste(captioned(image, caption, size), (GAP + column * width, GAP + row * height))
-    return made
+        sheet.paste(captioned(image, caption, size), (GAP_PX + column * width, GAP_PX + row * height))
+    return sheet
 
 
 def film(frames: Sequence[tuple[float, Caption, Image.Image]]) -> bytes:
@@ -165,29 +191,33 @@ def film(frames: Sequence[tuple[float, Caption, Image.Image]]) -> bytes:
 
     The last is held longer. Fewer than all are spread evenly over them, with the first and the last.
     """
-    return first_that_fits((partial(_film, frames, most, side) for most, side in FILM_STEPS), FILM_BYTES)
+    attempts = [partial(_film, frames, most, side) for most, side in FILM_STEPS]
+    return first_that_fits(attempts, FILM_BYTES)
 
 
 def _film(frames: Sequence[tuple[float, Caption, Image.Image]], most: int, side: int) -> bytes:
+    """Return the film of at most so many frames, with a longer side of at most so many pixels."""
     chosen = sorted(evenly(range(len(frames)))[:most])
-    small = []
-    for number in chosen:
-        gone, caption, image = frames[number]
-        small.append((gone, caption, shrunk(image, side)))
-    size = _size_of_all(image for *_, image in small)
-    made = []
-    for gone, caption, image in small:
+    images = [shrunk(frames[number][-1], side) for number in chosen]
+    size = _size_of_all(images)
+    captioned_frames = []
+    for number, image in zip(chosen, images, strict=True):
+        gone, caption, _ = frames[number]
         frame = captioned(image, caption, size)
-        bar = (0, STRIP - 3, round(gone * size[0]), STRIP - 1)
-        ImageDraw.Draw(frame).rectangle(bar, FRONT)
-        made.append(frame)
-    return _gif(made)
+        bar = (0, STRIP_PX - 3, round(gone * size[0]), STRIP_PX - 1)
+        ImageDraw.Draw(frame).rectangle(bar, FRONT_COLOUR)
+        captioned_frames.append(frame)
+    return _gif(captioned_frames)
 
 
 def _size_of_all(images: Iterable[Image.Image]) -> tuple[int, int]:
     """Return the width and the height that hold each of these images."""
-    sizes = [image.size for image in images]
-    return max(width for width, _ in sizes), max(height for _, height in sizes)
+    width = 0
+    height = 0
+    for image in images:
+        width = max(width, image.width)
+        height = max(height, image.height)
+    return width, height
 
 
 def _gif(frames: list[Image.Image]) -> bytes:
@@ -202,10 +232,12 @@ def _gif(frames: list[Image.Image]) -> bytes:
 
 def _palette(frames: list[Image.Image]) -> Image.Image:
     """Return an image with the colours of a ninth of the dots of every frame."""
-    width, height = (max(1, side // 3) for side in frames[0].size)
+    width = max(1, frames[0].width // 3)
+    height = max(1, frames[0].height // 3)
     sample = Image.new("RGB", (width, height * len(frames)))
     for at, frame in enumerate(frames):
-        sample.paste(frame.resize((width, height), Image.Resampling.NEAREST), (0, at * height))
+        small = frame.resize((width, height), Image.Resampling.NEAREST)
+        sample.paste(small, (0, at * height))
     palette = sample.quantize(256)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[colours.min(axis=1) >= 250] = 255  # white, not nearly white

@@ -2,71 +2,30 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-import matplotlib.axis
 import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from search.analysis import tables
-from search.analysis.importance import LEAST
+from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
-from search.spec.space import Axis
-from search.views.format import FRONT, STATES, correlation, short, spans_decades
+from search.journal.trial import Trial
+from search.views.axes import plain, scale_metric, scale_parameter
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, line_width
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
 DPI = 120
-FAINT = "#555555"
+FAINT_COLOUR = "#555555"
 """Of the lines that help the eye."""
-SPACE = "space."
-"""Before a hyperparameter's name, which may be 'value' too."""
-
-
-def plain(name: str) -> str:
-    """Return a user's name as matplotlib writes it as it stands, and not as a formula."""
-    return name.replace("$", r"\$")
-
-
-def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x", "y"] = "y") -> None:
-    """Label the axis of a metric; logarithmic where the values are positive and span more than a factor of ten."""
-    if not values:
-        axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
-    elif spans_decades(values):
-        axes.set(**{f"{side}scale": "log"})
-        _write_plainly(axes.xaxis if side == "x" else axes.yaxis)
-    axes.set(**{f"{side}label": plain(metric)})
-
-
-def scale_parameter(axes: Axes, name: str, axis: Axis) -> None:
-    """Label the x axis; show the whole range that was searched, on its scale."""
-    axes.set_xlabel(plain(name))
-    if axis.choices:
-        names = [plain(short(choice)) for choice in axis.choices]
-        axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-        axes.set_xlim(-0.5, len(names) - 0.5)
-    elif axis.is_log:
-        axes.set_xscale("log")
-        margin = (axis.high / axis.low) ** 0.03
-        axes.set_xlim(axis.low / margin, axis.high * margin)
-        _write_plainly(axes.xaxis)
-    else:
-        margin = (axis.high - axis.low) * 0.03
-        axes.set_xlim(axis.low - margin, axis.high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=axis.is_integer))
-
-
-def _write_plainly(axis: matplotlib.axis.Axis) -> None:
-    """Write 0.01 rather than 10⁻² at a logarithmic axis, and 0.02 and 0.05 too where it spans few decades."""
-    low, high = axis.get_view_interval()
-    few = 0 < low <= high < 500 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+BAR_COLOUR = "#4c72b0"
+PARAMETER = "space."
+"""What the column of a hyperparameter begins with, whose own name may be 'value' too."""
 
 
 def draw(snapshot: Snapshot) -> dict[str, Figure]:
@@ -80,50 +39,57 @@ def curves(snapshot: Snapshot) -> Figure:
     """Draw the metric of every trial over the epochs, the rungs, and the winner in front."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot()
-    trials = snapshot.trials
-    front = snapshot.front
-    front_name = "winner" if snapshot.winner else "best"
-    width = 1.4 if len(trials) <= 60 else 0.7
+    # The curves: the one in front is drawn last.
     in_legend: set[str] = set()
-    drawn: list[float] = []
-    for trial in sorted(trials, key=lambda trial: trial is front):
+    for trial in sorted(snapshot.trials, key=lambda trial: trial is snapshot.front):
         values = trial.curve(snapshot.objective)
-        drawn += filter(math.isfinite, values)
-        style: dict[str, Any] = {"color": STATES[trial.ending], "linewidth": width, "alpha": 0.8}
-        label: str = trial.ending
-        if trial is front:
-            style |= {"color": FRONT, "linewidth": 2.5}
-            label = f"{front_name}, trial {trial.number}"
-        if len(values) == 1:
-            style |= {"marker": "o", "markersize": 3}
+        label, style = _curve_style(snapshot, trial)
         axes.plot(range(1, len(values) + 1), values, label=None if label in in_legend else label, **style)
         in_legend.add(label)
-    rungs = snapshot.rungs
-    for rung in rungs:
-        axes.axvline(rung, color=FAINT, linestyle=":", linewidth=1)
-    scale_metric(axes, snapshot.config.metric, drawn)
+    for rung in snapshot.rungs:
+        axes.axvline(rung, color=FAINT_COLOUR, linestyle=":", linewidth=1)
+    # The axes.
+    scale_metric(axes, snapshot.config.metric, snapshot.epoch_values)
     margin = 0.5 if snapshot.epochs == 1 else 0.01 * snapshot.epochs
-    title = f"Learning curves of {snapshot.config.workload}, trials: {len(trials)}"
+    title = f"Learning curves of {snapshot.config.workload}, trials: {len(snapshot.trials)}"
     axes.set(xlabel="epoch", xlim=(1 - margin, snapshot.epochs + margin), title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, names = axes.get_legend_handles_labels()
-    if rungs:
-        handles.append(Line2D([], [], color=FAINT, linestyle=":"))
-        names.append(f"rung (epochs {', '.join(map(str, rungs))})")
+    # The legend.
+    handles, labels = axes.get_legend_handles_labels()
+    if snapshot.rungs:
+        handles.append(Line2D([], [], color=FAINT_COLOUR, linestyle=":"))
+        labels.append(f"rung (epochs {', '.join(map(str, snapshot.rungs))})")
     if handles:
-        figure.legend(handles, names, loc="outside right upper")
+        figure.legend(handles, labels, loc="outside right upper")
     return figure
+
+
+def _curve_style(snapshot: Snapshot, trial: Trial) -> tuple[str, dict[str, Any]]:
+    """Return what the legend calls a trial's curve, and how it is drawn; a single epoch is a dot."""
+    label: str = trial.ending
+    style: dict[str, Any] = {
+        "color": STATE_COLOURS[trial.ending],
+        "linewidth": line_width(len(snapshot.trials)),
+        "alpha": 0.8,
+    }
+    if trial is snapshot.front:
+        name = "winner" if snapshot.winner else "best"
+        label = f"{name}, trial {trial.number}"
+        style |= {"color": FRONT_COLOUR, "linewidth": 2.5}
+    if len(trial.epochs) == 1:
+        style |= {"marker": "o", "markersize": 3}
+    return label, style
 
 
 def history(snapshot: Snapshot) -> Figure:
     """Draw the value of each trial against its number, and the best so far."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    frame = _frame(snapshot)
-    _scatter(axes, frame, "trial")
+    table = _trials_with_a_value(snapshot)
+    _scatter(axes, table, "trial")
     best = [math.nan if value is None else value for value in snapshot.running_best]
-    axes.step(range(len(best)), best, where="post", color=FRONT, linewidth=1.5, label="best so far")
-    scale_metric(axes, snapshot.config.metric, list(frame["value"]))
+    axes.step(range(len(best)), best, where="post", color=FRONT_COLOUR, linewidth=1.5, label="best so far")
+    scale_metric(axes, snapshot.config.metric, table["value"].to_list())
     last = max(1, len(snapshot.trials) - 1)
     axes.set(xlabel="trial", xlim=(-0.02 * last, 1.02 * last), title="Best value of each trial, in order of proposal")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -134,23 +100,20 @@ def history(snapshot: Snapshot) -> Figure:
 def hyperparameters(snapshot: Snapshot) -> Figure:
     """Draw the value of each trial against each hyperparameter."""
     names = list(snapshot.space)
-    columns = min(len(names), 2 if len(names) in (2, 4) else 3)
+    columns = min(len(names), 3)
+    if len(names) == 4:
+        columns = 2
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(max(7.0, 4.2 * columns), 3.4 * rows + 0.5), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    frame = _frame(snapshot)
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    for at, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        column = f"{SPACE}{name}"
-        _scatter(axes, frame, column)
+    panels = _panels(figure, len(names), columns, sharex=False)
+    table = _trials_with_a_value(snapshot)
+    for at, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        _scatter(axes, table, f"{PARAMETER}{name}")
         scale_parameter(axes, name, snapshot.axes[name])
-        scale_metric(axes, snapshot.config.metric, list(frame["value"]))
-        if at % columns:
+        scale_metric(axes, snapshot.config.metric, table["value"].to_list())
+        if at % columns:  # the axis is that of the panel on the left
             axes.set_ylabel("")
-    handles, labels = panels[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    _legend_below(figure, panels[0], len(STATE_COLOURS))
     figure.suptitle("Best value of each trial against each hyperparameter")
     return figure
 
@@ -159,80 +122,96 @@ def importances(snapshot: Snapshot) -> Figure:
     """Draw how much each hyperparameter decides whether a trial is among the best, and how sure that is."""
     figure = Figure(figsize=(8, 1.2 + 0.5 * len(snapshot.space)), layout="constrained")
     axes = figure.add_subplot()
-    found = snapshot.importances[::-1]
     axes.set_title(f"What sets the best of {len(snapshot.able)} trials apart (PED-ANOVA)")
     axes.set_xlabel("importance (shares of 1); lines: 80 % of bootstrap samples")
-    if found:
-        shares = [each.share for each in found]
-        spread = [[each.share - each.low for each in found], [each.high - each.share for each in found]]
-        names = [plain(each.name) for each in found]
-        axes.barh(names, shares, xerr=spread, color="#4c72b0", error_kw={"ecolor": FAINT, "elinewidth": 1.5})
-        for at, each in enumerate(found):
-            axes.text(each.high, at, f" {each.share:.2f}", va="center")
-        axes.set_xlim(0, max(each.high for each in found) * 1.15)
-        axes.grid(False, axis="y")
-    else:
-        message = f"at least {LEAST} trials with different finite values are needed"
+    if not snapshot.importances:
+        message = f"at least {MIN_DIFFERENT_VALUES} trials with different finite values are needed"
         axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes)
         axes.set(yticks=[], xticks=[])
+        return figure
+    # A row a hyperparameter: name, share, low, high; the most important on top.
+    table = pd.DataFrame(snapshot.importances[::-1])
+    names = table["name"].map(plain).to_list()
+    spread = [table["share"] - table["low"], table["high"] - table["share"]]
+    error_style = {"ecolor": FAINT_COLOUR, "elinewidth": 1.5}
+    axes.barh(names, table["share"], xerr=spread, color=BAR_COLOUR, error_kw=error_style)
+    for at, (share, high) in enumerate(zip(table["share"], table["high"], strict=True)):
+        axes.text(high, at, f" {share:.2f}", va="center")
+    axes.set_xlim(0, table["high"].max() * 1.15)
+    axes.grid(False, axis="y")
     return figure
 
 
-def _frame(snapshot: Snapshot) -> pd.DataFrame:
+def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     """Return a row a trial with a value: trial, value, state, and the place of each hyperparameter on its axis."""
     rows = []
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
         for name, value in trial.params.items():
-            row[f"{SPACE}{name}"] = snapshot.axes[name].position(value)
+            row[f"{PARAMETER}{name}"] = snapshot.axes[name].position(value)
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=None if rows else ["trial", "value", "state"])
-    return frame.astype({"value": float}).dropna(subset=["value"])
+    table = tables.frame(rows, ["trial", "value", "state"])
+    return table.astype({"value": float}).dropna(subset=["value"])
 
 
-def _scatter(axes: Axes, frame: pd.DataFrame, x: str, y: str = "value") -> None:
-    for state, colour in STATES.items():
-        part = frame[frame["state"] == state]
+def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
+    """Draw a point a row, in the colour of its state."""
+    for state, colour in STATE_COLOURS.items():
+        part = table[table["state"] == state]
         if len(part):
             axes.scatter(part[x], part[y], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
 
 
+def _panels(figure: Figure, count: int, columns: int, *, sharex: bool) -> list[Axes]:
+    """Return so many panels in rows of so many columns; what is left of the last row stays blank."""
+    rows = -(-count // columns)
+    panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=True).ravel())
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return panels[:count]
+
+
+def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    """Put the legend of one of the panels below all of them, in at most so many columns; none of nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
 def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
     """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
-    found = tables.correlations(table)
+    correlation_at = tables.correlations(table)
     full = table.dropna(subset=["final_value"])
-    label = plain(snapshot.config.metric)
-    columns = min(len(found), 3)
-    rows = -(-len(found) // columns)
+    columns = min(len(correlation_at), 3)
+    rows = -(-len(correlation_at) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes in panels[len(found) :]:
-        axes.set_axis_off()
-    drawn = full["final_value"].to_list()
-    for rung in found:
-        drawn += full[f"{tables.RUNG}{rung}"].to_list()
-    for number, (axes, rung) in enumerate(zip(panels, found, strict=False)):
+    panels = _panels(figure, len(correlation_at), columns, sharex=True)
+    # All panels have the same axes: those of the values at all rungs and of the final ones.
+    metric = snapshot.config.metric
+    values = full["final_value"].to_list()
+    for rung in correlation_at:
+        values += full[f"{tables.RUNG}{rung}"].to_list()
+    for at, (axes, rung) in enumerate(zip(panels, correlation_at, strict=True)):
         _scatter_rung(axes, full, f"{tables.RUNG}{rung}")
-        scale_metric(axes, snapshot.config.metric, drawn, "x")
-        scale_metric(axes, snapshot.config.metric, drawn)
-        axes.set_xlabel(f"best {label} up to epoch {rung}")
-        axes.set_ylabel("" if number % columns else f"final best {label}")
-        axes.set_title(f"epoch {rung}: rank correlation {correlation(found[rung])}")
+        scale_metric(axes, metric, values, "x")
+        scale_metric(axes, metric, values)
+        axes.set_xlabel(f"best {plain(metric)} up to epoch {rung}")
+        axes.set_ylabel("" if at % columns else f"final best {plain(metric)}")
+        axes.set_title(f"epoch {rung}: rank correlation {correlation(correlation_at[rung])}")
         axes.tick_params(labelbottom=True)
-    handles, names = panels[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, names, loc="outside lower center", ncols=2 * columns)
+    _legend_below(figure, panels[0], 2 * columns)
     figure.suptitle(f"What the rungs saw of the final order of {len(full)} trials")
     return figure
 
 
 def _scatter_rung(axes: Axes, full: pd.DataFrame, rung: str) -> None:
+    """Draw the final values of an audit's table against the column of a rung, and a ring around the true best."""
     _scatter(axes, full, rung, "final_value")
-    first = tables.true_best(full, "complete", "stopped")
-    if first is None:
+    best = tables.true_best(full, "complete", "stopped")
+    if best is None:
         return
-    label = f"the true best, trial {first['trial']}"
-    axes.scatter(first[rung], first["final_value"], s=110, facecolor="none", edgecolor=FRONT, label=label)
+    label = f"the true best, trial {best['trial']}"
+    axes.scatter(best[rung], best["final_value"], s=110, facecolor="none", edgecolor=FRONT_COLOUR, label=label)
     both = full[["final_value", rung]].to_numpy()
     ends = [both.min(), both.max()]
-    axes.plot(ends, ends, color=FAINT, linestyle=":", linewidth=1, label="not improved after the rung")
+    axes.plot(ends, ends, color=FAINT_COLOUR, linestyle=":", linewidth=1, label="not improved after the rung")

@@ -66,8 +66,8 @@ def test_the_sheet_shows_the_finalists_by_rank_and_then_the_reference(finished: 
     found = finished.outcome()
     assert found is not None
     (made,) = frames_of((finished.folder / "plots" / "finalists.png").read_bytes())
-    width, height = 480 + images.GAP, 320 + images.STRIP + images.GAP
-    assert made.size == (2 * width + images.GAP, 2 * height + images.GAP)
+    width, height = 480 + images.GAP_PX, 320 + images.STRIP_PX + images.GAP_PX
+    assert made.size == (2 * width + images.GAP_PX, 2 * height + images.GAP_PX)
     places = [(at % 2 * width + 200, at // 2 * height + 200) for at in range(4)]
     by_mean = sorted(found.candidates[:3], key=lambda each: each.mean)
     expected = [each.config["x"] for each in (*by_mean, found.candidates[3])]

@@ -73,10 +73,10 @@ def test_tiles_of_any_shape_stand_in_their_order_row_by_row(count: int, columns:
     colours = [(30 * at, 120, 255 - 30 * at) for at in range(count)]
     tiles = [Image.new("RGB", (90 + 10 * (at % 2), 60 - 10 * (at % 3)), colour) for at, colour in enumerate(colours)]
     (made,) = frames_of(images.sheet([(Caption("a tile"), tile) for tile in tiles]))
-    width, height = max(tile.width for tile in tiles) + images.GAP, 60 + images.STRIP + images.GAP
-    assert made.size == (columns * width + images.GAP, rows * height + images.GAP)
+    width, height = max(tile.width for tile in tiles) + images.GAP_PX, 60 + images.STRIP_PX + images.GAP_PX
+    assert made.size == (columns * width + images.GAP_PX, rows * height + images.GAP_PX)
     middles = [
-        (at % columns * width + images.GAP + width // 2, at // columns * height + images.STRIP + 40)
+        (at % columns * width + images.GAP_PX + width // 2, at // columns * height + images.STRIP_PX + 40)
         for at in range(count)
     ]
     assert [made.getpixel(place) for place in middles] == colours

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from search import plot
 from search.journal.records import OpenTrial
-from search.views import pictures
+from search.views import axes
 from tests.programs import TOY
 from tests.studies import new
 
@@ -19,4 +19,4 @@ def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
         trial.add(1, {metric: value, "elapsed_s": 0.0}, value)
         trial.end("complete")
     assert [path.stat().st_size > 0 for path in plot.draw(made)] == [True] * 4
-    assert pictures.plain(metric) == r"\$\frac\$"
+    assert axes.plain(metric) == r"\$\frac\$"

@@ -1,32 +1,37 @@
 """What to try next, as far as a study's own trials say it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from search.analysis.snapshot import Snapshot
-from search.analysis.verdict import SURE, Verdict
+from search.analysis.verdict import SURE_ERRORS, Verdict
+from search.spec.space import Axis
 from search.views.format import number
 
-EDGE = 0.03
-"""Part of a range, on its scale, that is its end."""
-LATE = 0.75
-"""Share of the trials after which a new best one says that the search has not settled."""
-ENOUGH = 20
-"""Trials without which nothing is said of what does not matter."""
-MINOR = 0.1
-"""Importance below which a hyperparameter may be left alone."""
+END_SHARE = 0.03
+"""Of a range, on its scale, which is its end."""
+LATE_SHARE = 0.75
+"""Of the trials, after which a new best one says that the search has not settled."""
+MIN_TRIALS = 8
+"""Without which nothing is said of how the search went."""
+ENOUGH_TRIALS = 20
+"""Without which nothing is said of what does not matter."""
+MINOR_IMPORTANCE = 0.1
+"""Below which a hyperparameter may be left alone."""
 
 
 def advice(snapshot: Snapshot) -> list[str]:
     """Return sentences, the weightiest first; one that says that there is nothing where there is nothing."""
-    found = [
-        *_faults(snapshot),
-        *(_doubts(snapshot.verdict) if snapshot.verdict else []),
-        *_search(snapshot),
-        *_space(snapshot),
-    ]
-    if not found and (len(snapshot.trials) < ENOUGH or not snapshot.winner):
+    sentences = list(_faults(snapshot))
+    if snapshot.verdict:
+        sentences += _doubts(snapshot.verdict)
+    sentences += _search(snapshot)
+    sentences += _space(snapshot)
+    if sentences:
+        return sentences
+    if len(snapshot.trials) < ENOUGH_TRIALS or not snapshot.winner:
         return ["Nothing yet: too few trials, or none of them judged."]
-    return found or ["Nothing in these trials asks for another search: more of the same would look for luck."]
+    return ["Nothing in these trials asks for another search: more of the same would look for luck."]
 
 
 def _faults(snapshot: Snapshot) -> Iterator[str]:
@@ -50,33 +55,45 @@ def _doubts(verdict: Verdict) -> Iterator[str]:
     if verdict.noise is None:
         yield "With one seed nobody knows the noise: set seeds to 3 or more."
     if verdict.rivals:
-        names = ", ".join(each.name for each in verdict.rivals)
+        names = ", ".join(rival.name for rival in verdict.rivals)
         yield f"The seeds do not tell {names} from the winner: more seeds would, more trials would not."
     test = verdict.test
-    left = test.value + SURE * (test.error or 0.0) if test else 0.0
-    if verdict.survived is not None and gain and left < gain.value / 2:
-        yield "Less than half of the gain is left on the test part: the search has fitted the validation part."
+    if gain and test and verdict.survived is not None:
+        at_most = test.value + SURE_ERRORS * (test.error or 0.0)
+        if at_most < gain.value / 2:
+            yield "Less than half of the gain is left on the test part: the search has fitted the validation part."
 
 
 def _search(snapshot: Snapshot) -> Iterator[str]:
     best = snapshot.objective.best(snapshot.able)
     total = len(snapshot.trials)
-    if not best or total < 8:
+    if not best or total < MIN_TRIALS:
         return
-    if best.number >= LATE * (total - 1):
+    if best.number >= LATE_SHARE * (total - 1):
         yield f"The best value came late, in trial {best.number} of {total}: go on with more of them."
     if best.best_epoch == snapshot.epochs > 1:
         yield f"The best trial was at its best in its last epoch, {snapshot.epochs}: more epochs may help it."
 
 
 def _space(snapshot: Snapshot) -> Iterator[str]:
-    for name, value in snapshot.front.params.items() if snapshot.front else ():
-        axis = snapshot.axes[name]
-        if not axis.choices:
-            at = axis.unit(value)
-            if at <= EDGE or at >= 1 - EDGE:
-                end = "low" if at <= EDGE else "high"
+    if snapshot.front:
+        for name, value in snapshot.front.params.items():
+            end = _end_of_range(snapshot.axes[name], value)
+            if end:
                 yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
-    minor = [each.name for each in snapshot.importances if each.high < MINOR]
-    if minor and len(snapshot.able) >= ENOUGH:
-        yield f"{', '.join(minor)} hardly mattered: fix {'it' if len(minor) == 1 else 'them'}, and search fewer."
+    minor = [importance.name for importance in snapshot.importances if importance.high < MINOR_IMPORTANCE]
+    if minor and len(snapshot.able) >= ENOUGH_TRIALS:
+        them = "it" if len(minor) == 1 else "them"
+        yield f"{', '.join(minor)} hardly mattered: fix {them}, and search fewer."
+
+
+def _end_of_range(axis: Axis, value: Any) -> str:
+    """Return the end of its range that a value lies at, low or high; empty where it is at none, or a choice."""
+    if axis.choices:
+        return ""
+    place = axis.unit(value)
+    if place <= END_SHARE:
+        return "low"
+    if place >= 1 - END_SHARE:
+        return "high"
+    return ""

@@ -1,26 +1,17 @@
-"""What the report says in words: what won, can it be trusted, what mattered, what it cost, what to try next; and lists.
+"""What the report says in words: what won, can it be trusted, what mattered, what it cost, and what to try next."""
 
-The lists are the table of trials, and the failures with their tracebacks.
-"""
-
-import math
 from dataclasses import dataclass
-from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import Gain, Verdict
-from search.journal.trial import FAILURE, WORDS, State, Trial
+from search.journal.trial import WORDS, State
 from search.views.format import count, number, plus_minus, span, spread, values
+from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
 
 ENDINGS: dict[State, str] = {**WORDS, "running": "running or cut off"}
 """The states of a trial, in words."""
-MOST_FAILURES = 20
-MOST_FAILURE_BYTES = 4_000
-"""Failures, and bytes at the end of a trial's file."""
-LONGEST = 200
-"""Characters of a cell."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +26,22 @@ class Card:
 
 
 def progress(snapshot: Snapshot) -> str:
-    """Return how far the study is."""
+    """Return in a sentence how far the search is, and whether it has been retrained and judged."""
     ended = snapshot.ended
     running = snapshot.endings["running"]
     asked = snapshot.config.num_samples
-    if ended < asked or running:
-        still = f", {running} running or cut off" if running else ""
-        return f"Not finished: {ended} of {asked} trials have ended{still}."
+    if running:
+        return f"Not finished: {ended} of {asked} trials have ended, {running} running or cut off."
+    if ended < asked:
+        return f"Not finished: {ended} of {asked} trials have ended."
     if snapshot.outcome and not snapshot.winner:
         return f"{asked} trials, retrained: no configuration trained to its end with every seed."
+    trials = count(asked, "trial")
     if not snapshot.winner:
-        return f"{count(asked, 'trial')}, not retrained yet."
+        return f"{trials}, not retrained yet."
     if not snapshot.is_current:
-        return f"{count(asked, 'trial')}; the verdict is on the best of fewer: --resume judges those of now."
-    return f"{count(asked, 'trial')}, retrained and judged."
+        return f"{trials}; the verdict is on the best of fewer: --resume judges those of now."
+    return f"{trials}, retrained and judged."
 
 
 def cards(snapshot: Snapshot, stretches: list[Rows]) -> list[Card]:
@@ -76,12 +69,15 @@ def _trust(snapshot: Snapshot) -> Card:
         return Card(title, ["no", "retrained with other seeds, no finalist trained to its end with every seed"])
     if not verdict:
         return Card(title, ["not yet", "the best of many noisy trials flatters itself; retraining judges it"])
-    lines = [_gain(verdict.validation)] if verdict.validation else ["nothing to compare it with"]
+    lines = ["nothing to compare it with"]
+    if verdict.validation:
+        lines = [_gain(verdict.validation)]
     lines += _survived(verdict)
     if verdict.noise is not None:
         lines.append(f"its standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
     if verdict.rivals:
-        lines.append(f"not told apart from it: {', '.join(each.name for each in verdict.rivals)}")
+        names = ", ".join(rival.name for rival in verdict.rivals)
+        lines.append(f"not told apart from it: {names}")
     return Card(title, lines)
 
 
@@ -103,30 +99,44 @@ def _gain(gain: Gain) -> str:
 
 
 def _mattered(snapshot: Snapshot) -> Card:
-    found = snapshot.importances
-    if not found:
-        return Card("What mattered?", ["too few trials to say"])
-    lines = [f"{each.name} {each.share:.0%} ({each.low:.0%} to {each.high:.0%})" for each in found[:4]]
-    clear = len(found) < 2 or found[0].low > found[1].high
-    doubt = [] if clear else [f"their order may be chance, with {len(snapshot.able)} trials"]
-    return Card("What mattered?", [*lines, *doubt])
+    title = "What mattered?"
+    importances = snapshot.importances
+    if not importances:
+        return Card(title, ["too few trials to say"])
+    lines = []
+    for importance in importances[:4]:
+        interval = f"{importance.low:.0%} to {importance.high:.0%}"
+        lines.append(f"{importance.name} {importance.share:.0%} ({interval})")
+    if len(importances) > 1 and importances[0].low <= importances[1].high:
+        lines.append(f"their order may be chance, with {len(snapshot.able)} trials")
+    return Card(title, lines)
 
 
 def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
     clock_s = 0.0
     for stretch in stretches:
-        clock_s += max(bar["end"] for bar in stretch)
-    clock = span(clock_s)
-    counts = snapshot.endings
-    ended = ", ".join(f"{counts[state]} {word}" for state, word in ENDINGS.items() if counts[state])
+        clock_s += timeline.duration_s(stretch)
+    epochs = f"{snapshot.trained} of {max(1, snapshot.full)} epochs trained"
     return Card(
         "What did it cost?",
         [
-            f"{clock} by the clock, {span(snapshot.worked)} of training in the search",
-            f"{count(len(snapshot.trials), 'trial')}: {ended}" if snapshot.trials else "no trial yet",
-            f"{snapshot.trained} of {max(1, snapshot.full)} epochs trained; stopping early saved {snapshot.saved:.0%}",
+            f"{span(clock_s)} by the clock, {span(snapshot.worked)} of training in the search",
+            _endings(snapshot),
+            f"{epochs}; stopping early saved {snapshot.saved:.0%}",
         ],
     )
+
+
+def _endings(snapshot: Snapshot) -> str:
+    if not snapshot.trials:
+        return "no trial yet"
+    counts = [f"{snapshot.endings[state]} {word}" for state, word in states(snapshot)]
+    return f"{count(len(snapshot.trials), 'trial')}: {', '.join(counts)}"
+
+
+def states(snapshot: Snapshot) -> list[tuple[State, str]]:
+    """Return the states that occur, with the words for them."""
+    return [(state, word) for state, word in ENDINGS.items() if snapshot.endings[state]]
 
 
 def _next(snapshot: Snapshot) -> Card:
@@ -158,62 +168,17 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     if not snapshot.sessions:
         return []
     newest = snapshot.sessions[-1]
-    versions = ", ".join(f"{name} {version}" for name, version in newest.get("versions", {}).items() if version)
+    begun = [str(session.get("time")) for session in snapshot.sessions]
+    versions = [f"{name} {version}" for name, version in newest.get("versions", {}).items() if version]
     machine = newest.get("machine", {})
     share = newest.get("share", {})
+    of_each = f"{share.get('cpus')} CPUs and {share.get('gpus')} GPUs"
     return [
         ("command", str(newest.get("command", "unknown"))),
-        ("begun", ", ".join(str(session.get("time")) for session in snapshot.sessions)),
+        ("begun", ", ".join(begun)),
         ("seed", str(snapshot.config.seed)),
-        ("versions", versions),
+        ("versions", ", ".join(versions)),
         ("machine", f"{machine.get('processor')}, {machine.get('cpus')} CPUs, {machine.get('system')}"),
-        (
-            "at once",
-            f"{share.get('concurrent')} trials, each with {share.get('cpus')} CPUs and {share.get('gpus')} GPUs",
-        ),
+        ("at once", f"{share.get('concurrent')} trials, each with {of_each}"),
         ("git revision", str(newest.get("git") or "none")),
     ]
-
-
-def table(snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any]:
-    """Return the table of trials: columns, rows, and what is said of those that it leaves out."""
-    names = list(snapshot.space)
-    told = failures(snapshot)
-    rows = []
-    for trial in shown:
-        cells = [
-            _cell(trial.value, ".6g"),
-            _cell(trial.best_epoch or None),
-            _cell(len(trial.epochs)),
-            _cell(trial.worked if trial.epochs else None, ".3g"),
-        ]
-        cells += [_cell(trial.params.get(name)) for name in names]
-        rows.append({"trial": trial.number, "state": trial.ending, "failure": trial in told, "cells": cells})
-    left = len(snapshot.trials) - len(rows)
-    columns = ["trial", "state", snapshot.config.metric, "best epoch", "epochs", "training, s", *names]
-    return {"columns": columns, "rows": rows, "more": f"{left} more are in trials.csv." if left else ""}
-
-
-def failures(snapshot: Snapshot) -> list[Trial]:
-    """Return the failed trials of which the report tells."""
-    return [trial for trial in snapshot.trials if trial.ending == "failed"][:MOST_FAILURES]
-
-
-def _cell(value: Any, form: str = "") -> tuple[str, str]:
-    """Return a value as text for a person, and what it is sorted by."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "", ""
-    if isinstance(value, bool | str):
-        return str(value)[:LONGEST], str(value)[:LONGEST]
-    return (format(value, form) if form else number(value)), repr(value)
-
-
-def failure(snapshot: Snapshot, trial: Trial) -> dict[str, Any]:
-    """Return why a trial failed, and the end of what it printed."""
-    path = snapshot.log_of(trial.number)
-    try:
-        text = path.read_bytes()[-MOST_FAILURE_BYTES:].decode(errors="replace")
-    except OSError:
-        text = ""
-    why = str(trial.attributes.get(FAILURE, "no reason was noted"))[:300]
-    return {"trial": trial.number, "why": why, "text": text, "path": f"logs/{path.name}"}

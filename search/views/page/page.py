@@ -20,18 +20,18 @@ from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
 from search.spec import files
 from search.views.comparison import compare
-from search.views.format import FRONT, STATES, first_that_fits, span
-from search.views.page import answers, charts, rows, timeline
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, first_that_fits, span
+from search.views.page import answers, charts, lists, rows, timeline
 from search.views.page.layers import Chart
 from search.views.page.rows import Rows
 
-ENTRY = "window.vegaEmbed = vegaEmbed;"
-MOST_TRIALS = 1_000
-MOST_BYTES = 3_000_000
-MOST_PICTURED = 1_200_000
-"""Trials that a page shows, bytes of it, and bytes of the pictures in it: what would be more is linked."""
-MOST_STRETCHES = 3
-"""Timelines: of the newest."""
+LIBRARY_ENTRY = "window.vegaEmbed = vegaEmbed;"
+MAX_TRIALS = 1_000
+MAX_PAGE_BYTES = 3_000_000
+MAX_PICTURE_BYTES = 1_200_000
+"""Trials that a page shows, bytes of it, and bytes of all pictures in it: what would be more is linked."""
+MAX_TIMELINES = 3
+"""Those of the newest stretches of time."""
 PICTURES = {
     "best/epochs.gif": "The winner, retrained, over its epochs",
     "plots/finalists.png": "The finalists by rank, then the defaults",
@@ -42,33 +42,35 @@ PICTURES = {
 
 def render(snapshot: Snapshot) -> bytes:
     """Return the report as HTML of a bounded size; all that comes from a study is escaped."""
-    counts = [MOST_TRIALS]
-    while counts[-1] > 1:  # fewer trials where there are hundreds of hyperparameters, or long texts
-        counts.append(counts[-1] // 2)
-    return first_that_fits((partial(_render, snapshot, most) for most in counts), MOST_BYTES)
+    attempts = [partial(_render, snapshot, MAX_TRIALS)]
+    trials = MAX_TRIALS
+    while trials > 1:  # fewer where there are hundreds of hyperparameters, or long texts
+        trials //= 2
+        attempts.append(partial(_render, snapshot, trials))
+    return first_that_fits(attempts, MAX_PAGE_BYTES)
 
 
-def _render(snapshot: Snapshot, most: int) -> bytes:
-    """Return the report, which shows so many of the trials."""
+def _render(snapshot: Snapshot, max_trials: int) -> bytes:
+    """Return the report, which shows at most so many of the trials."""
     stretches = timeline.stretches(snapshot)
-    newest = stretches[-MOST_STRETCHES:]
-    shown = rows.shown(snapshot, most)
-    drawn = charts.charts(snapshot, newest)
+    newest = stretches[-MAX_TIMELINES:]
+    shown = rows.shown(snapshot, max_trials)
+    sections = charts.charts(snapshot, newest)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     html = environment.from_string(_resource("report.html")).render(
         **_about(snapshot, stretches),
         **_lists(snapshot, shown),
         timelines=[_timeline(stretch) for stretch in newest],
         thinned=_thinned(snapshot, shown),
-        charts=drawn,
-        data=_data(snapshot, shown, drawn),
+        charts=sections,
+        data=_data(snapshot, shown, sections),
         style=_resource("report.css"),
         script=_resource("report.js"),
         library=library(),
         nonce=secrets.token_urlsafe(16),
-        colours=STATES,
-        front=FRONT,
-        states=_states(snapshot),
+        colours=STATE_COLOURS,
+        front=FRONT_COLOUR,
+        states=answers.states(snapshot),
     )
     return html.encode()
 
@@ -82,25 +84,17 @@ def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
     thinned = ""
     if len(shown) < len(snapshot.trials):
         thinned += f"Drawn: the best {len(shown)} trials. "
-    if rows.stride(shown) > 1:
-        thinned += f"Of each one epoch in {rows.stride(shown)}. "
+    stride = rows.stride(shown)
+    if stride > 1:
+        thinned += f"Of each one epoch in {stride}. "
     return thinned
 
 
-def _states(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Return the states that occur, with the words for them."""
-    return [(state, word) for state, word in answers.ENDINGS.items() if snapshot.endings[state]]
-
-
 def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
-    verdict = snapshot.verdict
-    noise = verdict.noise if verdict else None
-    band = ""
-    if noise is not None:
-        deviation = f"{noise:.2g}, one standard deviation over its seeds"
-        band = f"The red band is the winner's mean ± {deviation}: believe no difference inside it."
+    """Return what the page says, but for its lists."""
+    band = _band(snapshot)
     return {
-        "study": snapshot,
+        "snapshot": snapshot,
         "progress": answers.progress(snapshot),
         "cards": answers.cards(snapshot, stretches),
         "comparison": compare(snapshot),
@@ -108,36 +102,53 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "pictures": _pictures(snapshot.folder),
         "band": band,
         "top": len(rows.top(snapshot)),
-        "has_seeds": noise is not None,
-        "draws": importance.draws(len(snapshot.space)),
-        "least": importance.LEAST,
+        "has_seeds": bool(band),
+        "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
+        "min_values": importance.MIN_DIFFERENT_VALUES,
         "has_valueless": len(snapshot.values) < len(snapshot.trials),
-        "made": answers.facts(snapshot),
+        "facts": answers.facts(snapshot),
         "config": files.yaml(snapshot.config.as_mapping()),
         "now": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "version": __version__,
     }
 
 
+def _band(snapshot: Snapshot) -> str:
+    """Return what the charts' band is, as text; empty where there is none."""
+    verdict = snapshot.verdict
+    if not verdict or verdict.noise is None:
+        return ""
+    deviation = f"{verdict.noise:.2g}, one standard deviation over its seeds"
+    return f"The red band is the winner's mean ± {deviation}: believe no difference inside it."
+
+
 def _lists(snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any]:
-    told = answers.failures(snapshot)
-    unlisted = snapshot.endings["failed"] - len(told)
+    """Return the table of the trials, and the failures."""
+    reported = lists.failures(snapshot)
+    more = ""
+    unlisted = snapshot.endings["failed"] - len(reported)
+    if unlisted > 0:
+        more = f"{unlisted} more failed: see logs/."
     return {
-        "table": answers.table(snapshot, shown),
-        "failures": [answers.failure(snapshot, trial) for trial in told],
-        "more_failures": f"{unlisted} more failed: see logs/." if unlisted > 0 else "",
+        "table": lists.table(snapshot, shown),
+        "failures": [lists.failure(snapshot, trial) for trial in reported],
+        "more_failures": more,
     }
 
 
 def _timeline(stretch: Rows) -> str:
+    """Return what stands below a timeline: when it was, and how much of it was training."""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stretch[0]["at"]))
+    text = f"From {began}, {span(timeline.duration_s(stretch))}"
     share = timeline.busy(stretch)
-    busy = "" if share is None else f"; {share:.0%} of the processes' time was training, the gaps are waiting"
-    return f"From {began}, {span(max(bar['end'] for bar in stretch))}{busy}."
+    if share is not None:
+        text += f"; {share:.0%} of the processes' time was training, the gaps are waiting"
+    return f"{text}."
 
 
 def _pictures(folder: Path) -> list[dict[str, str]]:
-    left = MOST_PICTURED
+    """Return the workload's pictures of a study, in the page as far as they are not too large together."""
+    left = MAX_PICTURE_BYTES
     pictures = []
     for name, alt in PICTURES.items():
         path = folder / name
@@ -152,17 +163,18 @@ def _pictures(folder: Path) -> list[dict[str, str]]:
     return pictures
 
 
-def _data(snapshot: Snapshot, shown: list[Trial], drawn: dict[str, list[Chart]]) -> str:
+def _data(snapshot: Snapshot, shown: list[Trial], sections: dict[str, list[Chart]]) -> str:
     """Return what the page's script reads, as JSON that cannot end the element it stands in."""
     described = {}
-    for section in drawn.values():
+    for section in sections.values():
         for chart in section:
             described[chart.name] = {"spec": chart.spec, "data": chart.data, "alt": chart.alt}
+    front = snapshot.front.number if snapshot.front else -1
     content = {
         "total": len(snapshot.trials),
         "metric": snapshot.config.metric,
         "names": rows.leading(snapshot),
-        "front": snapshot.front.number if snapshot.front else -1,
+        "front": front,
         "trials": _columns(rows.trials(snapshot, shown)),
         "epochs": _columns(rows.epochs(snapshot, shown)),
         "charts": described,
@@ -171,10 +183,15 @@ def _data(snapshot: Snapshot, shown: list[Trial], drawn: dict[str, list[Chart]])
     return text.replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _columns(found: Rows) -> dict[str, list[Any]]:
-    """Return rows as a list a column, which is half as long."""
-    names = dict.fromkeys(name for row in found for name in row)
-    return {name: [row.get(name) for row in found] for name in names}
+def _columns(rows: Rows) -> dict[str, list[Any]]:
+    """Return rows as a list a column, which is half as long; None where a row lacks the column."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for name in row:
+            columns.setdefault(name, [])
+    for name, values in columns.items():
+        values += [row.get(name) for row in rows]
+    return columns
 
 
 @cache
@@ -183,16 +200,17 @@ def library() -> str:
 
     To bundle it takes 1.5 seconds, in which no Python runs in the process: it is kept in the user's cache.
     """
-    kept = cached_library()
+    path = cached_library()
     with suppress(OSError, UnicodeDecodeError):
-        return kept.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     import vl_convert
 
-    made = str(vl_convert.javascript_bundle(ENTRY)).replace("</script", r"<\/script").replace("<!--", r"<\!--")
+    bundle = str(vl_convert.javascript_bundle(LIBRARY_ENTRY))
+    script = bundle.replace("</script", r"<\/script").replace("<!--", r"<\!--")
     with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        files.write(kept, made)
-    return made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, script)
+    return script
 
 
 def cached_library() -> Path:

@@ -4,51 +4,45 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from search.analysis.snapshot import Snapshot
+from search.analysis.snapshot import Snapshot, epochs_of
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
 from search.spec.objective import deviation, mean
 from search.views.format import number, spans_decades
 
 Rows = list[dict[str, Any]]
-MOST_POINTS = 15_000
-"""Epochs that are drawn: a page must stay small, and a person sees no more."""
-MOST_NAMES = 24
-"""Hyperparameters that are drawn."""
-LONGEST = 100
+MAX_EPOCHS = 15_000
+"""That are drawn: a page must stay small, and a person sees no more."""
+MAX_HYPERPARAMETERS = 24
+"""That are drawn."""
+MAX_TEXT_LENGTH = 100
 """Characters of a value's text."""
-TOP = 0.1
-"""Share of the trials that counts as the best."""
+TOP_SHARE = 0.1
+"""Of the trials, which counts as the best."""
 
 
-def shown(snapshot: Snapshot, most: int) -> list[Trial]:
+def shown(snapshot: Snapshot, max_trials: int) -> list[Trial]:
     """Return the trials that a page shows, by number: all, or so many of the best."""
     able = snapshot.objective.ranked(snapshot.able)
     others = [trial for trial in snapshot.trials if not trial.may_win]
-    return sorted([*able, *others][:most], key=lambda trial: trial.number)
+    return sorted([*able, *others][:max_trials], key=lambda trial: trial.number)
 
 
 def leading(snapshot: Snapshot) -> list[str]:
     """Return the hyperparameters that are drawn, in their order: all, or of very many those that matter most."""
     names = list(snapshot.space)
-    if len(names) <= MOST_NAMES:
+    if len(names) <= MAX_HYPERPARAMETERS:
         return names
-    weighed = [importance.name for importance in snapshot.importances]
-    chosen = set(weighed[:MOST_NAMES] or names[:MOST_NAMES])
-    return [name for name in names if name in chosen]
+    by_importance = [importance.name for importance in snapshot.importances]
+    chosen = by_importance[:MAX_HYPERPARAMETERS] or names[:MAX_HYPERPARAMETERS]
+    return sorted(chosen, key=names.index)
 
 
-def curves(snapshot: Snapshot) -> list[float]:
-    """Return the finite values of the metric at all epochs of all trials."""
-    drawn: list[float] = []
-    for trial in snapshot.trials:
-        drawn += filter(math.isfinite, trial.curve(snapshot.objective))
-    return drawn
-
-
-def floor(drawn: list[float]) -> float:
-    """Return what a band may reach down to without taking a logarithmic axis from the values."""
-    return min(drawn) / 2 if spans_decades(drawn) else -math.inf
+def floor(values: list[float]) -> float:
+    """Return what a band may reach down to without taking a logarithmic axis from these values."""
+    if not spans_decades(values):
+        return -math.inf
+    return min(values) / 2
 
 
 def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
@@ -67,36 +61,48 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             "state": trial.ending,
             "value": trial.value,
             "best": trial.number in best,
-            "text": "none" if trial.value is None else f"{trial.value:.5g}",
+            "text": "none",
             "best_epoch": trial.best_epoch,
             "epochs": len(trial.epochs),
+            **_params(snapshot, trial, names),
         }
-        for at, name in enumerate(names):
-            if name in trial.params:
-                value = trial.params[name]
-                axis = snapshot.axes[name]
-                row[f"p{at}"] = axis.position(value)
-                row[f"u{at}"] = axis.unit(value)
-                row[f"t{at}"] = number(value)[:LONGEST]
         if trial.value is not None:
+            row["text"] = f"{trial.value:.5g}"
             row[f"u{len(names)}"] = standing(trial.value)
         rows.append(row)
     return rows
 
 
+def _params(snapshot: Snapshot, trial: Trial, names: list[str]) -> dict[str, Any]:
+    """Return the columns pN, uN, tN of these hyperparameters of a trial, without those that it lacks."""
+    columns: dict[str, Any] = {}
+    for at, name in enumerate(names):
+        if name in trial.params:
+            value = trial.params[name]
+            axis = snapshot.axes[name]
+            columns[f"p{at}"] = axis.position(value)
+            columns[f"u{at}"] = axis.unit(value)
+            columns[f"t{at}"] = number(value)[:MAX_TEXT_LENGTH]
+    return columns
+
+
 def _standing(snapshot: Snapshot) -> Callable[[float], float]:
     """Return what tells where a value stands among those of all trials: 1 for the best, 0 for the worst."""
-    drawn = snapshot.values
-    if not drawn:
+    values = snapshot.values
+    if not values:
         return float
-    scale = math.log if spans_decades(drawn) else float
+    scale: Callable[[float], float] = math.log if spans_decades(values) else float
     # Halves, as the difference of two floats may be none.
-    low = scale(min(drawn)) / 2
-    high = scale(max(drawn)) / 2
+    low = scale(min(values)) / 2
+    high = scale(max(values)) / 2
 
     def standing(value: float) -> float:
-        at = (scale(value) / 2 - low) / (high - low) if high > low else 0.5
-        return 1 - at if snapshot.config.mode == "min" else at
+        if high <= low:
+            return 0.5
+        place = (scale(value) / 2 - low) / (high - low)
+        if snapshot.config.mode == "min":
+            return 1 - place
+        return place
 
     return standing
 
@@ -104,12 +110,13 @@ def _standing(snapshot: Snapshot) -> Callable[[float], float]:
 def top(snapshot: Snapshot) -> list[Trial]:
     """Return the best tenth of the trials with a value that counts, at least three of them."""
     able = snapshot.objective.ranked(snapshot.able)
-    return able[: max(3, round(TOP * len(able)))]
+    return able[: max(3, round(TOP_SHARE * len(able)))]
 
 
 def stride(shown: list[Trial]) -> int:
     """Return of how many epochs of a trial one is drawn."""
-    return -(-sum(len(trial.epochs) for trial in shown) // MOST_POINTS) or 1
+    rounded_up = -(-epochs_of(shown) // MAX_EPOCHS)
+    return max(1, rounded_up)
 
 
 def epochs(snapshot: Snapshot, shown: list[Trial]) -> Rows:
@@ -118,7 +125,8 @@ def epochs(snapshot: Snapshot, shown: list[Trial]) -> Rows:
     every = stride(shown)
     for trial in shown:
         for epoch, value in enumerate(trial.curve(snapshot.objective), 1):
-            if epoch % every == 1 % every or epoch == len(trial.epochs):
+            is_drawn = epoch % every == 1 % every or epoch == len(trial.epochs)
+            if is_drawn:
                 finite = float(f"{value:.6g}") if math.isfinite(value) else None
                 rows.append({"trial": trial.number, "epoch": epoch, "value": finite})
     return rows
@@ -138,23 +146,44 @@ def best_so_far(snapshot: Snapshot) -> Rows:
 def noise(snapshot: Snapshot) -> Rows:
     """Return one row: low, mean, high - the winner's mean over seeds and one standard deviation; none without."""
     winner = snapshot.winner
-    if not winner or not snapshot.verdict or snapshot.verdict.noise is None:
+    verdict = snapshot.verdict
+    if not winner or not verdict or verdict.noise is None:
         return []
-    low = max(winner.mean - snapshot.verdict.noise, floor(snapshot.values))
-    return [{"low": low, "mean": winner.mean, "high": winner.mean + snapshot.verdict.noise}]
+    low = max(winner.mean - verdict.noise, floor(snapshot.values))
+    return [{"low": low, "mean": winner.mean, "high": winner.mean + verdict.noise}]
 
 
 def seeds_by_epoch(snapshot: Snapshot) -> Rows:
     """Return a row an epoch of the winner's retraining: epoch, low, mean, high over its seeds; none of one seed."""
-    curves_by_seed = [run.curve(snapshot.objective) for run in snapshot.winner.runs] if snapshot.winner else []
-    least = floor(curves(snapshot))
+    if not snapshot.winner:
+        return []
+    curve_of_seed = [run.curve(snapshot.objective) for run in snapshot.winner.runs]
+    least = floor(snapshot.epoch_values)
     rows = []
-    for epoch, of_seeds in enumerate(zip(*curves_by_seed, strict=False), 1):
-        seeds = list(of_seeds)
+    for epoch, seeds in enumerate(zip(*curve_of_seed, strict=False), 1):
         if len(seeds) > 1 and all(map(math.isfinite, seeds)):
-            middle = mean(seeds)
-            spread = deviation(seeds)
-            rows.append({"epoch": epoch, "low": max(middle - spread, least), "mean": middle, "high": middle + spread})
+            center = mean(list(seeds))
+            spread = deviation(list(seeds))
+            rows.append({"epoch": epoch, "low": max(center - spread, least), "mean": center, "high": center + spread})
+    return rows
+
+
+def ends(rows: Rows) -> list[float]:
+    """Return low and high of each row."""
+    values: list[float] = []
+    for row in rows:
+        values += [row["low"], row["high"]]
+    return values
+
+
+def importances(snapshot: Snapshot) -> Rows:
+    """Return a row a hyperparameter, the most important first: name, value, low, high, tip."""
+    rows = []
+    for importance in snapshot.importances:
+        low = importance.low
+        high = importance.high
+        tip = f"{importance.name} {importance.share:.2f} ({low:.2f} to {high:.2f})"
+        rows.append({"name": importance.name, "value": importance.share, "low": low, "high": high, "tip": tip})
     return rows
 
 
@@ -172,16 +201,16 @@ def candidates(snapshot: Snapshot) -> Rows:
     return rows
 
 
-def spreads(found: Rows) -> Rows:
+def spreads(runs: Rows) -> Rows:
     """Return a row for each part of each of the candidates: candidate, part, low, high - mean ± standard deviation."""
     groups: dict[tuple[str, str], list[float]] = {}
-    for row in found:
+    for row in runs:
         groups.setdefault((row["candidate"], row["part"]), []).append(row["value"])
     rows = []
     for (label, part), seeds in groups.items():
-        middle = mean(seeds)
+        center = mean(seeds)
         spread = deviation(seeds) if len(seeds) > 1 else 0.0
-        rows.append({"candidate": label, "part": part, "low": middle - spread, "high": middle + spread})
+        rows.append({"candidate": label, "part": part, "low": center - spread, "high": center + spread})
     return rows
 
 

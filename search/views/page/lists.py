@@ -1,0 +1,71 @@
+"""The lists of the report: the table of trials, and the failures with the end of what they printed."""
+
+import math
+from typing import Any
+
+from search.analysis.snapshot import Snapshot
+from search.journal.trial import FAILURE, Trial
+from search.views.format import number
+
+MAX_FAILURES = 20
+MAX_FAILURE_BYTES = 4_000
+"""At the end of a failed trial's file."""
+MAX_REASON_LENGTH = 300
+MAX_CELL_LENGTH = 200
+"""Characters."""
+
+
+def table(snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any]:
+    """Return the table of these trials: columns, rows, and what is said of those that it leaves out."""
+    names = list(snapshot.space)
+    reported = failures(snapshot)
+    rows = []
+    for trial in shown:
+        cells = _cells(trial, names)
+        rows.append({"trial": trial.number, "state": trial.ending, "failure": trial in reported, "cells": cells})
+    more = ""
+    left_out = len(snapshot.trials) - len(rows)
+    if left_out:
+        more = f"{left_out} more are in trials.csv."
+    columns = ["trial", "state", snapshot.config.metric, "best epoch", "epochs", "training, s", *names]
+    return {"columns": columns, "rows": rows, "more": more}
+
+
+def failures(snapshot: Snapshot) -> list[Trial]:
+    """Return the failed trials of which the report tells."""
+    return snapshot.in_state("failed")[:MAX_FAILURES]
+
+
+def _cells(trial: Trial, names: list[str]) -> list[tuple[str, str]]:
+    """Return a trial's value, best epoch, epochs, seconds of training and hyperparameters of these names."""
+    worked_s = trial.worked if trial.epochs else None
+    return [
+        _cell(trial.value, ".6g"),
+        _cell(trial.best_epoch or None),
+        _cell(len(trial.epochs)),
+        _cell(worked_s, ".3g"),
+        *(_cell(trial.params.get(name)) for name in names),
+    ]
+
+
+def _cell(value: Any, form: str = "") -> tuple[str, str]:
+    """Return a value as text for a person, and what it is sorted by."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "", ""
+    if isinstance(value, bool | str):
+        text = str(value)[:MAX_CELL_LENGTH]
+        return text, text
+    if form:
+        return format(value, form), repr(value)
+    return number(value), repr(value)
+
+
+def failure(snapshot: Snapshot, trial: Trial) -> dict[str, Any]:
+    """Return why a trial failed, and the end of what it printed."""
+    path = snapshot.log_of(trial.number)
+    try:
+        text = path.read_bytes()[-MAX_FAILURE_BYTES:].decode(errors="replace")
+    except OSError:
+        text = ""
+    why = str(trial.attributes.get(FAILURE, "no reason was noted"))[:MAX_REASON_LENGTH]
+    return {"trial": trial.number, "why": why, "text": text, "path": f"logs/{path.name}"}
