@@ -86,7 +86,7 @@ def test_the_lines_hold_four_fifths_of_the_bootstrap_samples() -> None:
     """The samples drawn once more, and each a study of Optuna's."""
     trials = drawn(12, 0)
     found, chance = importances(trials, SPACE, Objective("loss", "min")), random.Random(0)
-    samples = [optunas(chance.choices(trials, k=12), "min", SPACE) for _ in range(importance.draws(3))]
+    samples = [optunas(chance.choices(trials, k=12), "min", SPACE) for _ in range(importance.bootstrap_samples(3))]
     between = [each for each in found if each.low < each.share < each.high]
     assert between
     for each in between:
@@ -103,7 +103,7 @@ def test_the_lines_hold_the_share_also_where_it_is_beyond_most_of_the_samples() 
 
 
 def test_many_hyperparameters_are_estimated_less_often_each_but_never_less_than_twenty_times() -> None:
-    assert [importance.draws(count) for count in (1, 4, 5, 10, 20, 1000)] == [100, 100, 80, 40, 20, 20]
+    assert [importance.bootstrap_samples(count) for count in (1, 4, 5, 10, 20, 1000)] == [100, 100, 80, 40, 20, 20]
 
 
 def test_the_same_trials_have_the_same_importances() -> None:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from search.spec.space import axis_of
 from search.study import Study
-from search.views.format import FRONT, STATES
+from search.views.format import FRONT_COLOUR, STATE_COLOURS
 from tests import studies
 from tests.studies import curve
 
@@ -66,7 +66,7 @@ def points(axes: Axes) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for each in axes.collections:
         assert isinstance(each, PathCollection)
-        assert {to_hex(colour) for colour in np.asarray(each.get_facecolor())} == {STATES[str(each.get_label())]}
+        assert {to_hex(colour) for colour in np.asarray(each.get_facecolor())} == {STATE_COLOURS[str(each.get_label())]}
         found[str(each.get_label())] = [(float(x), float(y)) for x, y in np.asarray(each.get_offsets())]
     return found
 
@@ -87,11 +87,11 @@ def test_the_curves_are_every_epoch_of_every_trial_in_its_endings_colour_and_the
         values = [row["loss"] for row in trial.epochs]
         np.testing.assert_array_equal(np.asarray(line.get_xdata()), range(1, len(values) + 1))
         np.testing.assert_array_equal(np.asarray(line.get_ydata()), values)
-        assert line.get_color() == (FRONT if trial.number == 8 else STATES[trial.ending])
+        assert line.get_color() == (FRONT_COLOUR if trial.number == 8 else STATE_COLOURS[trial.ending])
         assert (line.get_marker() == "o") == (len(values) == 1)  # a line of one point would not be seen
     assert drawn[-1].get_linewidth() > max(line.get_linewidth() for line in drawn[:-1])
     assert [list(np.asarray(line.get_xdata())) for line in rungs] == [[1, 1], [3, 3]]
-    assert sorted(legend(figure)) == sorted([*STATES, "best, trial 8", "rung (epochs 1, 3)"])
+    assert sorted(legend(figure)) == sorted([*STATE_COLOURS, "best, trial 8", "rung (epochs 1, 3)"])
     low, high = axes.get_xlim()
     assert low < 1
     assert 9 < high < 10
@@ -105,7 +105,7 @@ def test_the_curve_in_front_is_the_retrainings_winner_where_there_is_one(tmp_pat
     figure = made.figures()["curves"]
     drawn, _ = lines_of(only(figure))
     np.testing.assert_array_equal(np.asarray(drawn[-1].get_ydata()), TRIALS[3][0])
-    assert [line.get_color() for line in drawn].count(FRONT) == 1
+    assert [line.get_color() for line in drawn].count(FRONT_COLOUR) == 1
     assert "winner, trial 3" in legend(figure)
 
 
@@ -131,8 +131,8 @@ def test_the_history_is_each_trials_best_value_and_the_best_so_far_of_those_that
     np.testing.assert_array_equal(np.asarray(step.get_xdata()), range(10))
     np.testing.assert_array_equal(np.asarray(step.get_ydata()), so_far)
     assert len(set(so_far)) > 2
-    assert (step.get_drawstyle(), step.get_color()) == ("steps-post", FRONT)
-    assert sorted(legend(figure)) == sorted([*STATES, "best so far"])
+    assert (step.get_drawstyle(), step.get_color()) == ("steps-post", FRONT_COLOUR)
+    assert sorted(legend(figure)) == sorted([*STATE_COLOURS, "best so far"])
     assert axes.get_yscale() == "log"
     low, high = axes.get_xlim()
     assert low < 0
@@ -168,7 +168,7 @@ def test_each_hyperparameter_has_a_panel_of_its_whole_range_on_its_own_scale(mad
     assert list(panels["fault"].get_xticks()) == [0, 1, 2]
     assert panels["x"].get_ylabel() == "loss"
     assert [axes.get_ylabel() for axes in list(panels.values())[1:]] == ["", ""]
-    assert sorted(legend(figure)) == sorted(STATES)
+    assert sorted(legend(figure)) == sorted(STATE_COLOURS)
 
 
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (5, 2, 3)])
