@@ -53,17 +53,18 @@ class Session:
         Raises Interrupted after a signal, OSError where the disk is full or the like; what was recorded is secured, and
         the text says how to go on.
         """
-        try:
-            self.meanwhile(cluster.import_tune)
-            with self._shutdown.listening(), self._ray.running() as folder:
-                self._shutdown.listen()  # ray.init() has taken SIGTERM for itself
-                yield folder
-        except KeyboardInterrupt:
-            self._secure()
-            raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
-        except OSError as error:
-            self._secure()
-            raise OSError(f"{error}; {self._kept()}") from None
+        with self._shutdown.listening():
+            try:
+                self.meanwhile(cluster.import_tune)
+                with self._ray.running() as folder:
+                    self._shutdown.listen()  # ray.init() has taken SIGTERM for itself
+                    yield folder
+            except KeyboardInterrupt:
+                self._secure()
+                raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
+            except OSError as error:
+                self._secure()
+                raise OSError(f"{error}; {self._kept()}") from None
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""

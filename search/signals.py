@@ -47,7 +47,10 @@ class Shutdown:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen, and give the signals back at the end, when all is secured."""
+        """Listen, and give the signals back at the end, when all is secured.
+
+        A program that a signal is ending ignores the next ones: one before its exit would cost its last words.
+        """
         if not _is_main_thread():
             yield
             return
@@ -64,8 +67,9 @@ class Shutdown:
             signal.set_wakeup_fd(waker)
             os.close(writing)
             thread.join()
+            is_ending = bool(self._taken) and self._leave is not None
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if is_ending else handler)
 
     def listen(self) -> None:
         """Listen again: ray.init() takes SIGTERM for itself."""

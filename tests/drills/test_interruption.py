@@ -31,7 +31,11 @@ def check_what_is_left(folder: Path) -> None:
     assert not (folder / "best.yaml").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+OTHERS = [pytest.param(number, marks=pytest.mark.full) for number in (signal.SIGTERM, signal.SIGHUP)]
+"""That each is heard as Ctrl-C is, a process that does nothing but listen shows below."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *OTHERS])
 def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running(
     number: signal.Signals, tmp_path: Path, temporary: Path
 ) -> None:
@@ -255,7 +259,7 @@ def secure():
     except AssertionError:
         secured.set()  # it is not given back while this goes on
 
-made = Shutdown(secure, lambda: None)
+made = Shutdown(secure, None)
 with made.listening():
     try:
         signal.raise_signal(signal.SIGINT)
@@ -268,6 +272,22 @@ say(signal.set_wakeup_fd(-1) == told)
 
 def test_the_signals_are_given_back_when_all_is_secured() -> None:
     assert run(BACK) == (0, ["True True", "True"])
+
+
+ENDING = """
+with made.listening():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except Interrupted:
+        pass
+signal.raise_signal(signal.SIGINT)
+signal.raise_signal(signal.SIGTERM)
+say("last words")
+"""
+
+
+def test_a_program_that_a_signal_is_ending_says_its_last_words_whatever_comes_then() -> None:
+    assert run(ENDING) == (0, ["last words"])
 
 
 OTHER = """

@@ -47,10 +47,10 @@ class Hung(BaseException):
 def nothing_is_trained() -> Iterator[None]:
     """Stop every program where it would start a Ray, join one or train, and pictures before they are rendered."""
 
-    def started(*_: object) -> None:
+    def started(*_: object, **__: object) -> None:
         raise Started
 
-    def nobody(*_: object) -> None:
+    def nobody(*_: object, **__: object) -> None:
         raise ConnectionError("nobody is there")
 
     def hung(*_: object) -> None:

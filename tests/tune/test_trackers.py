@@ -130,6 +130,7 @@ def test_a_finished_search_goes_on_where_a_tracker_lacks_a_trial(finished: Study
     check_mlflow(made)
 
 
+@pytest.mark.full
 def test_a_killed_search_goes_on_in_its_trackers_without_a_gap_and_without_a_double(
     tmp_path: Path, temporary: Path
 ) -> None:
