@@ -24,7 +24,8 @@ from search.spec import files
 from search.study import AUDIT, Study
 from search.tune.pool import WorkerPool
 from search.tune.resources import Share
-from search.views import pictures, summary
+from search.views import audit as audit_view
+from search.views import pictures
 
 LOG = "audit"
 
@@ -62,7 +63,7 @@ def show(console: Console, made: Study) -> int:
     picture.parent.mkdir(exist_ok=True)
     with matplotlib.style.context(pictures.STYLE):
         pictures.audit(snapshot, table).savefig(picture, dpi=pictures.DPI)
-    summary.audit(console, snapshot, pairs, table)
+    audit_view.show(console, snapshot, pairs, table)
     console.print(f"every trial is in {file}, the rungs against the end in {picture}")
     return 0
 

@@ -11,8 +11,7 @@ from search.spec import files
 from search.spec.objective import Objective
 from search.study import Study
 from search.tune.pool import Kept, WorkerPool
-from search.views.format import spread
-from search.views.images import evenly
+from search.views.format import evenly, spread
 from search.worker.checkpoints import FEWEST_EPOCHS, MOST_BYTES
 from search.worker.jobs import UNPICKLED, WORK_S, Drawn, Shot
 

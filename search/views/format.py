@@ -1,10 +1,13 @@
 """Numbers, values and time spans as a person writes and looks at them, and the colours of trials."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from search.spec.objective import deviation, mean
+
+T = TypeVar("T")
 
 MAX_CHOICE_LENGTH = 18
 """Characters of a choice that are written out."""
@@ -106,3 +109,19 @@ def line_width(trials: int) -> float:
     if trials <= 60:
         return 1.4
     return 0.7
+
+
+def evenly(items: Sequence[T]) -> list[T]:
+    """Return the last, the first, then what halves the gaps: the first few are then spread over all."""
+    last = len(items) - 1
+    if last <= 0:
+        return list(items)
+    order = [last, 0]
+    gaps = deque([(0, last)])
+    while gaps:
+        low, high = gaps.popleft()
+        if high - low > 1:
+            middle = (low + high) // 2
+            order.append(middle)
+            gaps += [(low, middle), (middle, high)]
+    return [items[number] for number in order]

@@ -6,7 +6,6 @@ A sheet is one PNG, a film one animated GIF, each of a bounded size.
 import io
 import math
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from search.views.format import FRONT_COLOUR, first_that_fits
+from search.views.format import FRONT_COLOUR, evenly, first_that_fits
 
 T = TypeVar("T")
 
@@ -243,19 +242,3 @@ def _palette(frames: list[Image.Image]) -> Image.Image:
     colours[colours.min(axis=1) >= 250] = 255  # white, not nearly white
     palette.putpalette(colours.ravel().tolist())
     return palette
-
-
-def evenly(items: Sequence[T]) -> list[T]:
-    """Return the last, the first, then what halves the gaps: the first few are then spread over all."""
-    last = len(items) - 1
-    if last <= 0:
-        return list(items)
-    order = [last, 0]
-    gaps = deque([(0, last)])
-    while gaps:
-        low, high = gaps.popleft()
-        if high - low > 1:
-            middle = (low + high) // 2
-            order.append(middle)
-            gaps += [(low, middle), (middle, high)]
-    return [items[number] for number in order]

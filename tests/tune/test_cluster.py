@@ -58,6 +58,14 @@ def test_whatever_lies_outside_the_room_of_ray_is_imported_without_it() -> None:
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
+def test_a_search_starts_without_what_draws_and_without_pandas() -> None:
+    """They are imported while there is nothing to do but to wait: each is half a second before the first trial."""
+    late = {"pandas", "matplotlib", "PIL", "jinja2", "ray", "torch"}
+    script = f"import sys, search.run; print({late} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 def test_a_worker_process_imports_no_optuna_before_its_first_epoch() -> None:
     """Half a second, in each process."""
     script = "import sys, search.worker.training, search.worker.jobs; print({'optuna', 'matplotlib'} & {*sys.modules})"

@@ -13,7 +13,7 @@ from search.retraining.finalists import Models
 from search.retraining.runs import Job, Run
 from search.spec.objective import Objective
 from search.tune.pool import Kept
-from search.views.images import evenly
+from search.views.format import evenly
 from search.worker import checkpoints, jobs
 from search.worker.checkpoints import MOST_EPOCHS, Checkpoints, Copies
 from search.worker.training import Order, Training
