@@ -125,7 +125,7 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
     """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
     made = opened.study
     config = made.config
-    ended = made.snapshot().ended
+    ended = made.ended()
     is_searched = ended == config.num_samples
     outcome = finalists.current(made, workload) if is_searched else None
     if outcome:

@@ -88,6 +88,10 @@ class Study:
         """Return the trials of the search, by number."""
         return records.read(self.search, self.objective)
 
+    def ended(self) -> int:
+        """Return how many trials of the search have ended."""
+        return sum(trial.ending != "running" for trial in self.trials())
+
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""
         names = set(optuna.get_all_study_names(self.storage))

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(opened: Session, file: Path) -> int:
     made = opened.study
-    ended = made.snapshot().ended
+    ended = made.ended()
     if ended < made.config.num_samples:
         opened.announce(ended)
         with opened.working() as folder:
