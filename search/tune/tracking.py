@@ -138,13 +138,25 @@ class Tracking(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Have the trackers end the run, with the ending that its last result means."""
         if "epochs" in (trial.last_result or {}):
-            self._tell("end", trial.config[TRIAL].number, training.ending(trial.last_result))
+            ending = training.ending(trial.last_result)
+            if ending == "failed":
+                self._fail(trial)
+            else:
+                self._tell("end", trial.config[TRIAL].number, ending)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Have the trackers end the run of a trial that lost its process, unless it is to be trained again."""
         number = trial.config[TRIAL].number
         if self._study.search.get_trials(deepcopy=False)[number].state.is_finished():
-            self._tell("end", number, "failed")
+            self._fail(trial)
+
+    def _fail(self, trial: Trial) -> None:
+        """Have the trackers log the run of a failed trial anew, as the journal has it: with epochs of a lost process.
+
+        Trained again, it may have failed before it had as many.
+        """
+        failed = self._study.trials()[trial.config[TRIAL].number]
+        self._tell("recall", failed, self._study.config.values(failed.params))
 
     def end(self) -> None:
         """Wait until every tracker has all trials of the journal."""

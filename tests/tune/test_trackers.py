@@ -17,17 +17,21 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from search import study
+from search.journal.records import OpenTrial
 from search.journal.trial import Trial
 from search.run import main
 from search.spec.config import TRACKERS as PACKAGES
 from search.study import Study
 from search.tune import tracker, trackers, tracking
+from search.tune.trainable import TRIAL, TrialOrder
+from search.worker.training import Order
 from tests import studies
 from tests.programs import ENVIRONMENT, LEAST, TOY, X, begin, resume, search, until, until_gone, write
 from tests.studies import new
@@ -128,6 +132,33 @@ def test_a_finished_search_goes_on_where_a_tracker_lacks_a_trial(finished: Study
     assert "seed 26" not in done.stdout  # nothing is retrained
     check_tensorboard(made)
     check_mlflow(made)
+
+
+def test_a_trial_that_fails_sooner_the_second_time_keeps_its_first_epochs(tmp_path: Path) -> None:
+    """As the journal does, where the second process dies, or raises, before it has reported as much as the first."""
+    made = studies.create(tmp_path, "s", trackers=["tensorboard"])
+    callback = tracking.Tracking(made, pytest.fail)
+    for number in (0, 1):
+        opened = OpenTrial(made.search, made.search.ask(made.space))
+        values = made.config.values(opened.params)
+        order = Order(made.config.workload, 0, made.objective, values, None)
+        trial = SimpleNamespace(config={TRIAL: TrialOrder(number, order, [], tmp_path / "log")}, last_result=None)
+        told: Any = trial
+        callback.on_trial_start(0, [], told)
+        metrics = [(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch) for epoch in (1, 2, 3)]
+        callback.on_trial_result(0, [], told, {"epochs": metrics})
+        for each in metrics:
+            opened.add(*each)
+        opened.lose()
+        callback.on_trial_start(0, [], told)
+        opened.end("failed")
+        if number == 0:
+            callback.on_trial_error(0, [], told)
+        else:
+            trial.last_result = {"epochs": [], "failure": "it broke"}
+            callback.on_trial_complete(0, [], told)
+    callback.end()
+    check_tensorboard(made)
 
 
 @pytest.mark.full
