@@ -336,3 +336,16 @@ def test_a_study_that_goes_on_expects_of_its_trials_what_became_of_those_before(
         highs.append(searcher.forecast.left[1])
     assert highs[0] < highs[1] / 2
     assert highs[0] > 18  # of eighteen that are left, a second each
+
+
+def test_a_trial_that_lost_its_process_is_expected_to_need_all_its_epochs_again(tmp_path: Path) -> None:
+    searcher = OptunaSearcher(create(tmp_path, "s", scheduler=None, num_samples=2), 0, clock=lambda: 0.0)
+    play(searcher, "a", [result(epoch, 3.0, 3.0, ended=epoch == 9) for epoch in range(1, 10)])
+    searcher.suggest("b")
+    for epoch in range(1, 9):
+        searcher.on_trial_result("b", result(epoch, 3.0, 3.0))
+    searcher.on_trial_complete("b", None, error=True)
+    searcher.forecast.look()
+    assert searcher.forecast.left is not None
+    low, high = searcher.forecast.left
+    assert low < 9 < high
