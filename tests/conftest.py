@@ -13,7 +13,9 @@ import torch
 from hypothesis import settings
 
 from search.journal.records import OpenTrial
+from tests import shared
 from tests.programs import LEAST
+from tests.shared import Finished
 from tests.studies import new
 
 settings.register_profile("short", max_examples=100, deadline=None)
@@ -53,6 +55,16 @@ def temporary() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def toy_search(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return shared.once(tmp_path_factory, "toy", shared.toy)
+
+
+@pytest.fixture(scope="session")
+def faulty_search(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return shared.once(tmp_path_factory, "faulty", shared.faulty)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from search import study
 from tests.programs import TOY, Done, begin, resume, search, start, until_gone, until_line, write
 
-MANY = {**TOY, "num_samples": 10_000}
+MANY = {**TOY, "num_samples": 10_000, "finalists": 1}
 
 
 def check_that_it_goes_on(folder: Path, asked: int) -> None:
@@ -77,10 +77,10 @@ class Limit:
         """Do nothing."""
 
 
-@pytest.fixture(params=[Disk, Limit])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk | Limit]:
+@pytest.fixture
+def room(kind: type[Disk | Limit], tmp_path: Path) -> Iterator[Disk | Limit]:
     """Return a place for studies that can be filled up."""
-    made: Disk | Limit = request.param(tmp_path / "disk")
+    made = kind(tmp_path / "disk")
     if not made.is_there:
         pytest.skip("only root may mount a disk; the limit on the size of files is tried in any case")
     yield made
@@ -101,10 +101,18 @@ def train(config):
 """The retraining, whose seeds are not the search's, waits until the disk is full. It prints nothing: only we write."""
 
 
+SEARCH = MANY, "  [4/", 2
+RETRAINING = {**TOY, "workload": "waits"}, "retraining the best", 0
+
+
 @pytest.mark.parametrize(
-    ("config", "moment", "more"),
-    [(MANY, "  [4/", 2), ({**TOY, "workload": "waits"}, "retraining the best", 0)],
-    ids=["in the search", "in the retraining"],
+    ("kind", "config", "moment", "more"),
+    [
+        pytest.param(Limit, *SEARCH, id="a limit, in the search"),
+        pytest.param(Disk, *RETRAINING, id="a disk, in the retraining"),
+        pytest.param(Disk, *SEARCH, id="a disk, in the search", marks=pytest.mark.full),
+        pytest.param(Limit, *RETRAINING, id="a limit, in the retraining", marks=pytest.mark.full),
+    ],
 )
 def test_a_full_disk_ends_the_search_with_one_line_and_loses_nothing(
     config: dict[str, Any], moment: str, more: int, tmp_path: Path, temporary: Path, room: Disk | Limit

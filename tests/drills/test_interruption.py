@@ -116,6 +116,7 @@ def save(model, config, path):
 """
 
 
+@pytest.mark.full
 def test_a_retraining_that_has_judged_is_not_done_again_after_a_ctrl_c(tmp_path: Path) -> None:
     """The winner's files are being made, and the pictures drawn."""
     (tmp_path / "slow_to_save.py").write_text(SLOW_TO_SAVE, encoding="utf-8")

@@ -145,10 +145,10 @@ def test_an_interrupted_study_goes_on_to_the_recorded_end(tmp_path: Path) -> Non
         assert best.read_text(encoding="utf-8") == text("resumed.yaml")
 
 
-LONGER = [pytest.param(name, marks=pytest.mark.full) for name in ("tpe 1", "tpe 2")]
+OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("random 0", "tpe 1", "tpe 2")]
 
 
-@pytest.mark.parametrize("name", ["tpe 0", "random 0", *LONGER])
+@pytest.mark.parametrize("name", ["tpe 0", *OTHERS])
 def test_a_search_proposes_and_finds_what_it_did(name: str, tmp_path: Path) -> None:
     """One trial at a time: to the last digit."""
     made = record.search(tmp_path, "s", PROPOSALS[name])

@@ -26,6 +26,7 @@ from search.tune.tuner import Scheduler
 from search.worker.training import Training
 from tests import toy
 from tests.programs import TOY, begin, resume, search, until, until_gone, write
+from tests.shared import Finished
 from tests.studies import judge, new
 
 FINISHED = (1, 2, 3)
@@ -102,7 +103,7 @@ def test_a_search_killed_at_random_moments_ends_as_an_uninterrupted_one(tmp_path
     one = ["--cpus-per-trial", os.cpu_count()]
     whole = search(tmp_path / "whole", TOY, *one)
     assert whole.returncode == 0, whole.stderr
-    made = drill(tmp_path / "killed", temporary, 3, 12, random.Random(5), *one)
+    made = drill(tmp_path / "killed", temporary, 2, 12, random.Random(5), *one)
     assert told(made.trials()) == told(study.load(tmp_path / "whole" / "results" / "s").trials())
     check_the_journal(made)
     check_what_is_derived(made)
@@ -119,21 +120,23 @@ def test_a_search_killed_twenty_times_ends_with_the_asked_trials_each_finished_o
     check_what_is_derived(made)
 
 
-def test_a_finished_study_is_extended_and_says_that_the_test_part_was_seen(tmp_path: Path) -> None:
-    assert search(tmp_path, TOY, "--num-samples", 4).returncode == 0
+def test_a_finished_study_is_extended_and_says_that_the_test_part_was_seen(
+    tmp_path: Path, toy_search: Finished
+) -> None:
+    shutil.copytree(toy_search.folder, tmp_path / "results" / "s")
     before = told(study.load(tmp_path / "results" / "s").trials())
     again = resume(tmp_path)
     assert again.returncode == 0, again.stderr
     assert "trial 0 complete" not in again.stdout
-    assert "seed 1: complete" not in again.stdout
-    more = resume(tmp_path, "--num-samples", 9)
+    assert "seed 4: complete" not in again.stdout
+    more = resume(tmp_path, "--num-samples", 17)
     assert more.returncode == 0, more.stdout + more.stderr
-    assert "going on with tests.toy after 4 trials: 9 trials" in more.stdout
+    assert "going on with tests.toy after 14 trials: 17 trials" in more.stdout
     assert "the test part has been looked at before" in more.stdout
     made = study.load(tmp_path / "results" / "s")
-    assert made.config.num_samples == 9
-    assert told(made.trials())[:4] == before
-    assert len(made.trials()) == 9
+    assert made.config.num_samples == 17
+    assert told(made.trials())[:14] == before
+    assert len(made.trials()) == 17
     check_the_journal(made)
     check_what_is_derived(made)
 

@@ -21,28 +21,18 @@ from search.spec.objective import Objective
 from search.tune import cluster
 from search.tune.resources import Node, Share
 from tests import toy
-from tests.programs import ENVIRONMENT, HEART, TOY, Done, processes_of, search, start, write
+from tests.programs import ENVIRONMENT, HEART, TOY, processes_of, search, start, write
+from tests.shared import Finished
 from tests.studies import new
 
-Finished = tuple[Path, Done]
+
+def test_rays_temporary_folder_is_gone_after_a_clean_end(toy_search: Finished) -> None:
+    assert list(toy_search.temporary.iterdir()) == []
+    assert processes_of(toy_search.temporary) == []
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Finished:
-    """Return the working folder of one real search of the toy, and what it printed."""
-    cwd = tmp_path_factory.mktemp("finished")
-    done = search(cwd, TOY, "--num-samples", 14, "--seed", 3, TMPDIR=str(temporary))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return cwd, done
-
-
-def test_rays_temporary_folder_is_gone_after_a_clean_end(finished: Finished, temporary: Path) -> None:
-    assert list(temporary.iterdir()) == []
-    assert processes_of(temporary) == []
-
-
-def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
-    folder = finished[0] / "results" / "s"
+def test_a_search_leaves_the_complete_run_folder(toy_search: Finished) -> None:
+    folder = toy_search.folder
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     printed = {name for name in names if re.fullmatch(r"logs/trial-\d{4}\.log", name)}
     assert len(printed) == 14
@@ -53,8 +43,8 @@ def test_a_search_leaves_the_complete_run_folder(finished: Finished) -> None:
     assert "toy x=" in (folder / "logs" / "trial-0003.log").read_text(encoding="utf-8")
 
 
-def test_the_terminal_gets_the_story_and_nothing_else(finished: Finished) -> None:
-    done = finished[1]
+def test_the_terminal_gets_the_story_and_nothing_else(toy_search: Finished) -> None:
+    done = toy_search.done
     assert done.stderr == ""
     assert "toy x=" not in done.stdout
     first, *lines = done.stdout.splitlines()
@@ -66,8 +56,8 @@ def test_the_terminal_gets_the_story_and_nothing_else(finished: Finished) -> Non
     assert "14 trials: " in done.stdout
 
 
-def test_every_trial_is_recorded_with_every_epoch_and_the_value_it_really_had(finished: Finished) -> None:
-    made = study.load(finished[0] / "results" / "s")
+def test_every_trial_is_recorded_with_every_epoch_and_the_value_it_really_had(toy_search: Finished) -> None:
+    made = study.load(toy_search.folder)
     trials = made.trials()
     assert [trial.number for trial in trials] == list(range(14))
     assert made.config.num_samples == 14
@@ -82,9 +72,9 @@ def test_every_trial_is_recorded_with_every_epoch_and_the_value_it_really_had(fi
 
 
 def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_reference_are_tested(
-    finished: Finished,
+    toy_search: Finished,
 ) -> None:
-    made = study.load(finished[0] / "results" / "s")
+    made = study.load(toy_search.folder)
     found = made.outcome()
     assert found is not None
     assert found.winner is not None
@@ -101,33 +91,33 @@ def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_refer
     assert found.reference.config == {**vars(toy.Config()), "seed": 4}
 
 
-def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(finished: Finished) -> None:
-    cwd, _ = finished
+def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(toy_search: Finished) -> None:
+    cwd = toy_search.cwd
     text = (cwd / "best.yaml").read_text(encoding="utf-8")
-    assert text == (cwd / "results" / "s" / "best.yaml").read_text(encoding="utf-8")
+    assert text == (toy_search.folder / "best.yaml").read_text(encoding="utf-8")
     assert re.match(r"# tests\.toy, study s: loss \d+\.\d+ \(trial \d+\); over 2 seeds ", text)
-    found = study.load(cwd / "results" / "s").outcome()
+    found = study.load(toy_search.folder).outcome()
     assert found is not None
     assert found.winner is not None
     values = YAML(typ="safe").load(text)
     assert values == found.winner.best_run(Objective("loss")).attributes["config"]
-    kept = (cwd / "results" / "s" / "best" / "model.pt").read_text(encoding="utf-8")
+    kept = (toy_search.folder / "best" / "model.pt").read_text(encoding="utf-8")
     assert kept == repr({"x": values["x"], "y": values["y"], "epoch": 9})
 
 
-def test_the_study_says_how_it_was_made(finished: Finished) -> None:
-    text = YAML(typ="safe").load(finished[0] / "results" / "s" / "study.yaml")
+def test_the_study_says_how_it_was_made(toy_search: Finished) -> None:
+    text = YAML(typ="safe").load(toy_search.folder / "study.yaml")
     assert set(text) == {"config", "sessions"}
     (session,) = text["sessions"]
     assert set(session) == {"share", "command", "time", "versions", "machine", "git"}
     assert session["command"].startswith("python -m search.run --config ")
     assert (text["config"]["name"], session["share"]["cpus"]) == ("s", 1.0)
-    assert StudyConfig.of(text["config"]) == study.load(finished[0] / "results" / "s").config
+    assert StudyConfig.of(text["config"]) == study.load(toy_search.folder).config
     assert session["versions"]["ray"]
 
 
-def test_retraining_and_drawing_can_be_done_again(finished: Finished, tmp_path: Path) -> None:
-    shutil.copytree(finished[0] / "results" / "s", tmp_path / "s")
+def test_retraining_and_drawing_can_be_done_again(toy_search: Finished, tmp_path: Path) -> None:
+    shutil.copytree(toy_search.folder, tmp_path / "s")
     shutil.rmtree(tmp_path / "s" / "plots")
     shutil.rmtree(tmp_path / "s" / "best")
     drawn = start("search.plot", "s", cwd=tmp_path)

@@ -78,8 +78,8 @@ def epochs(engine: str, config: Config) -> list[tuple[float, float, float]]:
 @pytest.mark.parametrize("engine", ["fused", "graph"])
 def test_an_engines_curves_are_those_of_plain_torch(engine: str) -> None:
     """Nearly all of them: where a sum rounds to the other side of a ReLU's kink, float32 parts from itself, too."""
-    apart = [config for config in random_configs(100) if not are_together(engine, config)]
-    assert len(apart) <= 3, apart
+    apart = [config for config in random_configs(40) if not are_together(engine, config)]
+    assert len(apart) <= 1, apart
 
 
 def are_together(engine: str, config: Config) -> bool:
@@ -197,6 +197,7 @@ def test_the_compiled_code_is_kept_on_disk_and_gives_the_same_numbers(tmp_path: 
     assert again == numbers
 
 
+@pytest.mark.full
 def test_where_nothing_can_be_kept_the_code_is_compiled_anew(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "heart", tmp_path / "heart", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "heart" / "__pycache__").touch()  # no folder can be made in its place, not even by root

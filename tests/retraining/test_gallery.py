@@ -95,8 +95,10 @@ DIES = "import os, signal\n" + DRAWN.replace("    return figure", "    os.kill(o
 
 @pytest.mark.parametrize(
     ("plot", "problem"),
-    [(RAISES, "plot raised RuntimeError: no ink"), (DIES, "plot: the process was lost")],
-    ids=["raises", "dies"],
+    [
+        pytest.param(RAISES, "plot raised RuntimeError: no ink", id="raises"),
+        pytest.param(DIES, "plot: the process was lost", id="dies", marks=pytest.mark.full),
+    ],
 )
 def test_a_plot_that_fails_costs_the_pictures_and_one_line(plot: str, problem: str, tmp_path: Path) -> None:
     done = drawn_search(tmp_path, plot)

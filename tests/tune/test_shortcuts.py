@@ -1,5 +1,6 @@
 """What Ray and Tune would let a search wait for."""
 
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ def test_a_search_starts_a_process_a_core_however_short_its_trials_are_and_no_se
 ) -> None:
     """On a real Ray. Left to itself Tune starts two a core, and one more each time that a trial ends before a start."""
     commands: dict[int, str] = {}
-    config = write(tmp_path, {**TOY, "num_samples": 150, "sampler": "random", "scheduler": None})
+    config = write(tmp_path, {**TOY, "num_samples": 60, "sampler": "random", "scheduler": None})
     with begin(tmp_path, "--config", config, "--name", "s") as process:
         while process.poll() is None:
             for each in psutil.Process(process.pid).children(recursive=True):
@@ -30,6 +31,8 @@ def test_a_search_starts_a_process_a_core_however_short_its_trials_are_and_no_se
                     continue
                 if command:  # a process that ends has none
                     commands[each.pid] = command
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
         _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     workers = [each for each in commands.values() if each.startswith("ray::") and "Agent" not in each]

@@ -24,7 +24,8 @@ from search.spec.workload import load
 from search.study import Study
 from search.views.page import page
 from tests import studies
-from tests.programs import TOY, search, start
+from tests.programs import TOY, start
+from tests.shared import Finished
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">'\"${1}{{2}}"
@@ -59,13 +60,6 @@ NAME = HOSTILE + '\\ \\" \n\u2028 datum.value'
 """Of a metric: besides, what ends a text in an expression."""
 
 
-def finished(folder: Path) -> Study:
-    """Return a study of a real search, retrained and judged."""
-    done = search(folder, TOY)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return study.load(folder / "results" / "s")
-
-
 def faulty(folder: Path) -> Study:
     """Return a study with trials of every ending, and one that still runs."""
     made = studies.create(folder, "faulty", num_samples=14)
@@ -81,15 +75,15 @@ def faulty(folder: Path) -> Study:
 
 
 def many(folder: Path) -> Study:
-    """Return a study of 500 trials with a choice among its hyperparameters."""
+    """Return a study of 200 trials with a choice among its hyperparameters."""
     chance, epochs = Random(0), 27
     space = {
         **TOY["space"],
         "fault": {"distribution": "choice", "values": ["", "a choice that is too long to be written", "b"]},
     }
-    made = studies.create(folder, "many", num_samples=500, space=space, fixed={"epochs": epochs})
+    made = studies.create(folder, "many", num_samples=200, space=space, fixed={"epochs": epochs})
     with made.storage.together():
-        for _ in range(500):
+        for _ in range(200):
             length = chance.choice([1, 3, 9, epochs])
             values = [chance.lognormvariate(0, 1) * (1 + 1 / epoch) for epoch in range(1, length + 1)]
             studies.add(made, values, "complete" if length == epochs else "stopped")
@@ -131,12 +125,19 @@ def hostile(folder: Path) -> Study:
     return made
 
 
-STUDIES = {make.__name__: make for make in (finished, faulty, many, single, empty, hopeless, hostile)}
+STUDIES = {make.__name__: make for make in (faulty, many, single, empty, hopeless, hostile)}
+FINISHED = "finished"
+"""Stands for the study of a real search, retrained and judged."""
 
 
-@pytest.fixture(scope="module", params=STUDIES)
-def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    made = STUDIES[request.param](tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="module", params=[FINISHED, *STUDIES])
+def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, toy_search: Finished) -> Study:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == FINISHED:
+        shutil.copytree(toy_search.folder, folder / "s")
+        made = study.load(folder / "s")
+    else:
+        made = STUDIES[request.param](folder)
     report.write(made)
     return made
 
@@ -280,7 +281,7 @@ def test_on_paper_it_is_dark_on_white_and_whole(browser: Browser, faults: Study)
 
 
 def test_a_page_of_too_much_stays_below_three_megabytes_and_says_what_it_leaves_out(tmp_path: Path) -> None:
-    names = [f"x{at}" for at in range(60)]
+    names = [f"x{at}" for at in range(30)]
     fields = [*((name, float, 0.0) for name in names), ("epochs", int, 9), ("seed", int, 0)]
     wide = dataclasses.replace(load("tests.toy"), Config=dataclasses.make_dataclass("Config", fields, frozen=True))
     space = {name: {"distribution": "uniform", "low": 0, "high": 1} for name in names}
@@ -311,12 +312,12 @@ def test_the_program_reports_a_running_study_and_refuses_what_is_none(tmp_path: 
     assert refused.stderr.startswith("error: a study is a folder with a journal.log")
 
 
-def test_a_report_that_cannot_be_written_costs_no_search(tmp_path: Path) -> None:
-    made = finished(tmp_path)
-    (made.folder / "report.html").unlink()
-    (made.folder / "report.html").mkdir()
-    (tmp_path / "best.yaml").unlink()
-    done = start("search.run", "--resume", made.folder, cwd=tmp_path)
+def test_a_report_that_cannot_be_written_costs_no_search(tmp_path: Path, toy_search: Finished) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(toy_search.folder, folder)
+    (folder / "report.html").unlink()
+    (folder / "report.html").mkdir()
+    done = start("search.run", "--resume", folder, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "the report could not be written, IsADirectoryError: " in done.stdout
     assert "the winner is trial" in done.stdout
