@@ -4,16 +4,14 @@ When the search has nothing more to propose, each free process is given a Tune t
 instead of a TrialOrder. Such a trial trains nothing; each of its results is a handle to its process. When all processes
 wait, the retraining calls functions in them, inside Tune's loop, and ReuseOverError then ends that loop.
 
-Only this file knows of waiting trials: the classes here hide them from our searcher, scheduler and callbacks.
+The classes here hide the waiting trials from our searcher, scheduler and callbacks.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import ray
 from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -21,44 +19,16 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.tune.searcher import OptunaSearcher
-from search.tune.trainable import TRIAL, WorkloadTrainable
+from search.tune.trainable import HANDLE, TRIAL, Wait
 
 Use = Callable[[list[Any]], None]
 """Is called with handles to the processes, once; it may raise anything."""
-HANDLE = "handle"
-"""The key of a waiting trial's result: a pickled handle to its process."""
 PATIENCE_S = 5.0
 """Time to wait for all processes after the last trial has ended; then those that are there have to do."""
-POLL_S = 0.02
-"""Time between two results of a waiting process: Tune asks again and again."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """The message that tells a process to train nothing, and to report a handle to itself."""
 
 
 class ReuseOverError(Exception):
     """Ends Tune's loop, after the processes have been used: no trial is left."""
-
-
-class ReusableTrainable(WorkloadTrainable):
-    """A trainable that can also wait, by a Wait in its config."""
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial, or begin to wait; return True, which tells Tune that this process could be reused."""
-        if isinstance(new_config[TRIAL], Wait):
-            self._end_training()
-            return True
-        return super().reset_config(new_config)
-
-    def step(self) -> dict[str, Any]:
-        """Train, or wait for POLL_S and return a handle to this process."""
-        if self._training is not None:
-            return super().step()
-        time.sleep(POLL_S)
-        handle = cloudpickle.dumps(ray.get_runtime_context().current_actor)
-        return {HANDLE: handle, "epoch": 0, "value": 0.0, "done": False}
 
 
 class ProcessReuse:

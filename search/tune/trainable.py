@@ -1,5 +1,9 @@
-"""The bridge to Ray Tune: a Trainable whose step is the epochs up to the next decision, in a process that is reused."""
+"""The bridge to Ray Tune: a Trainable whose step is the epochs up to the next decision, in a process that is reused.
 
+A process imports this file and what it imports, so nothing here needs Optuna.
+"""
+
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +13,16 @@ from search.worker import isolation, process
 from search.worker.training import Order, Training
 
 with isolation.importing():
+    import ray
+    from ray import cloudpickle
     from ray.tune import Trainable
 
 TRIAL = "trial"
-"""The one key of a Tune trial's config: the message to its process, such as a TrialOrder."""
+"""The one key of a Tune trial's config: the message to its process, a TrialOrder or a Wait."""
+HANDLE = "handle"
+"""The key of a waiting trial's result: a pickled handle to its process."""
+POLL_S = 0.02
+"""Time between two results of a waiting process: Tune asks again and again."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,11 @@ class TrialOrder:
     """The epochs, counted from 1, after which the scheduler decides whether the trial goes on."""
     log: Path
     """The file for what it prints."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The message that tells a process to train nothing, and to report a handle to itself."""
 
 
 class WorkloadTrainable(Trainable):
@@ -60,3 +75,22 @@ class WorkloadTrainable(Trainable):
             self._training.close()
             process.remove_if_empty(self._log)
             self._training = None
+
+
+class ReusableTrainable(WorkloadTrainable):
+    """A trainable that can also wait, by a Wait in its config."""
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin the next trial, or begin to wait; return True, which tells Tune that this process could be reused."""
+        if isinstance(new_config[TRIAL], Wait):
+            self._end_training()
+            return True
+        return super().reset_config(new_config)
+
+    def step(self) -> dict[str, Any]:
+        """Train, or wait for POLL_S and return a handle to this process."""
+        if self._training is not None:
+            return super().step()
+        time.sleep(POLL_S)
+        handle = cloudpickle.dumps(ray.get_runtime_context().current_actor)
+        return {HANDLE: handle, "epoch": 0, "value": 0.0, "done": False}

@@ -19,7 +19,6 @@ from search.tune import shortcuts
 from search.tune.resources import Share
 from search.tune.reuse import (
     ProcessReuse,
-    ReusableTrainable,
     ReuseOverError,
     ReusingCallback,
     ReusingScheduler,
@@ -27,7 +26,7 @@ from search.tune.reuse import (
     Use,
 )
 from search.tune.searcher import OptunaSearcher
-from search.tune.trainable import TRIAL, WorkloadTrainable
+from search.tune.trainable import TRIAL, ReusableTrainable, WorkloadTrainable
 
 
 class Scheduler(FIFOScheduler):

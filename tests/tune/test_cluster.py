@@ -13,6 +13,7 @@ import pytest
 from search.errors import UserError
 from search.tune import cluster
 from search.tune.resources import Node
+from search.tune.trainable import ReusableTrainable
 from tests.test_laws import FILES, ROOT, room
 
 
@@ -68,7 +69,8 @@ def test_a_search_starts_without_what_draws_and_without_pandas() -> None:
 
 def test_a_worker_process_imports_no_optuna_before_its_first_epoch() -> None:
     """Half a second, in each process."""
-    script = "import sys, search.worker.training, search.worker.jobs; print({'optuna', 'matplotlib'} & {*sys.modules})"
+    modules = f"{ReusableTrainable.__module__}, search.worker.jobs"
+    script = f"import sys, {modules}; print({{'optuna', 'matplotlib'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 

@@ -8,9 +8,9 @@ import pytest
 from ray import cloudpickle
 
 from search.study import Study
-from search.tune.reuse import HANDLE, ProcessReuse, ReuseOverError, ReusingScheduler, ReusingSearcher, Wait
+from search.tune.reuse import ProcessReuse, ReuseOverError, ReusingScheduler, ReusingSearcher
 from search.tune.searcher import OptunaSearcher
-from search.tune.trainable import TRIAL, TrialOrder
+from search.tune.trainable import HANDLE, TRIAL, TrialOrder, Wait
 from search.worker.training import Training
 from tests.studies import create, judge
 
