@@ -18,7 +18,7 @@ from tests.programs import LEAST
 from tests.shared import Finished
 from tests.studies import new
 
-settings.register_profile("short", max_examples=100, deadline=None)
+settings.register_profile("short", max_examples=60, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
 
 

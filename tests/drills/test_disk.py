@@ -148,6 +148,7 @@ def set_read_only(folder: Path, yes: bool) -> bool:
     return bool(shutil.which(command[0])) and not subprocess.run([*command, *paths], capture_output=True).returncode
 
 
+@pytest.mark.full
 def test_a_folder_that_turns_read_only_ends_the_search_with_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "s"
     try:

@@ -103,6 +103,7 @@ def test_a_search_in_which_every_trial_fails_shows_the_first_traceback_and_exits
     assert done.stderr == ""
 
 
+@pytest.mark.full
 def test_a_reference_that_dies_costs_its_column_only(tmp_path: Path) -> None:
     """The defaults have x = 0, beyond the limit; with this seed some of the trials lie below it."""
     config = {**TOY, "fixed": {"fault": "die", "limit": -1.0}, "scheduler": None, "finalists": 1, "max_failures": 0}

@@ -17,6 +17,7 @@ from search import session, study
 from search.analysis import tables
 from search.journal import records
 from search.journal.trial import Trial
+from search.run import main
 from search.spec.config import StudyConfig
 from search.spec.workload import load
 from search.study import Study
@@ -141,21 +142,21 @@ def test_a_finished_study_is_extended_and_says_that_the_test_part_was_seen(
     check_what_is_derived(made)
 
 
-def test_a_second_writer_is_refused_with_the_firsts_pid_and_host(tmp_path: Path) -> None:
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    config = write(tmp_path, {**TOY, "num_samples": 2, "fixed": {"folder": str(notes)}})
-    with begin(tmp_path, "--config", config, "--name", "s") as process:
-        until(lambda: list(notes.glob("*.running")))
-        for flags in ([], ["--num-samples", 9]):
-            second = resume(tmp_path, *flags)
-            assert second.returncode == 2
-            expected = f"results/s is written by pid {process.pid} on {socket.gethostname()}"
-            assert expected in second.stderr
-            assert second.stderr.count("\n") == 1
-        (notes / "go").touch()
-        output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, output + errors
+def test_a_second_writer_is_refused_with_the_firsts_pid_and_host(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lock = tmp_path / "results" / "s" / "writer.lock"
+    config = write(tmp_path, {**TOY, "num_samples": 10_000})
+    with begin(tmp_path, "--config", config, "--name", "s", TMPDIR=str(temporary)) as process:
+        until(lambda: (lock.parent / "study.yaml").exists() and lock.stat().st_size)
+        for flags in ([], ["--num-samples", "10001"]):
+            assert main(["--resume", "results/s", *flags]) == 2
+            errors = capsys.readouterr().err
+            assert f"results/s is written by pid {process.pid} on {socket.gethostname()}" in errors
+            assert errors.count("\n") == 1
+        assert process.poll() is None
+    until_gone(temporary)
 
 
 # From here on Tune's part is played by hand, one trial at a time: the journal's every byte can then be tried.

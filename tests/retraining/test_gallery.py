@@ -141,6 +141,7 @@ HANGS = "import threading\nfrom pathlib import Path\n" + DRAWN.replace(
 )
 
 
+@pytest.mark.full
 def test_a_ctrl_c_while_the_winner_is_drawn_keeps_it_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "drawn.py").write_text(HANGS, encoding="utf-8")
     with begin(tmp_path, "--config", write(tmp_path, {**TOY, "workload": "drawn"}), "--name", "s") as process:

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import shutil
 import signal
 import socket
@@ -22,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState
 
 from search import study
 from search.journal.records import OpenTrial
+from search.journal.trial import Ending as TrialEnding
 from search.journal.trial import Trial
 from search.run import main
 from search.spec.config import TRACKERS as PACKAGES
@@ -33,7 +34,7 @@ from search.tune import tracker, trackers, tracking
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker.training import Order
 from tests import studies
-from tests.programs import ENVIRONMENT, LEAST, TOY, begin, resume, search, until, until_gone, write
+from tests.programs import ENVIRONMENT, LEAST, TOY, begin, resume, until, until_gone, write
 from tests.shared import Finished
 from tests.studies import new
 
@@ -53,6 +54,17 @@ def values_of(made: Study, trial: Trial) -> dict[str, Any]:
     return {**made.config.fixed, **trial.params, "seed": made.config.seed}
 
 
+def mlflow_runs(made: Study) -> list[Any]:
+    """Return the runs that MLflow has of a study, those that were replaced not included."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow uses what SQLAlchemy has deprecated
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{made.folder.absolute()}/mlflow/mlflow.db")
+        (experiment,) = client.search_experiments(filter_string="name = 's'")
+        return list(client.search_runs([experiment.experiment_id]))
+
+
 def check_mlflow(made: Study) -> None:
     """Hold every run against the journal: one a trial, with its values, its metrics at each epoch, and its ending."""
     with warnings.catch_warnings():
@@ -60,9 +72,9 @@ def check_mlflow(made: Study) -> None:
         from mlflow import MlflowClient
 
         client = MlflowClient(f"sqlite:///{made.folder.absolute()}/mlflow/mlflow.db")
-        (experiment,) = client.search_experiments(filter_string="name = 's'")
-        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-        assert len(client.search_runs([experiment.experiment_id])) == len(runs) == len(made.trials())
+        found = mlflow_runs(made)
+        runs = {run.info.run_name: run for run in found}
+        assert len(found) == len(runs) == len(made.trials())
         for trial in made.trials():
             run = runs[f"trial-{trial.number:04}"]
             assert run.data.params == {name: str(value) for name, value in values_of(made, trial).items()}
@@ -108,46 +120,143 @@ def test_tensorboards_files_hold_what_the_journal_holds(finished: Study) -> None
     check_tensorboard(finished)
 
 
-def test_a_finished_search_goes_on_where_a_tracker_lacks_a_trial(finished: Study, tmp_path: Path) -> None:
-    """As where the last session ended while a tracker lagged behind, or the tracker is chosen only now."""
-    shutil.copytree(finished.folder, tmp_path / "results" / "s")
-    made = study.load(tmp_path / "results" / "s")
+def lacking(finished: Study, folder: Path) -> Study:
+    """Return a copy of a study whose trackers lack a trial, and all of them."""
+    shutil.copytree(finished.folder, folder / "results" / "s")
+    made = study.load(folder / "results" / "s")
     shutil.rmtree(made.folder / "mlflow")
     listed = made.folder / "tensorboard" / ".whole"
     listed.write_text(listed.read_text(encoding="ascii").replace("\n3\n", "\n"), encoding="ascii")
     shutil.rmtree(made.folder / "tensorboard" / "trial-0003")
+    return made
+
+
+@pytest.mark.full
+def test_a_finished_search_goes_on_where_a_tracker_lacks_a_trial(finished: Study, tmp_path: Path) -> None:
+    made = lacking(finished, tmp_path)
     done = resume(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "seed 26" not in done.stdout  # nothing is retrained
+    assert "seed 1811" not in done.stdout  # nothing is retrained
     check_tensorboard(made)
     check_mlflow(made)
+
+
+def count_runs(made: Path) -> int:
+    """Return how many runs an SQLite store has that may be in the making."""
+    try:
+        with closing(sqlite3.connect(f"file:{made}/mlflow/mlflow.db?mode=ro", uri=True)) as store:
+            (count,) = store.execute("select count(*) from runs").fetchone()
+            return int(count)
+    except sqlite3.OperationalError:
+        return 0
+
+
+# From here on Tune's part is played by hand where nothing else is asked for: its callbacks are called as it calls them.
+
+
+def say(line: str) -> None:
+    """Take what a user is told: that a tracker is waited for, at most."""
+    assert "goes on without it" not in line
+
+
+class Played:
+    """A trial of a study as Tune's callbacks are told of it."""
+
+    def __init__(self, made: Study, callback: Any) -> None:
+        self.opened = OpenTrial(made.search, made.search.ask(made.space))
+        order = Order(made.config.workload, 0, made.objective, made.config.values(self.opened.params))
+        told = TrialOrder(self.opened.number, order, [], made.log_of(self.opened.number))
+        self._callback = callback
+        self._trial: Any = SimpleNamespace(config={TRIAL: told}, last_result=None)
+
+    def train(self, epochs: int) -> None:
+        """Start, in a new process, and report so many epochs in one result."""
+        self._callback.on_trial_start(0, [], self._trial)
+        metrics = [(at, {"loss": 1 / at, "elapsed_s": 0.1 * at}, 1 / at) for at in range(1, epochs + 1)]
+        for each in metrics:
+            self.opened.add(*each)
+        self._callback.on_trial_result(0, [], self._trial, {"epochs": metrics})
+
+    def lose(self) -> None:
+        """Lose the process; the trial is to be trained again."""
+        self.opened.lose()
+        self._callback.on_trial_error(0, [], self._trial)
+
+    def end(self, ending: TrialEnding) -> None:
+        """End by itself, with a last result that holds no epoch."""
+        self.opened.end(ending)
+        last = {"epochs": [], "value": math.nan if ending == "diverged" else 1.0, "ended": ending != "stopped"}
+        self._trial.last_result = {**last, "failure": "it broke"} if ending == "failed" else last
+        self._callback.on_trial_complete(0, [], self._trial)
+
+    def die(self) -> None:
+        """Lose the last process that it may have."""
+        self.opened.end("failed")
+        self._callback.on_trial_error(0, [], self._trial)
 
 
 def test_a_trial_that_fails_sooner_the_second_time_keeps_its_first_epochs(tmp_path: Path) -> None:
     """As the journal does, where the second process dies, or raises, before it has reported as much as the first."""
     made = studies.create(tmp_path, "s", trackers=["tensorboard"])
-    callback = tracking.Tracking(made, pytest.fail)
-    for number in (0, 1):
-        opened = OpenTrial(made.search, made.search.ask(made.space))
-        values = made.config.values(opened.params)
-        order = Order(made.config.workload, 0, made.objective, values, None)
-        trial = SimpleNamespace(config={TRIAL: TrialOrder(number, order, [], tmp_path / "log")}, last_result=None)
-        told: Any = trial
-        callback.on_trial_start(0, [], told)
-        metrics = [(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch) for epoch in (1, 2, 3)]
-        callback.on_trial_result(0, [], told, {"epochs": metrics})
-        for each in metrics:
-            opened.add(*each)
-        opened.lose()
-        callback.on_trial_start(0, [], told)
-        opened.end("failed")
-        if number == 0:
-            callback.on_trial_error(0, [], told)
-        else:
-            trial.last_result = {"epochs": [], "failure": "it broke"}
-            callback.on_trial_complete(0, [], told)
+    callback = tracking.Tracking(made, say)
+    for at in range(2):
+        trial = Played(made, callback)
+        trial.train(3)
+        trial.lose()
+        trial.train(0)
+        trial.die() if at else trial.end("failed")
     callback.end()
     check_tensorboard(made)
+
+
+def test_an_interrupted_search_leaves_no_run_that_says_it_is_running_and_goes_on(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", trackers=["mlflow"])
+    with pytest.raises(KeyboardInterrupt), tracking.following(made, say) as (callback,):
+        Played(made, callback).train(2)
+        until(lambda: count_runs(made.folder))
+        raise KeyboardInterrupt
+    assert {(run.info.status, run.data.tags["ending"]) for run in mlflow_runs(made)} == {("KILLED", "interrupted")}
+    made.search.tell(0, state=TrialState.FAIL)
+    with tracking.following(made, say) as (callback,):
+        Played(made, callback).train(3)
+        trial = Played(made, callback)
+        trial.train(1)
+        trial.end("stopped")
+        made.search.tell(1, state=TrialState.FAIL)
+    check_mlflow(made)
+
+
+def test_what_a_tracker_lacks_is_told_to_it_in_the_next_session(finished: Study, tmp_path: Path) -> None:
+    """As where the last session ended while a tracker lagged behind, or the tracker is chosen only now."""
+    made = lacking(finished, tmp_path)
+    assert tracker.lag(made)
+    with tracking.following(made, say):
+        pass
+    assert not tracker.lag(made)
+    check_tensorboard(made)
+    check_mlflow(made)
+
+
+def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    made = studies.create(tmp_path, "s", trackers=BOTH)
+    told: list[str] = []
+    with tracking.following(made, told.append) as (callback,):
+        for _ in range(3):
+            trial = Played(made, callback)
+            trial.train(2)
+            trial.end("complete")
+    (said,) = [line for line in told if not line.startswith("waiting for")]
+    assert said.startswith("tracker mlflow: MlflowException: ")
+    assert said.endswith(f"; the search goes on without it, see {made.logs}/ray.log")
+    assert [record.exc_info[0].__name__ for record in caplog.records if record.exc_info] == ["MlflowException"]  # type: ignore[union-attr]
+    check_tensorboard(made)
+
+
+# Whole searches again.
 
 
 @pytest.mark.full
@@ -172,54 +281,6 @@ def test_a_killed_search_goes_on_in_its_trackers_without_a_gap_and_without_a_dou
     assert [trial.number for trial in loaded.trials()] == list(range(14))
     check_tensorboard(loaded)
     check_mlflow(loaded)
-
-
-def count_runs(made: Path) -> int:
-    """Return how many runs an SQLite store has that may be in the making."""
-    try:
-        with closing(sqlite3.connect(f"file:{made}/mlflow/mlflow.db?mode=ro", uri=True)) as store:
-            (count,) = store.execute("select count(*) from runs").fetchone()
-            return int(count)
-    except sqlite3.OperationalError:
-        return 0
-
-
-def test_an_interrupted_search_leaves_no_run_that_says_it_is_running(tmp_path: Path) -> None:
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    config = {**TOY, "fixed": {"folder": str(notes)}, "num_samples": 2, "trackers": ["mlflow"]}
-    with begin(tmp_path, "--config", write(tmp_path, config), "--name", "s") as process:
-        until(lambda: list(notes.glob("*.running")) and count_runs(tmp_path / "results" / "s"))
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, output + errors
-    (notes / "go").touch()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
-
-        client = MlflowClient(f"sqlite:///{tmp_path}/results/s/mlflow/mlflow.db")
-        (experiment,) = client.search_experiments(filter_string="name = 's'")
-        runs = client.search_runs([experiment.experiment_id])
-    assert runs
-    assert {(run.info.status, run.data.tags["ending"]) for run in runs} == {("KILLED", "interrupted")}
-    done = resume(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    check_mlflow(study.load(tmp_path / "results" / "s"))
-
-
-def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(tmp_path: Path) -> None:
-    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    done = search(tmp_path, {**TOY, "num_samples": 6, "trackers": BOTH}, **nowhere)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    (said,) = re.findall("tracker .*", done.stdout)
-    assert said.startswith("tracker mlflow: MlflowException: ")
-    assert said.endswith("; the search goes on without it, see results/s/logs/ray.log")
-    made = study.load(tmp_path / "results" / "s")
-    assert "MlflowException" in (made.logs / "ray.log").read_text(encoding="utf-8")
-    assert len(made.trials()) == 6
-    check_tensorboard(made)
 
 
 def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
