@@ -12,14 +12,13 @@ SETTLED = 50
 """Trials after which all is there that a search needs."""
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.full)])
-def test_the_driver_grows_by_little_a_trial_and_by_no_file_or_process(
-    count: int, tmp_path: Path, temporary: Path
-) -> None:
+@pytest.mark.full
+def test_the_driver_grows_by_little_a_trial_and_by_no_file_or_process(tmp_path: Path, temporary: Path) -> None:
     """Measured over 2,000 trials of 9 epochs at most: 252 MB at the 50th, 363 MB at the last; 54 kB a trial.
 
     Ray starts a thread, and with it a file or a process, now and then: a few more are no growth.
     """
+    count = 2000
     seen = []
     with begin(tmp_path, "--config", write(tmp_path, {**TOY, "num_samples": count}), TMPDIR=str(temporary)) as process:
         driver, ended = psutil.Process(process.pid), 0

@@ -116,6 +116,7 @@ def test_the_study_says_how_it_was_made(toy_search: Finished) -> None:
     assert session["versions"]["ray"]
 
 
+@pytest.mark.full
 def test_retraining_and_drawing_can_be_done_again(toy_search: Finished, tmp_path: Path) -> None:
     shutil.copytree(toy_search.folder, tmp_path / "s")
     shutil.rmtree(tmp_path / "s" / "plots")
@@ -183,6 +184,7 @@ def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tm
     assert two["test"]["loss"] in one["over_seeds"]["test_loss"]
 
 
+@pytest.mark.full
 def test_the_greatest_value_wins_in_mode_max_and_best_yaml_is_left_alone_where_asked(tmp_path: Path) -> None:
     done = search(tmp_path, {**TOY, "mode": "max", "scheduler": None, "num_samples": 6, "best": False, "finalists": 9})
     assert done.returncode == 0, done.stdout + done.stderr

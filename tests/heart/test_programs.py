@@ -75,10 +75,10 @@ def test_the_kept_epoch_is_the_best_and_its_scores_are_the_models(
 
 
 def test_the_same_command_gives_the_same_curve(
-    trained: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    trained: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run("heart.train", "--config", trained[0] / "config.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    """Also in another process, one that has trained other configs before."""
+    assert train_in(tmp_path, ["--config", str(trained[0] / "config.yaml")], monkeypatch) == 0
     (again,) = (tmp_path / "results").iterdir()
     assert (again / "curves.csv").read_bytes() == (trained[0] / "curves.csv").read_bytes()
 
@@ -193,8 +193,8 @@ def test_predict_labels_every_row_to_a_file_or_to_standard_output(model: Path, t
     points.write_text("name,y,x\na,0.5,0\nb,-1,1.9\nc,1e-3,-2\n", encoding="utf-8")
     shown = run("heart.predict", "--model", model, "--points", points, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    more = ("--output", "out.csv", "--plot", "out.png")
-    assert run("heart.predict", "--model", model, "--points", points, *more, cwd=tmp_path).returncode == 0
+    more = ("--output", tmp_path / "out.csv", "--plot", tmp_path / "out.png")
+    assert predict.main([str(each) for each in ("--model", model, "--points", points, *more)]) == 0
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == shown.stdout
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader(shown.stdout.splitlines()))
