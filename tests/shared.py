@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.programs import TOY, Done, X, search
+from tests.programs import TOY, Done, X, processes_of, search
 
 
 class Finished(NamedTuple):
@@ -22,8 +22,8 @@ class Finished(NamedTuple):
     cwd: Path
     """Its working folder."""
     done: Done
-    temporary: Path
-    """The folder that it had for temporary files."""
+    left: list[str]
+    """What lay in its folder for temporary files when it had ended, and the processes that named that folder."""
 
     @property
     def folder(self) -> Path:
@@ -46,8 +46,11 @@ def once(factory: pytest.TempPathFactory, name: str, make: Make) -> Finished:
         if not kept.exists():
             cwd = base / name
             cwd.mkdir()
-            temporary = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))  # short enough for Ray's sockets
-            kept.write_bytes(pickle.dumps(Finished(cwd, make(cwd, temporary), temporary)))
+            with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as name_of_it:  # short enough for Ray's sockets
+                temporary = Path(name_of_it)
+                done = make(cwd, temporary)
+                left = [str(path) for path in temporary.iterdir()] + processes_of(temporary)
+            kept.write_bytes(pickle.dumps(Finished(cwd, done, left)))
     found: Finished = pickle.loads(kept.read_bytes())
     assert found.done.returncode == 0, found.done.stdout + found.done.stderr
     return found

@@ -21,14 +21,13 @@ from search.spec.objective import Objective
 from search.tune import cluster
 from search.tune.resources import Node, Share
 from tests import toy
-from tests.programs import ENVIRONMENT, HEART, TOY, processes_of, search, start, write
+from tests.programs import ENVIRONMENT, HEART, TOY, search, start, write
 from tests.shared import Finished
 from tests.studies import new
 
 
-def test_rays_temporary_folder_is_gone_after_a_clean_end(toy_search: Finished) -> None:
-    assert list(toy_search.temporary.iterdir()) == []
-    assert processes_of(toy_search.temporary) == []
+def test_rays_temporary_folder_and_its_processes_are_gone_after_a_clean_end(toy_search: Finished) -> None:
+    assert toy_search.left == []
 
 
 def test_a_search_leaves_the_complete_run_folder(toy_search: Finished) -> None:
