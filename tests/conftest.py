@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from hypothesis import settings
 
 from search.journal.records import OpenTrial
 from tests import shared
-from tests.programs import LEAST
+from tests.programs import LEAST, short_folder
 from tests.shared import Finished
 from tests.studies import new
 
@@ -51,10 +49,9 @@ def process() -> None:
 
 @pytest.fixture(scope="module")
 def temporary() -> Iterator[Path]:
-    """Return a folder for temporary files of our own, short enough for Ray's sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
+    """Return a folder for temporary files of our own."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,6 +108,13 @@ def processes_of(folder: Path) -> list[str]:
 def until_gone(folder: Path) -> None:
     """Wait until no process names a folder: Ray's own agents notice within a minute that what ran them is dead."""
     until(lambda: not processes_of(folder), 90)
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """Yield a folder for temporary files of our own, its name short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as name:
+        yield Path(name)
 
 
 def unpack(folder: Path, content: bytes | list[Any]) -> Path:

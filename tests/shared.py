@@ -6,14 +6,13 @@ Whoever would change a folder copies it.
 import fcntl
 import os
 import pickle
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.programs import TOY, Done, X, processes_of, search
+from tests.programs import TOY, Done, X, processes_of, search, short_folder
 
 
 class Finished(NamedTuple):
@@ -46,8 +45,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Make) -> Finished:
         if not kept.exists():
             cwd = base / name
             cwd.mkdir()
-            with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as name_of_it:  # short enough for Ray's sockets
-                temporary = Path(name_of_it)
+            with short_folder() as temporary:
                 done = make(cwd, temporary)
                 left = [str(path) for path in temporary.iterdir()] + processes_of(temporary)
             kept.write_bytes(pickle.dumps(Finished(cwd, done, left)))

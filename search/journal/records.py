@@ -126,10 +126,11 @@ class OpenTrial:
 
 def read(study: optuna.Study, objective: Objective) -> list[Trial]:
     """Return all trials of a study in the journal, in the order of their numbers."""
-    return [_read_trial(frozen, objective) for frozen in study.get_trials(deepcopy=False)]
+    return [read_trial(frozen, objective) for frozen in study.get_trials(deepcopy=False)]
 
 
-def _read_trial(frozen: FrozenTrial, objective: Objective) -> Trial:
+def read_trial(frozen: FrozenTrial, objective: Objective) -> Trial:
+    """Return one trial as Optuna has it."""
     attributes = dict(frozen.user_attrs)
     epochs = _take_epochs(attributes)
     # The best epoch is the first that reaches the best value.

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from search.journal import records
+from search.journal.trial import Trial as RecordedTrial
 from search.study import Study
 from search.tune.trackers import TRACKERS
 from search.tune.trainable import TRIAL, TrialOrder
@@ -110,12 +112,12 @@ class Tracking(Callback):
             identity = uuid.uuid4().hex[:12]
             study.search.set_user_attr(TRACKED_AS, identity)
         self._threads = [TrackerThread(study, identity, name, say) for name in study.config.trackers]
-        self._recall()
+        self._recall(self._study.trials())
 
-    def _recall(self) -> None:
-        """Pass on every ended trial of the journal: a tracker takes those that it lacks."""
+    def _recall(self, trials: Iterable[RecordedTrial]) -> None:
+        """Pass on those of some trials of the journal that have ended: a tracker takes those that it lacks."""
         config = self._study.config
-        for trial in self._study.trials():
+        for trial in trials:
             if trial.ending != "running":
                 self._tell("recall", trial, config.values(trial.params))
 
@@ -137,30 +139,28 @@ class Tracking(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Have the trackers end the run, with the ending that its last result means."""
-        if "epochs" in (trial.last_result or {}):
-            ending = training.ending(trial.last_result)
-            if ending == "failed":
-                self._fail(trial)
-            else:
-                self._tell("end", trial.config[TRIAL].number, ending)
+        if "epochs" not in (trial.last_result or {}):
+            return
+        number = trial.config[TRIAL].number
+        ending = training.ending(trial.last_result)
+        if ending == "failed":
+            self._recall([self._recorded(number)])  # anew: a process that was lost may have trained more epochs
+        else:
+            self._tell("end", number, ending)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Have the trackers end the run of a trial that lost its process, unless it is to be trained again."""
         number = trial.config[TRIAL].number
-        if self._study.search.get_trials(deepcopy=False)[number].state.is_finished():
-            self._fail(trial)
+        self._recall([self._recorded(number)])
 
-    def _fail(self, trial: Trial) -> None:
-        """Have the trackers log the run of a failed trial anew, as the journal has it: with epochs of a lost process.
-
-        Trained again, it may have failed before it had as many.
-        """
-        failed = self._study.trials()[trial.config[TRIAL].number]
-        self._tell("recall", failed, self._study.config.values(failed.params))
+    def _recorded(self, number: int) -> RecordedTrial:
+        """Return a trial as the journal has it; to read them all for each that fails would be quadratic."""
+        frozen = self._study.search.get_trials(deepcopy=False)[number]
+        return records.read_trial(frozen, self._study.objective)
 
     def end(self) -> None:
         """Wait until every tracker has all trials of the journal."""
-        self._recall()
+        self._recall(self._study.trials())
         for thread in self._threads:
             thread.end()
 

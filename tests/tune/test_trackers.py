@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,25 +54,21 @@ def values_of(made: Study, trial: Trial) -> dict[str, Any]:
     return {**made.config.fixed, **trial.params, "seed": made.config.seed}
 
 
-def mlflow_runs(made: Study) -> list[Any]:
-    """Return the runs that MLflow has of a study, those that were replaced not included."""
+@contextmanager
+def mlflow_of(made: Study) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield MLflow's client and the runs that it has of a study, those that were replaced not included."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow uses what SQLAlchemy has deprecated
         from mlflow import MlflowClient
 
         client = MlflowClient(f"sqlite:///{made.folder.absolute()}/mlflow/mlflow.db")
         (experiment,) = client.search_experiments(filter_string="name = 's'")
-        return list(client.search_runs([experiment.experiment_id]))
+        yield client, list(client.search_runs([experiment.experiment_id]))
 
 
 def check_mlflow(made: Study) -> None:
     """Hold every run against the journal: one a trial, with its values, its metrics at each epoch, and its ending."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow uses what SQLAlchemy has deprecated
-        from mlflow import MlflowClient
-
-        client = MlflowClient(f"sqlite:///{made.folder.absolute()}/mlflow/mlflow.db")
-        found = mlflow_runs(made)
+    with mlflow_of(made) as (client, found):
         runs = {run.info.run_name: run for run in found}
         assert len(found) == len(runs) == len(made.trials())
         for trial in made.trials():
@@ -218,7 +214,8 @@ def test_an_interrupted_search_leaves_no_run_that_says_it_is_running_and_goes_on
         Played(made, callback).train(2)
         until(lambda: count_runs(made.folder))
         raise KeyboardInterrupt
-    assert {(run.info.status, run.data.tags["ending"]) for run in mlflow_runs(made)} == {("KILLED", "interrupted")}
+    with mlflow_of(made) as (_, runs):
+        assert {(run.info.status, run.data.tags["ending"]) for run in runs} == {("KILLED", "interrupted")}
     made.search.tell(0, state=TrialState.FAIL)
     with tracking.following(made, say) as (callback,):
         Played(made, callback).train(3)
