@@ -19,7 +19,7 @@ from search.errors import UserError
 from search.session import Asked, Session
 from search.spec import files, workload
 from search.spec.config import DEFAULT_FILE
-from search.spec.workload import Workload
+from search.spec.fit import Fit
 from search.study import Study
 from search.tune import cluster
 from search.worker import isolation
@@ -157,12 +157,11 @@ def asked(flags: dict[str, Any]) -> Asked:
     return Asked(files.read(Path(file)) if file else None, changes, resume)
 
 
-def session_of(made: Study, console: Console, module: str) -> tuple[Session, Workload]:
-    """Return a session of a study whose writer this process is, for a program that works on it, and its workload.
+def session_of(made: Study, console: Console, module: str) -> Session:
+    """Return a session of a study whose writer this process is, for a program that works on it.
 
     Raises UserError, before Ray is started.
     """
-    loaded = workload.load(made.config.workload)
-    made.config.check(loaded)
+    fit = Fit(made.config, workload.load(made.config.workload))
     share, here = cluster.share_of(made.config)
-    return Session(made, share, here, console, f"python -m {module} {made.folder}"), loaded
+    return Session(made, fit, share, here, console, f"python -m {module} {made.folder}")

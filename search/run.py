@@ -28,7 +28,6 @@ from search.retraining import finalists
 from search.session import Asked, Session
 from search.spec import files
 from search.spec.config import StudyConfig
-from search.spec.workload import Workload
 from search.study import Study
 from search.tune import tracker
 from search.tune.cluster import LogFile
@@ -63,8 +62,8 @@ def run(config: Config | None = None, *, resume: str | Path | None = None) -> St
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
-        opened, workload = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
-        _work_and_keep(opened, workload)
+        opened = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
+        _work_and_keep(opened)
         return opened.study
 
 
@@ -110,24 +109,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        opened, workload = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
-        return lambda: _show(opened, workload)
+        opened = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
+        return lambda: _show(opened)
 
     return cli.guarded(prepare)
 
 
-def _show(opened: Session, workload: Workload) -> int:
-    outcome, best = _work_and_keep(opened, workload)
-    return summary.show(opened.console, opened.study.snapshot(outcome), workload.is_program, best)
+def _show(opened: Session) -> int:
+    outcome, best = _work_and_keep(opened)
+    return summary.show(opened.console, opened.study.snapshot(outcome), opened.workload.is_program, best)
 
 
-def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None, Path]:
+def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
     made = opened.study
     config = made.config
     ended = made.ended()
-    is_searched = ended == config.num_samples
-    outcome = finalists.current(made, workload) if is_searched else None
+    is_searched = ended == made.wanted
+    outcome = finalists.current(made, opened.workload) if is_searched else None
     if outcome:
         _report(made, _draw(made, outcome), opened.console)
     if not outcome or tracker.lag(made):
@@ -136,14 +135,14 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
         else:
             opened.announce(ended)
         with opened.working() as folder, opened.tracking():
-            outcome = outcome or _work(opened, workload, folder, is_searched=is_searched)
+            outcome = outcome or _work(opened, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
     if config.best and outcome and outcome.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
     return outcome, best
 
 
-def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: bool) -> Outcome | None:
+def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None:
     """Search, unless that is done, retrain, in the processes of the search or else in new ones, and draw."""
     made = opened.study
     console = opened.console
@@ -157,7 +156,7 @@ def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: boo
         console.print("retraining the best with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
-        outcome = finalists.retrain(made, workload, pool, lambda line: console.print(f"  {line}"), draw)
+        outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)
         if not outcome:
             draw(None)
         outcomes.append(outcome)

@@ -10,14 +10,15 @@ from typing import Any
 
 from rich.console import Console
 
-from search import study
+from search import creation, study
+from search.algorithms.proposals import untried
 from search.errors import UserError
 from search.journal.storage import Writer
 from search.signals import Interrupted, Shutdown
 from search.spec import workload
 from search.spec.config import StudyConfig
-from search.spec.workload import Workload
-from search.study import Study
+from search.spec.fit import Fit
+from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
@@ -36,11 +37,13 @@ class Session:
     """
 
     def __init__(
-        self, made: Study, share: Share, here: Node, console: Console, again: str, *, is_program: bool = True
+        self, made: Study, fit: Fit, share: Share, here: Node, console: Console, again: str, *, is_program: bool = True
     ) -> None:
         self.study = made
+        self.workload = fit.workload
         self.share = share
         self.console = console
+        self._fit = fit
         self._again = again
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
@@ -87,8 +90,10 @@ class Session:
         config = self.study.config
         if self.share.note:
             self.console.print(self.share.note)
+        if self._fit.note:
+            self.console.print(self._fit.note)
         doing = f"going on with {config.workload} after {ended} trials" if ended else f"searching {config.workload}"
-        trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {self.share.concurrent} at once"
+        trials = f"{self.study.wanted} trials of up to {self.study.epochs} epochs, {self.share.concurrent} at once"
         self.console.print(f"{doing}: {trials}, into {self.study.folder}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
@@ -99,10 +104,10 @@ class Session:
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
         from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus)
+        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes)
         if searcher.is_done:
             return
-        trials = self.study.config.num_samples
+        trials = self.study.wanted
         display = Display(self.console, trials, searcher.progress, searcher.forecast)
 
         def look() -> None:
@@ -147,10 +152,8 @@ class Asked:
     """The folder of a study that goes on; None for a new one."""
 
 
-def begin(
-    asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True
-) -> tuple[Session, Workload]:
-    """Return a session of the study that is asked for, and its workload; this process is the study's writer.
+def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True) -> Session:
+    """Return a session of the study that is asked for; this process is the study's writer.
 
     `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
     study nothing is then left on disk. What must be closed at the end is put on `holding`.
@@ -158,16 +161,27 @@ def begin(
     before = study.open_to_write(asked.resume, holding) if asked.resume else None
     config = _config(asked, before)
     loaded = workload.load(config.workload)
-    epochs = config.check(loaded)
+    fit = Fit(config, loaded)
+    if before is None:
+        fit.check_types()
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
-        made = continued(before, config, epochs, loaded.defaults())
+        made = continued(before, config, fit.epochs, loaded.defaults())
     else:
-        made = study.create(config, loaded, epochs)
+        made = creation.create(config, loaded, fit.epochs)
         holding.enter_context(Writer(made.folder))
+    _count_possible(made, fit)
     made.begin_session(dataclasses.asdict(share))
-    return Session(made, share, here, console, again.format(made.folder), is_program=is_program), loaded
+    return Session(made, fit, share, here, console, again.format(made.folder), is_program=is_program)
+
+
+def _count_possible(made: Study, fit: Fit) -> None:
+    """Record how many trials the space has room for, where that is fewer than are asked for."""
+    known = [trial.params for trial in made.trials()]
+    left = untried(made.space, known, fit.takes)
+    if left is not None:
+        made.search.set_user_attr(POSSIBLE, len(known) + len(left))
 
 
 def _config(asked: Asked, before: Study | None) -> StudyConfig:

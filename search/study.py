@@ -5,11 +5,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 
 import dataclasses
 import itertools
-import os
-import re
-import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,12 +26,13 @@ from search.spec import files
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
-from search.spec.workload import Workload
 
 RETRAINING = "retraining"
 AUDIT = "audit"
 SESSIONS = "sessions"
 FINISHED = "finished"
+POSSIBLE = "possible"
+"""The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 CHOOSING = threading.Lock()
 """Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
@@ -92,6 +89,13 @@ class Study:
         """Return how many trials of the search have ended."""
         return sum(trial.ending != "running" for trial in self.trials())
 
+    @property
+    def wanted(self) -> int:
+        """Return how many trials the search is to have: as many as asked, or as its space has configurations."""
+        asked = self.config.num_samples
+        possible: int = self.search.user_attrs.get(POSSIBLE, asked)
+        return min(asked, possible)
+
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""
         names = set(optuna.get_all_study_names(self.storage))
@@ -132,6 +136,7 @@ class Study:
             epochs=self.epochs,
             space=self.space,
             trials=self.trials(),
+            wanted=self.wanted,
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),
@@ -215,42 +220,6 @@ class Study:
         return dataclasses.replace(self, config=config)
 
 
-def create(config: StudyConfig, workload: Workload, epochs: int) -> Study:
-    """Make the folder of a new study and its journal, as a whole or not at all; `epochs` are those of a full trial.
-
-    Raises UserError where the name is taken, or the folder cannot be written.
-    """
-    output = Path(config.output)
-    module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
-    name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
-    config = dataclasses.replace(config, name=name)
-    folder = output / name
-    if output.exists() and not output.is_dir():
-        raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
-    if os.path.lexists(folder):
-        raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {"config": config.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
-            hidden = Path(parent) / name
-            (hidden / "logs").mkdir(parents=True)
-            (hidden / "plots").mkdir()
-            search = optuna.create_study(
-                study_name=name,
-                storage=Storage(hidden / storage.JOURNAL),
-                direction=config.objective.direction,
-            )
-            for key, value in attributes.items():
-                search.set_user_attr(key, value)
-            hidden.rename(folder)
-    except OSError as error:
-        raise UserError(
-            f"output must be a folder that can be written, but {error}; give another with --output"
-        ) from None
-    return Study(name, folder, config, epochs, workload.defaults(), Storage(storage.file_of(folder)))
-
-
 def load(path: str | Path) -> Study:
     """Open the folder of a study, running or finished.
 
@@ -290,9 +259,3 @@ def _only(names: list[str]) -> str:
     if len(names) != 1:
         raise ValueError(f"it holds {len(names)} searches")
     return names[0]
-
-
-def _free_name(output: Path, name: str) -> str:
-    """Return the name, or name-2, -3, ... where another study of this second has it."""
-    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-    return next(free for free in names if not os.path.lexists(output / free))

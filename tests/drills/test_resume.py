@@ -19,6 +19,7 @@ from search.journal import records
 from search.journal.trial import Trial
 from search.run import main
 from search.spec.config import StudyConfig
+from search.spec.fit import Fit
 from search.spec.workload import load
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
@@ -308,7 +309,7 @@ def test_what_would_make_the_history_meaningless_is_refused_with_the_difference(
     config = StudyConfig.of({**values, **change})
     workload = load(config.workload)
     with pytest.raises(ValueError, match=difference.replace("(", r"\(")):
-        session.continued(made, config, config.check(workload), workload.defaults())
+        session.continued(made, config, Fit(config, workload).epochs, workload.defaults())
     assert (whole[0] / "journal.log").read_bytes() == before
 
 
@@ -319,4 +320,4 @@ def test_a_change_of_the_workloads_own_defaults_is_refused(
     workload = load("tests.toy")
     monkeypatch.setattr(type(workload), "defaults", lambda self: {**made.defaults, "limit": 2.0})
     with pytest.raises(ValueError, match=r"defaults\.limit was -1000000000\.0 and is 2\.0"):
-        session.continued(made, made.config, made.config.check(workload), workload.defaults())
+        session.continued(made, made.config, made.epochs, workload.defaults())
