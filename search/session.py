@@ -15,7 +15,7 @@ from search.algorithms.proposals import untried
 from search.errors import UserError
 from search.journal.storage import Writer
 from search.signals import Interrupted, Shutdown
-from search.spec import workload
+from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.study import POSSIBLE, Study
@@ -25,6 +25,7 @@ from search.views.display import Display
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
+CHANGED = "changed since the last session: {}; what was trained before and after may not compare"
 
 Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
@@ -150,6 +151,8 @@ class Asked:
     """Settings that win over those."""
     resume: Path | None = None
     """The folder of a study that goes on; None for a new one."""
+    allow_changes: bool = False
+    """Whether it goes on though the workload's sources have changed."""
 
 
 def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True) -> Session:
@@ -162,7 +165,16 @@ def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     fit = Fit(config, loaded)
-    if before is None:
+    digests = sources.digests(config.workload)
+    changed = ""
+    if before:
+        changed = changed_sources(before, digests)
+        if changed and not asked.allow_changes:
+            raise UserError(
+                f"a study that goes on must have its workload's sources as they were, else old and new trials do not "
+                f"compare, but {changed} changed; put that back, start a new study, or add --allow-changes"
+            )
+    else:
         fit.check_types()
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
@@ -172,7 +184,9 @@ def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_
         made = creation.create(config, loaded, fit.epochs)
         holding.enter_context(Writer(made.folder))
     _count_possible(made, fit)
-    made.begin_session(dataclasses.asdict(share))
+    made.begin_session(dataclasses.asdict(share), digests)
+    if changed:
+        console.print(CHANGED.format(changed))
     return Session(made, fit, share, here, console, again.format(made.folder), is_program=is_program)
 
 
@@ -182,6 +196,12 @@ def _count_possible(made: Study, fit: Fit) -> None:
     left = untried(made.space, known, fit.takes)
     if left is not None:
         made.search.set_user_attr(POSSIBLE, len(known) + len(left))
+
+
+def changed_sources(made: Study, digests: Mapping[str, str]) -> str:
+    """Return which of its workload's sources have changed since a study's last session; empty where none has."""
+    before = made.sources()
+    return sources.difference(before, digests) if before else ""
 
 
 def _config(asked: Asked, before: Study | None) -> StudyConfig:

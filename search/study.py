@@ -30,6 +30,7 @@ from search.spec.space import Space, parse
 RETRAINING = "retraining"
 AUDIT = "audit"
 SESSIONS = "sessions"
+SOURCES = "sources"
 FINISHED = "finished"
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
@@ -206,9 +207,14 @@ class Study:
                 self.write_best(*best)
             retraining.set_user_attr(FINISHED, True)
 
-    def begin_session(self, share: Mapping[str, Any]) -> None:
-        """Record that a search of the study begins on this machine; `share` is what each trial gets of it."""
-        session = {"share": dict(share), **provenance.describe()}
+    def sources(self) -> dict[str, str]:
+        """Return the digests of the workload's sources in its newest session; none where none were recorded."""
+        sessions = self.search.user_attrs.get(SESSIONS, [])
+        return dict(sessions[-1].get(SOURCES, {})) if sessions else {}
+
+    def begin_session(self, share: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """Record that a search begins on this machine: what each trial gets of it, and digests of the sources."""
+        session = {"share": dict(share), SOURCES: dict(sources), **provenance.describe()}
         sessions = [*self.search.user_attrs.get(SESSIONS, []), session]
         self.search.set_user_attr(SESSIONS, sessions)
         text = files.yaml({"config": self.config.as_mapping(), SESSIONS: sessions})

@@ -39,7 +39,7 @@ def create(folder: Path, name: str, workload: Workload | None = None, **settings
     """Return a new study without a trial, of the toy unless it is of another workload."""
     values = {**TOY, "num_samples": 1, "name": name, "output": str(folder), **settings}
     made = new(values, workload)
-    made.begin_session(SHARE)
+    made.begin_session(SHARE, {})
     made.search.sampler = RandomSampler(seed=0)
     return made
 
