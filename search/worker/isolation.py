@@ -29,20 +29,13 @@ class Surroundings:
     """The global state of a process as it was before a trial, which `restore` puts back."""
 
     def __init__(self, workload: str) -> None:
-        self._top = workload.partition(".")[0]
         self._folder = Path.cwd()
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._settings = [(get, setting, get()) for get, setting in _torch_settings()]
-        modules = self._modules()
-        self._plain = {name: _plain_values(module) for name, module in modules}
-        self._leftovers = Leftovers(modules)
-
-    def _modules(self) -> list[tuple[str, ModuleType]]:
-        """Return the name and the module of everything that has been imported of the workload's package or folder."""
-        imported = list(sys.modules.items())
-        tops = own_tops(self._top)
-        return [(name, module) for name, module in imported if name.partition(".")[0] in tops]
+        self._modules = _own_modules(workload)
+        self._plain = {name: _plain_values(module) for name, module in self._modules.items()}
+        self._leftovers = Leftovers(self._modules)
 
     def restore(self) -> str:
         """Put everything back, and free the memory that nothing refers to any more.
@@ -59,8 +52,8 @@ class Surroundings:
             if get() != value:  # torch's setters import half of torch
                 setting(value)
         # The plain values at the top of the workload's modules.
-        for name, module in self._modules():
-            for key, value in self._plain.get(name, {}).items():
+        for name, module in self._modules.items():
+            for key, value in self._plain[name].items():
                 _put_back(module, key, value)
         # What the trial leaves in memory, on the CPU and on the GPU.
         gc.collect()
@@ -110,6 +103,12 @@ def seed(number: int) -> None:
     np.random.seed(number)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(number)
+
+
+def _own_modules(workload: str) -> dict[str, ModuleType]:
+    """Return, by name, all that has been imported of a workload's package, and of its folder."""
+    tops = own_tops(workload.partition(".")[0])
+    return {name: module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops}
 
 
 def _plain_values(module: ModuleType) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,9 +35,9 @@ FAMILIAR = ("ray", "tqdm")
 class Leftovers:
     """A process as it is before a trial, to find afterwards what that has left behind."""
 
-    def __init__(self, modules: Iterable[tuple[str, ModuleType]]) -> None:
+    def __init__(self, modules: Mapping[str, ModuleType]) -> None:
         """Look at the process; `modules` are the workload's own, by name."""
-        self._modules = dict(modules)
+        self._modules = modules
         self._threads = set(threading.enumerate())
         self._children = set(multiprocessing.process.active_children())
         self._objects = {

@@ -77,7 +77,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_object_that_a_trial_has_changed_is_named(name: str, module: ModuleType) -> None:
-    before = Leftovers([(NAME, module)])
+    before = Leftovers({NAME: module})
     assert before.find() == ""
     CHANGES[name](module)
     assert before.find().startswith("a changed ")
@@ -85,7 +85,7 @@ def test_an_object_that_a_trial_has_changed_is_named(name: str, module: ModuleTy
 
 
 def test_what_a_workload_loads_once_is_no_change(module: ModuleType) -> None:
-    before = Leftovers([(NAME, module)])
+    before = Leftovers({NAME: module})
     module.counter.data = np.ones(3)
     module.nested["more"] = np.ones(3)
     module.itself.append(np.ones(3))
@@ -95,7 +95,7 @@ def test_what_a_workload_loads_once_is_no_change(module: ModuleType) -> None:
 
 
 def test_a_name_that_stands_for_another_object_is_put_back(module: ModuleType) -> None:
-    before = Leftovers([(NAME, module)])
+    before = Leftovers({NAME: module})
     weights = module.weights
     module.weights = np.ones(100_000)  # type: ignore[attr-defined]
     del module.rows
@@ -112,18 +112,18 @@ def stop() -> Iterator[threading.Event]:
 
 
 def test_a_thread_that_still_runs_is_named_and_one_that_ends_is_not(stop: threading.Event) -> None:
-    before = Leftovers([])
+    before = Leftovers({})
     threads = [threading.Thread(target=stop.wait, name=name, daemon=True) for name in ("b", "a")]
     for thread in threads:
         thread.start()
     assert before.find() == "the running thread 'a'"
-    assert Leftovers([]).find() == ""
+    assert Leftovers({}).find() == ""
     stop.set()
     assert before.find() == ""
 
 
 def test_a_process_that_still_runs_is_named() -> None:
-    before = Leftovers([])
+    before = Leftovers({})
     process = multiprocessing.get_context("spawn").Process(target=signal.pause, name="loader", daemon=True)
     process.start()
     try:
@@ -137,7 +137,7 @@ def test_a_process_that_still_runs_is_named() -> None:
 def test_memory_that_grows_from_trial_to_trial_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By less than a trial may need it is not: freed memory need not go back to the system."""
     monkeypatch.setattr(leftovers, "MOST_GROWTH_BYTES", 50_000_000)
-    before = Leftovers([])
+    before = Leftovers({})
     leftovers._first_memory_bytes.cache_clear()
     assert before.find() == ""
     kept = np.ones(4_000_000)
