@@ -49,9 +49,10 @@ def own_tops(top: str) -> set[str]:
         return tops
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and "." not in name and name not in (OURS, "__main__"):
-            if os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
-                tops.add(name)
+        if file is None or "." in name or name in (OURS, "__main__"):
+            continue
+        if os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
+            tops.add(name)
     return tops
 
 
