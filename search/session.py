@@ -208,7 +208,8 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
     """Yield where two nested mappings differ, as text."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        if old != new:
+        are_nan = old != old and new != new  # NaN alone differs from itself
+        if old != new and not are_nan:
             yield f"{where} was {old!r} and is {new!r}"
         return
     for name in dict.fromkeys([*old, *new]):

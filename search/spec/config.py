@@ -13,11 +13,9 @@ from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
 from search.spec.objective import MODES, Objective
 from search.spec.space import corners, parse
-from search.spec.workload import Workload
+from search.spec.workload import SCALAR, Workload, plain
 
 DEFAULT_FILE = "configs/search.yaml"
-SCALAR = str | int | float | None
-"""The types of plain values, which a workload's Config holds."""
 TRACKERS: dict[str, tuple[str, ...]] = {
     "tensorboard": ("tensorboardX",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
@@ -73,6 +71,8 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
+        for name in ("space", "fixed"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         check_types(self, but="scheduler")
         _check_values("", self.as_mapping())
         require(self, "metric", "a name", bool(self.metric))
@@ -157,13 +157,23 @@ class StudyConfig:
                 config = workload.build(self.values(corner))
             except Exception as error:  # a Config may refuse with an assert, too
                 raise UserError(f"{error} (checking {workload.name} with fixed and an end of space)") from None
-            for name, value in dataclasses.asdict(config).items():
-                if not isinstance(value, SCALAR):
+            for name in workload.names():
+                value = getattr(config, name)
+                if not isinstance(plain(value), SCALAR):
                     raise UserError(f"{workload.name}.Config must hold plain values, but {name} is {value!r}")
-        epochs: int = config.epochs
+        epochs: int = plain(config.epochs)
         if type(epochs) is not int or not 1 <= epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {epochs!r}")
         return epochs
+
+
+def _plain(value: Any) -> Any:
+    """Return a nested value with its scalars as YAML gives them: from Python they may be an enum's or NumPy's."""
+    if isinstance(value, dict):
+        return {plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return plain(value)
 
 
 def _is_share(share: float) -> bool:
