@@ -1,6 +1,7 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,7 +13,6 @@ from rich.console import Console
 
 from search import study
 from search.errors import UserError
-from search.journal.storage import Writer
 from search.signals import Interrupted, Shutdown
 from search.spec import workload
 from search.spec.config import StudyConfig
@@ -159,14 +159,19 @@ def begin(
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     epochs = config.check(loaded)
+    holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
         made = continued(before, config, epochs, loaded.defaults())
     else:
-        made = study.create(config, loaded, epochs)
-        holding.enter_context(Writer(made.folder))
-    made.begin_session(dataclasses.asdict(share))
+        made = study.create(config, loaded, epochs, holding)
+    try:
+        made.begin_session(dataclasses.asdict(share))
+    except BaseException:
+        if not before:
+            shutil.rmtree(made.folder, ignore_errors=True)
+        raise
     return Session(made, share, here, console, again.format(made.folder), is_program=is_program), loaded
 
 
