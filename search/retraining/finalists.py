@@ -37,7 +37,7 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
     There are none where no trial of the search can be a finalist, and there is no reference where the workload's Config
-    lacks a default.
+    lacks a default, or has it from a factory.
     """
     config = study.config
     # The candidates by name, each with the hyperparameters that it does not share with all others.
