@@ -20,7 +20,7 @@ class UserError(ValueError):
 
 def describe(error: BaseException) -> str:
     """Return the type and the text of an exception in one line. Raises nothing, whatever asking for the text raises."""
-    kind = _ask(lambda: type(error).__name__, MOST_CHARACTERS)
+    kind = _ask(lambda: type(error).__name__, MOST_CHARACTERS) or "an exception without a name"
     text = _ask(lambda: str(error), MOST_CHARACTERS)
     return f"{kind}: {text}" if text else kind
 
@@ -44,7 +44,7 @@ def _ask(text: Callable[[], str], most: int) -> str:
     try:
         return one_line(text(), most)
     except BaseException:  # of a foreign object's own code, which may raise anything
-        return "(it has no text: asked for it, it raises)"
+        return "(its text cannot be read)"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ def test_no_process_is_lost_and_every_failure_says_what_was_raised(finished: Fin
     told = {(each.params["x"] > 0, each.params["optimizer"], each.attributes.get("failure")) for each in trials}
     assert told == {
         (True, "adam", "KeyboardInterrupt"),
-        (True, "sgd", "Silent: (it has no text: asked for it, it raises)"),
+        (True, "sgd", "Silent: (its text cannot be read)"),
         (False, "adam", None),
         (False, "sgd", None),
     }

@@ -99,7 +99,7 @@ def test_an_error_in_an_installed_workload_has_its_place_in_that(folder: Path, m
 
 def test_an_error_whose_text_raises_is_told_without_it(folder: Path) -> None:
     text = "class Silent(Exception):\n  def __str__(self): raise SystemExit\nraise Silent\n"
-    assert "it raises Silent: (it has no text" in refusal(folder, text)
+    assert "it raises Silent: (its text cannot be read" in refusal(folder, text)
 
 
 class Optimizer(enum.StrEnum):

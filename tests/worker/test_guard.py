@@ -44,7 +44,7 @@ class Config:
     seed: int = 0
 
 """
-NO_TEXT = "(it has no text: asked for it, it raises)"
+NO_TEXT = "(its text cannot be read)"
 Write = Callable[[str], Order]
 
 
@@ -127,6 +127,7 @@ RAISED = [
     ("asyncio.CancelledError", "CancelledError"),
     ("GeneratorExit", "GeneratorExit"),
     ("Last(1)", "Last: 1"),
+    ("type('', (Exception,), {})", "an exception without a name"),
     ("SystemExit(3)", "SystemExit: 3"),
     ("ValueError('two\\nlines  \\udc80')", "ValueError: two lines \\udc80"),
     ("ValueError('x' * 10**6)", f"ValueError: {'x' * 500}"),
