@@ -3,10 +3,12 @@
 import dataclasses
 import difflib
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args, get_origin
 
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "list": "list [a, b]"}
+MOST_CHARACTERS = 500
+"""Of the text of an exception, at most."""
 
 
 class UserError(ValueError):
@@ -14,6 +16,35 @@ class UserError(ValueError):
 
     Any other ValueError or TypeError of this package is a fault of its own, and keeps its traceback.
     """
+
+
+def describe(error: BaseException) -> str:
+    """Return the type and the text of an exception in one line. Raises nothing, whatever asking for the text raises."""
+    kind = _ask(lambda: type(error).__name__, MOST_CHARACTERS) or "an exception without a name"
+    text = _ask(lambda: str(error), MOST_CHARACTERS)
+    return f"{kind}: {text}" if text else kind
+
+
+def shown(value: object, most: int = 80) -> str:
+    """Return a value as its `repr`, in one line of at most so many characters. Raises nothing, as `describe`."""
+    return _ask(lambda: repr(value), most)
+
+
+def one_line(text: str, most: int) -> str:
+    """Return a text as one line of at most so many characters, which can be written."""
+    return writable(" ".join(text.split())[:most])
+
+
+def writable(text: str) -> str:
+    """Return a text without what UTF-8 cannot hold, which is escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _ask(text: Callable[[], str], most: int) -> str:
+    try:
+        return one_line(text(), most)
+    except BaseException:  # of a foreign object's own code, which may raise anything
+        return "(its text cannot be read)"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

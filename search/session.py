@@ -1,6 +1,7 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,7 +14,6 @@ from rich.console import Console
 from search import creation, study
 from search.algorithms.proposals import untried
 from search.errors import UserError
-from search.journal.storage import Writer
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
@@ -176,15 +176,20 @@ def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_
             )
     else:
         fit.check_types()
+    holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
         made = continued(before, config, fit.epochs, loaded.defaults())
     else:
-        made = creation.create(config, loaded, fit.epochs)
-        holding.enter_context(Writer(made.folder))
-    _count_possible(made, fit)
-    made.begin_session(dataclasses.asdict(share), digests)
+        made = creation.create(config, loaded, fit.epochs, holding)
+    try:
+        _count_possible(made, fit)
+        made.begin_session(dataclasses.asdict(share), digests)
+    except BaseException:
+        if not before:
+            shutil.rmtree(made.folder, ignore_errors=True)
+        raise
     if changed:
         console.print(CHANGED.format(changed))
     return Session(made, fit, share, here, console, again.format(made.folder), is_program=is_program)
@@ -242,7 +247,8 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
     """Yield where two nested mappings differ, as text."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        if old != new:
+        are_nan = old != old and new != new  # NaN alone differs from itself
+        if old != new and not are_nan:
             yield f"{where} was {old!r} and is {new!r}"
         return
     for name in dict.fromkeys([*old, *new]):

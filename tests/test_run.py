@@ -1,13 +1,19 @@
 """The search as a function: from a script with its workload beside it, quiet, and with errors instead of exits."""
 
+import errno
+import fcntl
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 import search
+from search.study import Study
+from search.tune import cluster
+from tests import studies
 from tests.programs import ENVIRONMENT, LEAST
 
 WORKLOAD = """
@@ -139,3 +145,41 @@ def test_whichever_is_imported_first_search_run_is_the_function_and_the_commands
             [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
         )
         assert (done.stdout, done.stderr) == ("search.run\n", "")
+
+
+def refuse_locks(file: object, operation: int) -> None:
+    """Stand in for flock on a file system without it."""
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def refuse_to_begin(made: Study, share: object, sources: object) -> None:
+    """Stand in for what cannot be written when a session begins."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "stand_in", "message"),
+    [
+        (fcntl, "flock", refuse_locks, "must take writing and locks, but: .*No locks available"),
+        (Study, "begin_session", refuse_to_begin, "No space left"),
+        (ray, "is_initialized", lambda: True, "needs a process without a Ray, but this one has one; call ray.shutdown"),
+    ],
+)
+def test_a_start_that_is_refused_leaves_nothing_and_its_name_is_free(
+    target: object, name: str, stand_in: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises((search.UserError, OSError), match=message):
+        patched.setattr(target, name, stand_in)
+        search.run({**LEAST, "name": "s", "output": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+    studies.create(tmp_path, "s")
+
+
+def test_a_second_search_in_a_process_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    """Of its Ray, which is one a process, the first to end would be the end of both."""
+    message = "a process runs one search at a time, but another of its threads does"
+    with cluster.claimed(), pytest.raises(search.UserError, match=message):
+        search.run({**LEAST, "name": "s", "output": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+    with cluster.claimed():
+        pass

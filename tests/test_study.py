@@ -1,9 +1,13 @@
 """A run folder: what a study gives of itself, and what it never loses of it."""
 
+import dataclasses
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +17,9 @@ from ruamel.yaml import YAML
 from search import creation, study
 from search.errors import UserError
 from search.journal.records import OpenTrial
+from search.spec import workload
+from search.spec.config import StudyConfig
+from search.spec.workload import Workload
 from search.study import Study
 from tests import studies
 from tests.programs import ENVIRONMENT, LEAST
@@ -125,6 +132,36 @@ def test_a_name_that_a_link_to_nowhere_has_is_taken(tmp_path: Path) -> None:
     assert creation._free_name(tmp_path, "s") == "s-2"
     (tmp_path / "t-2").touch()
     assert creation._free_name(tmp_path, "t") == "t-3"
+
+
+def test_of_two_starts_with_one_name_the_slower_is_told_that_it_is_taken_or_takes_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has found the name free; the other makes its folder before it does."""
+    loaded = workload.load("tests.toy")
+    config = StudyConfig.of({**LEAST, "output": str(tmp_path)})
+    monkeypatch.setattr(time, "strftime", lambda form: "now")
+    for name, taken in (("s", "s"), (None, "tests.toy-now")):
+        faster = Faster(**vars(loaded), folder=tmp_path / taken)
+        named = dataclasses.replace(config, name=name)
+        if name:
+            with pytest.raises(UserError, match=f"a study's name must be new, but .*/{taken} exists"):
+                creation.create(named, faster, 9)
+        else:
+            assert creation.create(named, faster, 9).folder == tmp_path / f"{taken}-2"
+        assert [path.name for path in (tmp_path / taken).iterdir()] == ["journal.log"]
+
+
+@dataclass(frozen=True)
+class Faster(Workload):
+    """A workload that makes a study's folder when it is asked for its defaults."""
+
+    folder: Path
+
+    def defaults(self) -> dict[str, Any]:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "journal.log").touch()
+        return super().defaults()
 
 
 LITTLE_ROOM = """

@@ -20,6 +20,7 @@ from search.errors import UserError
 
 JOURNAL = "journal.log"
 """The name of the journal in the folder of a study."""
+NO_WRITER = "a study's folder must take writing and locks, but: {}"
 TAIL_BYTES = 2**20
 """The end of a journal that a crash may have torn: more than is ever written at once."""
 
@@ -164,7 +165,10 @@ class Writer:
         file_of(folder)
         try:
             descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-            self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(NO_WRITER.format(error)) from None
+        self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = self._file.read().strip() or "another process"
@@ -173,7 +177,8 @@ class Writer:
                 f"a study has one writer at a time, but {folder} is written by {other}; wait for it"
             ) from None
         except OSError as error:
-            raise UserError(f"a study's folder must take writing and locks, but: {error}") from None
+            self._file.close()
+            raise UserError(NO_WRITER.format(error)) from None
         self._file.truncate(0)
         self._file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
         self._file.flush()

@@ -35,7 +35,7 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
     There are none where no trial of the search can be a finalist, and there is no reference where the workload's Config
-    lacks a default.
+    lacks a default, or has it from a factory.
     """
     config = study.config
     # The candidates by name, each with the hyperparameters that it does not share with all others.
@@ -59,7 +59,8 @@ def current(study: Study, workload: Workload) -> Outcome | None:
     if not retrainings:
         return None
     newest = retrainings[-1].user_attrs
-    if not newest.get(FINISHED) or newest["jobs"] != _as_recorded(plan(study, workload)):
+    planned = _as_recorded(plan(study, workload))
+    if not newest.get(FINISHED) or _as_text(newest["jobs"]) != _as_text(planned):
         return None
     return outcome.judge(retrainings[-1], study.objective)
 
@@ -67,6 +68,11 @@ def current(study: Study, workload: Workload) -> Outcome | None:
 def _as_recorded(jobs: list[Job]) -> list[list[Any]]:
     """Return jobs as they are recorded with the retraining: candidate and config of each, as JSON can hold them."""
     return [[job.notes["candidate"], job.values] for job in jobs]
+
+
+def _as_text(jobs: list[list[Any]]) -> str:
+    """Return recorded jobs as text to compare: a NaN in a config differs from itself."""
+    return json.dumps(jobs, sort_keys=True)
 
 
 def retrain(
@@ -152,12 +158,15 @@ def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: Worke
         if candidate:
             tested += [run for run in candidate.runs if run.ending == "complete"]
     work = [(models.of_run[run.number].model, run.attributes["config"]) for run in tested]
+    told = set()
     for run, (metrics, problem) in zip(tested, pool.test(work), strict=True):
         # At the retraining's study: Optuna takes no attributes of a trial that has been told.
         plain = {name: to_json(value) for name, value in metrics.items()}
         retraining.set_user_attr(outcome.scores_key(run.number), plain)
-        if problem:
-            report(f"{run.attributes['candidate']}: {problem}, see {pool.log}")
+        line = f"{run.attributes['candidate']}: {problem}, see {pool.log}"
+        if problem and line not in told:  # most problems are those of every seed
+            report(line)
+        told.add(line)
 
 
 def _keep_nothing(pictures: Pictures) -> None:

@@ -13,10 +13,9 @@ from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.space import parse
+from search.spec.workload import SCALAR, plain
 
 DEFAULT_FILE = "configs/search.yaml"
-SCALAR = str | int | float | None
-"""The types of plain values, which a workload's Config holds."""
 TRACKERS: dict[str, tuple[str, ...]] = {
     "tensorboard": ("tensorboardX",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
@@ -81,6 +80,8 @@ class StudyConfig:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
+        for name in ("space", "fixed"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         check_types(self, but="scheduler")
         _check_values("", self.as_mapping())
         require(self, "metric", "a name", bool(self.metric))
@@ -161,6 +162,15 @@ def _meant(name: str, known: list[str]) -> str:
     if near.startswith("did you mean"):
         return near
     return f"{near}; what belongs to the workload's Config stands under fixed, or in space"
+
+
+def _plain(value: Any) -> Any:
+    """Return a nested value with its scalars as YAML gives them: from Python they may be an enum's or NumPy's."""
+    if isinstance(value, dict):
+        return {plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return plain(value)
 
 
 def _is_share(share: float) -> bool:

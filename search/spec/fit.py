@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from search.errors import UserError
+from search.errors import UserError, describe
 from search.spec import annotations
-from search.spec.config import SCALAR, StudyConfig
+from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
-from search.spec.workload import Workload
+from search.spec.workload import SCALAR, Workload, plain
 
 TRIED = 200
 """Random points of a space that are tried beside its ends, before anything is trained."""
@@ -21,11 +21,10 @@ class Refusal:
     """A point of the space that Config refuses, and why."""
 
     params: Mapping[str, Any]
-    error: Exception
+    why: str
 
     def __str__(self) -> str:
-        why = " ".join(str(self.error).split()) or type(self.error).__name__
-        return f"{why} (with {', '.join(f'{name} {value!r}' for name, value in self.params.items())})"
+        return f"{self.why} (with {', '.join(f'{name} {value!r}' for name, value in self.params.items())})"
 
 
 class Fit:
@@ -43,7 +42,7 @@ class Fit:
         self._space = parse(config.space)
         self._check_names()
         first = self._try_space()
-        self.epochs: int = first.epochs
+        self.epochs: int = plain(first.epochs)
         """Of a full trial."""
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
@@ -62,8 +61,8 @@ class Fit:
             return self.workload.build(self._config.values(params))
         except UserError:
             raise
-        except Exception as error:  # a Config may refuse with an assert, too
-            return Refusal(params, error)
+        except (Exception, SystemExit) as error:  # a Config may refuse with an assert, too
+            return Refusal(params, describe(error).removeprefix("ValueError: "))
 
     def _check_names(self) -> None:
         for name in ("seed", "epochs"):
@@ -114,6 +113,7 @@ class Fit:
                 yield name, choice
 
     def _check_plain(self, config: Any) -> None:
-        for name, value in dataclasses.asdict(config).items():
-            if not isinstance(value, SCALAR):
+        for name in self.workload.names():
+            value = getattr(config, name)
+            if not isinstance(plain(value), SCALAR):
                 raise UserError(f"{self.workload.name}.Config must hold plain values, but {name} is {value!r}")

@@ -8,18 +8,27 @@ save(model, config, path)  optional: writes the model; without it no model is ke
 resolve(config)          optional: the config with what depends on the machine (`device: auto`) settled
 """
 
+import argparse
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from search.errors import UserError, suggestion
+from search.errors import UserError, describe, shown, suggestion
+
+SCALAR = str | int | float | None
+"""The types of plain values, which a workload's Config holds."""
+INSTALLED = re.compile(rf"<|{re.escape(sysconfig.get_path('stdlib'))}/|.*/(site|dist)-packages/")
+"""Matches the file of code that no user writes: Python's library, installed packages, and what is in no file."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +46,82 @@ class Workload:
     """Whether `python -m name` trains one config."""
 
     def names(self) -> list[str]:
-        """Return the names of Config's fields, in their order."""
-        return [item.name for item in dataclasses.fields(self.Config)]
+        """Return the names of Config's arguments, in the order of its fields."""
+        return [field.name for field in self._arguments()]
 
     def defaults(self) -> dict[str, Any]:
-        """Return the default of every field of Config that has one."""
-        defaults = {}
-        for field in dataclasses.fields(self.Config):
-            if field.default is not dataclasses.MISSING:
-                defaults[field.name] = field.default
-        return defaults
+        """Return the default of every argument of Config that has one, as plain values; no factory's."""
+        return {name: plain(default) for name, default in self._defaults().items()}
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """Return the Config of these values: the one place where they become typed.
 
-        Raises UserError where a name is unknown or missing, and whatever Config raises at a value.
+        Where a default is a member of an enum, so is the value. Raises UserError where a name is unknown or missing,
+        and whatever Config raises at a value.
         """
         names = self.names()
         for name in values:
             if name not in names:
                 raise UserError(f"unknown hyperparameter {name!r} of {self.name}, {suggestion(name, names)}")
-        given = {**self.defaults(), **values}
-        for name in names:
-            if name not in given:
-                raise UserError(f"{self.name}.Config needs a value for {name!r}: put it in space or in fixed")
-        return self.Config(**values)
+        defaults = self._defaults()
+        for field in self._arguments():
+            if field.name not in {*values, *defaults} and field.default_factory is dataclasses.MISSING:
+                raise UserError(f"{self.name}.Config needs a value for {field.name!r}: put it in space or in fixed")
+        typed = {name: _typed(value, defaults.get(name)) for name, value in values.items()}
+        return self.Config(**typed)
+
+    def values_of(self, config: Any) -> dict[str, Any]:
+        """Return the arguments, as plain values, of which `build` makes this Config again.
+
+        Raises TypeError where it is no Config: a workload's `resolve` may return anything.
+        """
+        if not isinstance(config, self.Config):
+            raise TypeError(f"resolve must return a Config, but got {shown(config)}")
+        values = {}
+        for name in self.names():
+            value = plain(getattr(config, name))
+            values[name] = value if isinstance(value, SCALAR) else str(value)
+        return values
+
+    def _arguments(self) -> list[dataclasses.Field[Any]]:
+        return [field for field in dataclasses.fields(self.Config) if field.init]
+
+    def _defaults(self) -> dict[str, Any]:
+        """Return the defaults as Config has them: members of enums, NumPy's numbers."""
+        defaults = {}
+        for field in self._arguments():
+            if field.default is not dataclasses.MISSING:
+                defaults[field.name] = field.default
+        return defaults
+
+
+def plain(value: Any) -> Any:
+    """Return a scalar as YAML and JSON can hold it, also where it is an enum's or NumPy's; any other value as it is."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if getattr(value, "shape", None) == ():
+        item = value.item()
+        return item if isinstance(item, SCALAR) else value
+    return value
+
+
+def _typed(value: Any, default: Any) -> Any:
+    """Return a plain value as the default of its field is typed: the default itself, or another member of its enum."""
+    if isinstance(default, Enum) and not isinstance(value, Enum):
+        with suppress(ValueError):  # Config may take, or refuse, what is no member
+            return type(default)(value)
+    usual = plain(default)
+    if type(value) is type(usual) and value == usual:
+        return default
+    return value
 
 
 def load(name: str) -> Workload:
@@ -101,13 +161,53 @@ def _import(name: str) -> Any:
     if folder := _study_of(name):
         raise UserError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
     try:
-        return importlib.import_module(name)
+        with _without_arguments(name):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(f"{rule}, but: {error}; run from the folder it lies in, or install it") from None
     except (Exception, SystemExit) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{place.filename}, line {place.lineno}"
-        raise UserError(f"{rule}, but it raises {type(error).__name__}: {error} ({where})") from error
+        fix = ""
+        if isinstance(error, SystemExit):
+            fix = '; what ends the program, as parse_args() may, belongs under `if __name__ == "__main__":`'
+        raise UserError(f"{rule}, but it raises {describe(error)} ({_place_of(error, name)}){fix}") from error
+
+
+@contextmanager
+def _without_arguments(name: str) -> Iterator[None]:
+    """Import in the block as a program without arguments: ours are none of a workload's, nor are those of a Ray worker.
+
+    What argparse refuses is raised as the text of SystemExit, in place of lines on the screen.
+    """
+
+    def refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+        raise SystemExit(message)
+
+    arguments = sys.argv
+    error = argparse.ArgumentParser.error
+    sys.argv = [name]
+    argparse.ArgumentParser.error = refuse  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+
+
+def _place_of(error: BaseException, name: str) -> str:
+    """Return the last line that led to an error of an import, in the workload's own package or in files of the user's.
+
+    The lines below it, of Python's library and of installed packages, say little of the mistake.
+    """
+    package = name.partition(".")[0]
+    place = name
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        module = str(frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == package or (module != __name__ and not INSTALLED.match(file)):
+            place = f"{file}, line {line}"
+    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(error.filename):
+        place = f"{error.filename}, line {error.lineno}"
+    return place
 
 
 def _study_of(name: str) -> str:

@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
 """Settings of Ray and Tune that are read from the environment; a user's own values win."""
+CLAIM = threading.Lock()
+"""Held by the thread that runs a search: Ray is one a process."""
 
 
 def count_gpus() -> int:
@@ -60,6 +62,19 @@ def count_cpus() -> int:
     else:
         in_affinity = os.cpu_count() or 1
     return max(1, min(in_quota, in_affinity))
+
+
+@contextmanager
+def claimed() -> Iterator[None]:
+    """Claim this process for a Ray of ours. Raises UserError where it has a Ray, of ours or of the caller's."""
+    if not CLAIM.acquire(blocking=False):
+        raise UserError("a process runs one search at a time, but another of its threads does; use another process")
+    try:
+        if _import_ray().is_initialized():
+            raise UserError("a search needs a process without a Ray, but this one has one; call ray.shutdown() before")
+        yield
+    finally:
+        CLAIM.release()
 
 
 def share_of(config: StudyConfig) -> tuple[Share, Node]:

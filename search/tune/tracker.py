@@ -5,6 +5,7 @@ Left to Tune, a callback would get its results, of several epochs each, and a fu
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from search.journal.trial import Ending as TrialEnding
 from search.journal.trial import Trial
 from search.spec import files
 from search.study import Study
+from search.tune.names import Names
 
 WHOLE = ".whole"
 """The file in a tracker's folder that lists the trials whose runs it has in full, a number a line."""
@@ -70,6 +72,7 @@ class Tracker:
         self._identity = identity
         self._folder = folder.absolute()
         self._runs: dict[int, Run] = {}
+        self._names = Names(type(self).clean)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._kept = whole(folder)
         self._told = set(self._kept)
@@ -98,15 +101,16 @@ class Tracker:
         """Log the metrics of one epoch, counted from 1."""
         run = self._runs[number]
         run.epoch = epoch
-        self.callback.log_trial_result(epoch, run, {**metrics, "training_iteration": epoch})
+        self.callback.log_trial_result(epoch, run, {**self._names.of(metrics), "training_iteration": epoch})
 
     def end(self, number: int, ending: Ending) -> None:
         """End the run of a trial. One that never began, as its process died before it, is left to `recall`."""
         if number not in self._runs:
             return
-        run = self._runs.pop(number)
+        run = self._runs[number]
         self._note(run, ending)
         self.callback.log_trial_end(run, failed=ending == "failed")
+        del self._runs[number]
         if ending != "interrupted":
             self._told.add(number)
             self._keep(number)
@@ -116,6 +120,17 @@ class Tracker:
         for number in list(self._runs):
             self.end(number, "interrupted")
         self.callback.on_experiment_end([])
+
+    def abandon(self) -> None:
+        """End every open run as interrupted, as far as that goes: a call has failed, and no other will follow."""
+        for number in list(self._runs):
+            with suppress(Exception):
+                self.end(number, "interrupted")
+
+    @staticmethod
+    def clean(name: str) -> str:
+        """Return the name of a metric as the tracker's library takes it; where it takes any, there is nothing to do."""
+        return name
 
     def _set_up(self) -> None:
         """Create `self.callback` and set it up."""

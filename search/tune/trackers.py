@@ -13,6 +13,7 @@ from typing import Any
 
 from search.errors import UserError
 from search.spec.config import TRACKERS as PACKAGES
+from search.tune import names
 from search.tune.tracker import Ending, Run, Tracker
 
 UPLOAD_S = 60
@@ -23,6 +24,8 @@ UPLOADS = 4
 
 class TensorBoard(Tracker):
     """TensorBoard's event files, in a folder a trial; the ending is shown as one of the hyperparameters."""
+
+    clean = staticmethod(names.for_tensorboard)
 
     def _set_up(self) -> None:
         from ray.tune.logger import TBXLoggerCallback
@@ -45,6 +48,8 @@ class MLflow(Tracker):
     MLflow 3 refuses other kinds of local files.
     """
 
+    clean = staticmethod(names.for_mlflow)
+
     def _set_up(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from ray.air.integrations.mlflow import MLflowLoggerCallback
@@ -64,7 +69,7 @@ class MLflow(Tracker):
         from mlflow.entities import Metric
 
         now_ms = round(1000 * time.time())
-        entries = [Metric(name, value, now_ms, epoch) for name, value in metrics.items()]
+        entries = [Metric(name, value, now_ms, epoch) for name, value in self._names.of(metrics).items()]
         self._client.log_batch(self.callback._trial_runs[self._runs[number]], entries)
 
     @cached_property
@@ -92,6 +97,8 @@ class Wandb(Tracker):
 
     Each run has two processes, which upload it after it has ended; at most UPLOADS ended runs are uploaded at a time.
     """
+
+    clean = staticmethod(names.for_wandb)
 
     def _set_up(self) -> None:
         from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
@@ -167,9 +174,9 @@ TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLfl
 """The class of each tracker; the packages that it needs stand in search.spec.config, where its name is checked."""
 
 
-def check(names: Collection[str]) -> None:
+def check(wanted: Collection[str]) -> None:
     """Raise UserError where a tracker is not installed, or would ask for a login."""
-    for name in names:
+    for name in wanted:
         for package in PACKAGES[name]:
             spec = importlib.util.find_spec(package)
             if spec is None or spec.origin is None:  # without origin it is a mere folder of that name: W&B makes one
@@ -179,7 +186,7 @@ def check(names: Collection[str]) -> None:
                     f"trackers must be installed, but {name} lacks {package}: pip install '{distribution}[{name}]', "
                     f"or take {name} out of trackers"
                 )
-    if "wandb" in names:
+    if "wandb" in wanted:
         _check_login()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from search.errors import describe, one_line
 from search.journal import records
 from search.journal.trial import Trial as RecordedTrial
 from search.study import Study
@@ -43,16 +44,18 @@ class TrackerThread:
         """Calls of the tracker, each as a method's name and its arguments; None is the last."""
         self._written = 0
         self._deadline = math.inf
+        self._is_lost = False
         self._ended = threading.Event()  # Thread.join would take a thread for ended that a Ctrl-C found it waiting for
         threading.Thread(target=self._write, name=name, daemon=True).start()
 
     def tell(self, method: str, *arguments: Any) -> None:
-        """Queue a call of the tracker's method of that name; dropped once the thread has ended."""
-        if not self._ended.is_set():
+        """Queue a call of the tracker's method of that name; dropped once the tracker is lost."""
+        if not self._is_lost:
             self._queue.put((method, arguments))
 
     def _write(self) -> None:
         """Run in the thread: make the tracker, make the queued calls until the end or the deadline, and close it."""
+        tracker = None
         try:
             tracker = TRACKERS[self._name](self._study.name, self._identity, self._study.folder / self._name)
             while time.monotonic() < self._deadline and (call := self._queue.get()):
@@ -64,7 +67,9 @@ class TrackerThread:
         except Exception as error:
             log.exception("tracker %s", self._name)
             if self._deadline == math.inf:  # otherwise nobody waits for it any more
-                self._report_lost(f"{type(error).__name__}: {error}")
+                self._report_lost(describe(error))
+            if tracker and self._deadline:
+                tracker.abandon()
         finally:
             self._ended.set()
 
@@ -73,18 +78,22 @@ class TrackerThread:
 
     def _report_lost(self, why: str) -> None:
         """Print that the search goes on without this tracker."""
+        self._is_lost = True
         log_file = self._study.logs / "ray.log"
-        reason = " ".join(why.split())
-        self._say(f"tracker {self._name}: {reason:.300}; the search goes on without it, see {log_file}")
+        self._say(f"tracker {self._name}: {one_line(why, 300)}; the search goes on without it, see {log_file}")
 
     def end(self) -> None:
         """Wait until all that is queued is written; give up after PATIENCE_S without progress."""
         self._queue.put(None)
-        if not self._ended.wait(ABORT_S):
-            self._say(f"waiting for tracker {self._name}")
+        if self._ended.wait(ABORT_S) or self._is_lost:
+            return
+        self._say(f"waiting for tracker {self._name}")
         written = self._written
         since = time.monotonic()
         while not self._ended.wait(0.1) and time.monotonic() - since < PATIENCE_S:
+            if self._is_lost:
+                self._ended.wait(ABORT_S)  # for the ends of its open runs
+                return
             if written != self._written:
                 written = self._written
                 since = time.monotonic()

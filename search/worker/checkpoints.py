@@ -1,6 +1,5 @@
 """Checkpoints of a run that is retrained: the pickled model at its best epoch, and at those that a film will show."""
 
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import cloudpickle
 import numpy as np
 
 from search.worker import process
+from search.worker.guard import Guard
 from search.worker.training import Order, Training
 
 MOST_EPOCHS = 16
@@ -85,7 +85,7 @@ class Copies:
         """Pickle the model after an epoch's result, where it is the best so far or a wanted checkpoint."""
         is_best = result["best"] != self._value
         self._value = result["best"]
-        is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.config.epochs)
+        is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.values["epochs"])
         if not is_best and not is_wanted:
             return
         pickled = _pickle(training.model)
@@ -101,9 +101,8 @@ class Copies:
 
 def _pickle(model: Any) -> bytes | None:
     """Return the live model as a pickle; None, and the traceback in the log, where it cannot be pickled."""
-    try:
+    with Guard() as guard:
         pickled: bytes = cloudpickle.dumps(model)
-    except Exception:  # whatever a foreign object raises
-        traceback.print_exc()
-        return None
-    return pickled
+        return pickled
+    guard.print()
+    return None

@@ -124,7 +124,7 @@ def _put_back(module: ModuleType, name: str, value: Any) -> None:
     now = vars(module).get(name)
     if type(now) is type(value) and not is_plain(now):
         return  # it was an empty dict, and is now the workload's cache of data
-    if now == value and type(now) is type(value):
+    if type(now) is type(value) and now == value:  # of another type, whose == may raise, as an array's does
         return
     if isinstance(now, list) and isinstance(value, list):
         now[:] = copy.deepcopy(value)

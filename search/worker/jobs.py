@@ -3,11 +3,8 @@
 A workload that raises costs its run, or its files, and the result says why; no job raises what a workload raises.
 """
 
-import dataclasses
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,9 @@ import cloudpickle
 
 from search.journal.trial import Ending, Where
 from search.spec.workload import Workload
-from search.worker import process, training
+from search.worker import metrics, process, training
 from search.worker.checkpoints import Copies
+from search.worker.guard import Guard, tell
 from search.worker.training import Order, Training
 
 WORK_S = 3.0
@@ -101,23 +99,20 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
     # Train epoch by epoch: each may be the best so far, or one to keep.
     while True:
         result = run.advance(seconds=0)
-        for _, metrics, best in result["epochs"]:
-            epochs.append((metrics, best))
+        for _, numbers, best in result["epochs"]:
+            epochs.append((numbers, best))
         if keep:
             copies.take(run, result)
         if result["ended"]:
             break
-    config = None
-    if run.config:
-        config = _plain(dataclasses.asdict(run.config))
     left = run.close()
     failure = result.get("failure", "")
     if failure:
-        print(result["traceback"] or failure, file=sys.stderr)
+        tell(result["traceback"] or failure)
     models = copies.checkpoints.models
     record = Record(
         ending=training.ending(result),
-        config=config,
+        config=run.values or None,
         epochs=tuple(epochs),
         best=result["best"],
         failure=failure,
@@ -128,48 +123,38 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
     return record, copies.best, models
 
 
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config as YAML and JSON can hold it: a workload's `resolve` may have put a NumPy number into it."""
-    plain = {}
-    for name, value in config.items():
-        if isinstance(value, str | int | float | None):
-            plain[name] = value
-        elif hasattr(value, "item"):
-            plain[name] = value.item()
-        else:
-            plain[name] = str(value)
-    return plain
-
-
 def test(order: Order, log: str, model: bytes | None) -> Scores:
     """Return the metrics of a pickled model on the workload's test data, and what went wrong."""
     process.redirect_output(Path(log))
-    workload = process.prepare(order.workload, order.gpus)
-    if model is None or workload.test is None:
+    if model is None:
         return {}, "its model cannot be pickled, so it cannot be tested"
-    try:
-        metrics = workload.test(cloudpickle.loads(model), workload.build(order.values))
-        return {str(name): float(value) for name, value in metrics.items()}, ""
-    except (Exception, SystemExit) as error:
-        traceback.print_exc()
-        return {}, f"test raised {type(error).__name__}: {error}"
+    with Guard() as guard:
+        workload = process.prepare(order.workload, order.gpus)
+        assert workload.test is not None
+        returned = workload.test(cloudpickle.loads(model), workload.build(order.values))
+        scores, others = metrics.read(returned, "what test returns")
+        for name, why in others.items():
+            tell(f"test: {name} must be a number, but {why}")
+        return scores, f"test: {', '.join(others)} must be a number; left out" if others else ""
+    guard.print()
+    return {}, f"test raised {guard.failure}"
 
 
 def package(order: Order, log: str, model: bytes | None) -> Files:
     """Return the files that the workload's `save` writes for a pickled model (model.pt), and what went wrong."""
     process.redirect_output(Path(log))
-    workload = process.prepare(order.workload, order.gpus)
     if model is None:
         return {}, ["its model cannot be pickled, so it is not kept"]
     problems = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        try:
+        with Guard() as guard:
+            workload = process.prepare(order.workload, order.gpus)
             if workload.save:
                 workload.save(cloudpickle.loads(model), workload.build(order.values), folder / "model.pt")
-        except (Exception, SystemExit) as error:
-            traceback.print_exc()
-            problems.append(f"save raised {type(error).__name__}: {error}")
+        if guard.failure:
+            guard.print()
+            problems.append(f"save raised {guard.failure}")
         contents = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -187,7 +172,11 @@ def draw_all(order: Order, log: str, shots: list[Shot], *models: Any) -> list[Dr
             pickled = pickled[shot.epoch]
         return None if pickled is None else cloudpickle.loads(pickled)
 
-    return draw(process.prepare(order.workload, order.gpus), shots, model_of)
+    with Guard() as guard:
+        workload = process.prepare(order.workload, order.gpus)
+        return draw(workload, shots, model_of)
+    guard.print()
+    return [Drawn(problem=f"plot raised {guard.failure}")] * len(shots)
 
 
 def draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any]) -> list[Drawn]:
@@ -207,12 +196,12 @@ def draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any
         if is_late and pictures and not shot.whole:
             pictures.append(Drawn())
             continue
-        try:
+        with Guard() as guard:
             pictures.append(_draw_one(workload, shot, models(shot)))
-        except (Exception, SystemExit) as error:
-            problem = f"plot raised {type(error).__name__}: {error}"
+        if guard.failure:
+            problem = f"plot raised {guard.failure}"
             if problem not in printed:
-                traceback.print_exc()
+                guard.print()
             printed.add(problem)
             pictures.append(Drawn(problem=problem))
     return pictures

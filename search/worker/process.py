@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
@@ -44,8 +44,7 @@ def redirect_output(path: Path) -> None:
     Several processes of a retraining share one file, and Ray's workers write each piece of a print by itself, which
     would mix their lines.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError:
@@ -60,24 +59,35 @@ def redirect_output(path: Path) -> None:
     sys.stderr = _in_whole_lines(sys.stderr, 2)
 
 
+def _flush() -> None:
+    """Write what is buffered. A workload may have closed a stream, or put anything in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.flush()
+
+
 def _in_whole_lines(stream: TextIO, number: int) -> TextIO:
     """Return a stream that writes to a file descriptor line by line: the one given, where it does so already."""
-    if isinstance(stream, TextIOWrapper) and stream.line_buffering and not stream.write_through:
+    if isinstance(stream, TextIOWrapper) and stream.line_buffering and not (stream.write_through or stream.closed):
         return stream
     return open(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 @contextmanager
 def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes longer than this; None sets no limit.
+    """Raise TimeoutError in the block when it takes longer than this, and at its end where it has swallowed that.
 
-    A block that hangs in C code never sees the exception: a second later the process prints its stacks and exits.
+    None sets no limit. A block that hangs in C code, or swallows the exception and goes on, is not waited for: a second
+    later the process prints its stacks and exits.
     """
     if seconds is None:
         yield
         return
+    is_late = False
 
     def late(number: int, frame: FrameType | None) -> None:
+        nonlocal is_late
+        is_late = True
         raise TimeoutError(message.format(seconds))
 
     before = signal.signal(signal.SIGALRM, late)
@@ -86,14 +96,15 @@ def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()  # first: the alarm may still raise in here
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        faulthandler.cancel_dump_traceback_later()
+    if is_late:
+        raise TimeoutError(message.format(seconds))
 
 
 def remove_if_empty(path: Path) -> None:
     """Remove the log file of a trial that printed nothing."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     if path.exists() and path.stat().st_size == 0:
         path.unlink(missing_ok=True)

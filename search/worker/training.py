@@ -4,19 +4,21 @@ import math
 import os
 import platform
 import time
-import traceback
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.errors import suggestion
+from search.errors import shown, suggestion
 from search.journal.trial import Ending, Where
 from search.spec.objective import Objective
-from search.worker import isolation, process
+from search.worker import isolation, metrics, process
+from search.worker.guard import Guard
 from search.worker.isolation import Surroundings
 
 REPORT_INTERVAL_S = 0.2
 """Time that a process trains between reports where no rung comes first: a report costs milliseconds."""
+END = object()
+"""Stands for the end of a workload's generator."""
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 
 
@@ -51,6 +53,8 @@ class Training:
         self._surroundings: Surroundings | None = None
         self.where: Where = (platform.node(), os.getpid(), time.time())
         self.config: Any = None
+        self.values: dict[str, Any] = {}
+        """The full config as it is trained, as plain values; empty before it was built."""
         self.model: Any = None
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
 
@@ -73,20 +77,19 @@ class Training:
 
     def pull(self) -> dict[str, Any]:
         """Train one epoch and return its result. What the workload raises is a failure in the result, never raised."""
-        begin = time.perf_counter()
-        try:
+        with Guard() as guard:
+            begin = time.perf_counter()
             with process.time_limit(self._order.timeout, SILENT):
                 if self._generator is None:
                     self._generator = self._start()
-                metrics, self.model = next(self._generator)
-                numbers = _numbers(metrics)
-        except StopIteration:
-            if self._last["epoch"] == 0:
-                return self._failure("train yielded nothing; it must yield (metrics, model) once an epoch")
-            return {**self._last, "ended": True}
-        except (Exception, SystemExit) as error:
-            return self._failure(f"{type(error).__name__}: {error}", traceback.format_exc())
-        return self._epoch(metrics, numbers, seconds=time.perf_counter() - begin)
+                yielded = next(self._generator, END)
+                if yielded is not END:
+                    given, self.model = _unpack(yielded)
+                    numbers, others = metrics.read(given, "the metrics of train")
+            if yielded is END:
+                return self._end()
+            return self._epoch(numbers, others, seconds=time.perf_counter() - begin)
+        return self._failure(guard.failure, guard.traceback)
 
     def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
         """Return the workload's generator, in a process whose state was noted and whose generators are seeded."""
@@ -94,17 +97,25 @@ class Training:
         self._surroundings = Surroundings(self._order.workload)
         process.hold_memory(self._order.gpus)
         self.config = workload.resolve(workload.build(self._order.values))
-        isolation.seed(self.config.seed)
+        self.values = workload.values_of(self.config)
+        isolation.seed(self.values["seed"])
         return iter(workload.train(self.config))
 
-    def _epoch(self, metrics: Mapping[str, Any], numbers: dict[str, float], seconds: float) -> dict[str, Any]:
+    def _end(self) -> dict[str, Any]:
+        """Return the result of a workload that has ended by itself: the last one, or a failure where there is none."""
+        if self._last["epoch"] == 0:
+            return self._failure("train yielded nothing; it must yield (metrics, model) once an epoch")
+        return {**self._last, "ended": True}
+
+    def _epoch(self, numbers: dict[str, float], others: dict[str, str], seconds: float) -> dict[str, Any]:
         """Return the result of an epoch that yielded these metrics: a failure where the objective's is no number."""
         objective = self._order.objective
-        if objective.metric not in metrics:
-            return self._failure(f"train yields no {objective.metric!r}, {suggestion(objective.metric, metrics)}")
-        if objective.metric not in numbers:
-            return self._failure(f"{objective.metric} must be a number, but got {metrics[objective.metric]!r:.80}")
-        value = numbers[objective.metric]
+        metric = objective.metric
+        if metric in others:
+            return self._failure(f"{metric} must be a number, but {others[metric]}")
+        if metric not in numbers:
+            return self._failure(f"train yields no {metric!r}, {suggestion(metric, [*numbers, *others])}")
+        value = numbers[metric]
         best = self._last["best"]
         if objective.is_better(value, best):
             best = value
@@ -116,7 +127,7 @@ class Training:
             "value": best if math.isfinite(value) else math.nan,
             "elapsed_s": self._last["elapsed_s"] + seconds,
         }
-        return {**self._last, "ended": epoch >= self.config.epochs or not math.isfinite(value)}
+        return {**self._last, "ended": epoch >= self.values["epochs"] or not math.isfinite(value)}
 
     def _failure(self, failure: str, text: str = "") -> dict[str, Any]:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
@@ -126,11 +137,10 @@ class Training:
 
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """
-        try:
+        with Guard() as guard:
             if self._generator is not None and hasattr(self._generator, "close"):
                 self._generator.close()
-        except (Exception, SystemExit):
-            traceback.print_exc()  # its results have been reported, and stand
+        guard.print()  # its results have been reported, and stand
         self._generator = None
         self.model = None
         return self._surroundings.restore() if self._surroundings else ""
@@ -145,14 +155,10 @@ def ending(result: Mapping[str, Any]) -> Ending:
     return "complete" if result["ended"] else "stopped"
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return those metrics that are numbers, scalars of NumPy and torch included, as floats."""
-    numbers = {}
-    for name, value in metrics.items():
-        if isinstance(value, str | bytes):
-            continue
-        try:
-            numbers[str(name)] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return numbers
+def _unpack(yielded: Any) -> tuple[Any, Any]:
+    """Return the metrics and the model of what `train` yields. Raises TypeError where it yields anything else."""
+    try:
+        given, model = yielded
+    except (TypeError, ValueError):
+        raise TypeError(f"train must yield (metrics, model) once an epoch, but got {shown(yielded)}") from None
+    return given, model

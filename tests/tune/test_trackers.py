@@ -165,10 +165,10 @@ class Played:
         self._callback = callback
         self._trial: Any = SimpleNamespace(config={TRIAL: told}, last_result=None)
 
-    def train(self, epochs: int) -> None:
-        """Start, in a new process, and report so many epochs in one result."""
+    def train(self, epochs: int, **more: float) -> None:
+        """Start, in a new process, and report so many epochs in one result, with more metrics."""
         self._callback.on_trial_start(0, [], self._trial)
-        metrics = [(at, {"loss": 1 / at, "elapsed_s": 0.1 * at}, 1 / at) for at in range(1, epochs + 1)]
+        metrics = [(at, {"loss": 1 / at, "elapsed_s": 0.1 * at, **more}, 1 / at) for at in range(1, epochs + 1)]
         for each in metrics:
             self.opened.add(*each)
         self._callback.on_trial_result(0, [], self._trial, {"epochs": metrics})
@@ -254,6 +254,54 @@ def test_a_server_that_is_not_there_costs_its_tracker_only_and_is_said_once(
     assert said.endswith(f"; the search goes on without it, see {made.logs}/ray.log")
     assert [record.exc_info[0].__name__ for record in caplog.records if record.exc_info] == ["MlflowException"]  # type: ignore[union-attr]
     check_tensorboard(made)
+
+
+ODD = ["recall@10", "recall_at_10", "recall:10", "f1 (macro)", "../up", "/", ".", "", "a//b", "x" * 300, "x" * 299]
+ODD += ["pid", "training_iteration", "_step", "größe", "two\nlines"]
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow uses what SQLAlchemy has deprecated
+def test_metrics_of_any_name_are_told_each_by_a_name_of_its_own(tmp_path: Path) -> None:
+    """MLflow refuses most of these, TensorBoard would make one of several, and Tune's callbacks keep some from it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    made = studies.create(tmp_path, "s", trackers=BOTH)
+    held = {name: float(number) for number, name in enumerate(ODD, 2)}
+    with tracking.following(made, say) as (callback,):
+        trial = Played(made, callback)
+        trial.train(1, **held)
+        trial.end("complete")
+    with mlflow_of(made) as (_, (run,)):
+        assert run.info.status == "FINISHED"
+        metrics = run.data.metrics
+        assert {metrics.pop("loss"), metrics.pop("elapsed_s")} == {1.0, 0.1}
+        assert sorted(metrics.values()) == list(held.values())
+        for name in ("recall_at_10", "recall:10", "größe"):
+            assert metrics[name] == held[name]  # a name that can stay does
+    events = EventAccumulator(str(made.folder / "tensorboard" / "trial-0000"))
+    events.Reload()
+    told = {tag.removeprefix("ray/tune/"): events.Scalars(tag)[0].value for tag in events.Tags()["scalars"]}
+    assert {told.pop("loss"), told.pop("elapsed_s")} == {1.0, np.float32(0.1)}
+    assert sorted(told.values()) == list(held.values())
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow uses what SQLAlchemy has deprecated
+def test_a_tracker_that_is_given_up_leaves_no_run_that_says_it_is_running(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", trackers=["mlflow"], num_samples=2)
+    said: list[str] = []
+    with tracking.following(made, said.append) as (callback,):
+        trials = [Played(made, callback) for _ in range(2)]
+        for trial in trials:
+            trial.train(1)
+        until(lambda: count_runs(made.folder) == 2)
+        with closing(sqlite3.connect(made.folder / "mlflow" / "mlflow.db")) as store:
+            store.execute("alter table metrics rename to lost")
+        for trial in trials:
+            trial.train(1)
+            trial.end("complete")
+    assert ["goes on without it" in line for line in said] == [True]
+    with mlflow_of(made) as (_, runs):
+        assert {run.info.status for run in runs} == {"KILLED"}
 
 
 # Whole searches again.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from search.spec.objective import Objective
-from search.worker import process, training
+from search.worker import metrics, process
 from search.worker.training import Order, Training, ending
 from tests import toy
 from tests.programs import ENVIRONMENT
@@ -117,8 +117,8 @@ def test_numbers_of_numpy_and_torch_are_numbers_and_the_rest_is_left_out() -> No
     import numpy as np
     import torch
 
-    metrics = {"a": np.float32(0.5), "b": torch.tensor(2.0), "c": 3, "d": "4", "e": None, "f": [1], "g": b"1"}
-    assert training._numbers(metrics) == {"a": 0.5, "b": 2.0, "c": 3.0}
+    given = {"a": np.float32(0.5), "b": torch.tensor(2.0), "c": 3, "d": "4", "e": None, "f": [1], "g": b"1"}
+    assert metrics.read(given, "")[0] == {"a": 0.5, "b": 2.0, "c": 3.0}
 
 
 def test_closing_ends_the_generator_even_where_it_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,63 @@
+"""The guard around a workload's own code: whatever that raises becomes text, and ends no process."""
+
+import sys
+import traceback
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from search.errors import describe, writable
+
+MOST_CHARACTERS = 100_000
+"""Of a traceback, at most; of a longer one the beginning and the end are kept."""
+
+
+class Guard:
+    """Ends its block where that raises, and holds what can be told of the exception, as plain text.
+
+    It takes BaseException: a KeyboardInterrupt or a CancelledError in a worker process is the workload's own, since Ray
+    blocks Ctrl-C there. Nothing of the exception is kept, as its frames hold the model.
+
+    >>> with Guard() as guard:
+    ...     raise KeyError("x")
+    >>> guard.failure
+    "KeyError: 'x'"
+    """
+
+    def __init__(self) -> None:
+        self.failure = ""
+        """Its type and text in one line; empty where nothing was raised."""
+        self.traceback = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        """Return True, which ends the exception here."""
+        if error is not None:
+            self.failure = describe(error)
+            self.traceback = _traceback_of(error) or self.failure
+        return True
+
+    def print(self) -> None:
+        """Print the traceback, if there is one, where the process prints its errors."""
+        if self.failure:
+            tell(self.traceback)
+
+
+def tell(text: str) -> None:
+    """Print to the error stream; a workload may have closed or removed that."""
+    with suppress(AttributeError, OSError, ValueError):
+        print(text, file=sys.stderr)
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Return the traceback as text; empty where none can be made."""
+    try:
+        text = "".join(traceback.format_exception(error))
+        if len(text) > MOST_CHARACTERS:
+            half = MOST_CHARACTERS // 2
+            text = f"{text[:half]}\n...\n{text[-half:]}"
+        return writable(text)
+    except BaseException:  # an exception's own attributes may raise anything
+        return ""
