@@ -22,6 +22,7 @@ from search.spec.config import DEFAULT_FILE
 from search.spec.workload import Workload
 from search.study import Study
 from search.tune import cluster
+from search.views.format import command
 from search.worker import isolation
 
 log = logging.getLogger(__name__)
@@ -157,6 +158,11 @@ def asked(flags: dict[str, Any]) -> Asked:
     return Asked(files.read(Path(file)) if file else None, changes, resume)
 
 
+def resume_command(folder: Path) -> str:
+    """Return the command that goes on with a study."""
+    return command("search.run", "--resume", folder)
+
+
 def session_of(made: Study, console: Console, module: str) -> tuple[Session, Workload]:
     """Return a session of a study whose writer this process is, for a program that works on it, and its workload.
 
@@ -165,4 +171,4 @@ def session_of(made: Study, console: Console, module: str) -> tuple[Session, Wor
     loaded = workload.load(made.config.workload)
     made.config.check(loaded)
     share, here = cluster.share_of(made.config)
-    return Session(made, share, here, console, f"python -m {module} {made.folder}"), loaded
+    return Session(made, share, here, console, command(module, made.folder)), loaded

@@ -12,6 +12,7 @@ from search.session import Session
 from search.spec.workload import Workload
 from search.tune.pool import WorkerPool
 from search.views import summary
+from search.views.format import command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def _again(session: Session, workload: Workload) -> int:
     with session.working():
         pool = WorkerPool(made, session.share, finalists.LOG)
         found = finalists.retrain(made, workload, pool, console.print)
-    console.print(f"the report is of before; python -m search.report {made.folder} writes it anew")
+    console.print(f"the report is of before; {command('search.report', made.folder)} writes it anew")
     return summary.show(console, made.snapshot(found), workload.is_program, made.folder / "best.yaml")
 
 

@@ -148,12 +148,12 @@ class Asked:
 
 
 def begin(
-    asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True
+    asked: Asked, holding: ExitStack, console: Console, again: Callable[[Path], str], *, is_program: bool = True
 ) -> tuple[Session, Workload]:
     """Return a session of the study that is asked for, and its workload; this process is the study's writer.
 
-    `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
-    study nothing is then left on disk. What must be closed at the end is put on `holding`.
+    `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
+    new study nothing is then left on disk. What must be closed at the end is put on `holding`.
     """
     before = study.open_to_write(asked.resume, holding) if asked.resume else None
     config = _config(asked, before)
@@ -167,7 +167,7 @@ def begin(
         made = study.create(config, loaded, epochs)
         holding.enter_context(Writer(made.folder))
     made.begin_session(dataclasses.asdict(share))
-    return Session(made, share, here, console, again.format(made.folder), is_program=is_program), loaded
+    return Session(made, share, here, console, again(made.folder), is_program=is_program), loaded
 
 
 def _config(asked: Asked, before: Study | None) -> StudyConfig:
