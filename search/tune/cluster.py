@@ -19,6 +19,7 @@ import psutil
 from search.errors import UserError
 from search.spec.config import StudyConfig
 from search.tune import shortcuts
+from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
 
@@ -51,16 +52,15 @@ def count_gpus() -> int:
 
 
 def count_cpus() -> int:
-    """Return how many cores this process may use, as its container's quota and its affinity leave them."""
-    _import_ray()
-    from ray._private.utils import get_num_cpus
-
-    in_quota = int(get_num_cpus(override_docker_cpu_warning=True))
+    """Return how many whole cores this process may use, as its quota and its affinity leave them; at least one."""
+    quota = cpu_quota()
     if hasattr(os, "sched_getaffinity"):
         in_affinity = len(os.sched_getaffinity(0))
     else:
         in_affinity = os.cpu_count() or 1
-    return max(1, min(in_quota, in_affinity))
+    if quota is None:
+        return in_affinity
+    return max(1, min(int(quota), in_affinity))
 
 
 def share_of(config: StudyConfig) -> tuple[Share, Node]:
