@@ -71,6 +71,8 @@ def share_of(config: StudyConfig) -> tuple[Share, Node]:
     machines = nodes(config.ray_address)
     share = share_out(config, machines)
     check_home()
+    if config.ray_address is None:
+        check_loopback()
     return share, machines[0]
 
 
@@ -83,6 +85,16 @@ def check_home() -> None:
             pass
     except (OSError, RuntimeError) as error:
         raise UserError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
+
+
+def check_loopback() -> None:
+    """Raise UserError where nothing can be reached at 127.0.0.1: Ray's processes would wait for each other's ports."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=1).close()
+    except OSError as error:
+        fix = "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none"
+        raise UserError(f"Ray needs a machine that reaches itself at 127.0.0.1, but: {error}; {fix}") from None
 
 
 def nodes(address: str | None) -> list[Node]:
