@@ -163,7 +163,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         file_of(folder)
         try:
-            descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
