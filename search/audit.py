@@ -51,7 +51,7 @@ def show(console: Console, made: Study) -> int:
     snapshot = made.snapshot()
     pairs = tables.pairs(snapshot)
     if running := snapshot.endings["running"]:
-        again = f"go on with it first: python -m search.run --resume {made.folder}"
+        again = f"go on with it first: {cli.resume_command(made.folder)}"
         console.print(f"cut off in the search, and left out here: {running} trials; {again}")
     if not snapshot.endings["stopped"]:
         console.print(f"no trial of {made.name} was stopped early: there is nothing to audit")

@@ -22,6 +22,7 @@ from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
 from search.study import Study
 from search.tune import cluster
+from search.views.format import command
 from search.worker import isolation
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,11 @@ def asked(flags: dict[str, Any]) -> Asked:
     return Asked(files.read(Path(file)) if file else None, changes, resume, flags.get("allow_changes", False))
 
 
+def resume_command(folder: Path) -> str:
+    """Return the command that goes on with a study."""
+    return command("search.run", "--resume", folder)
+
+
 def session_of(made: Study, console: Console, module: str) -> Session:
     """Return a session of a study whose writer this process is, for a program that works on it.
 
@@ -168,4 +174,4 @@ def session_of(made: Study, console: Console, module: str) -> Session:
     share, here = cluster.share_of(made.config)
     if changed := changed_sources(made, sources.digests(made.config.workload)):
         console.print(CHANGED.format(changed))
-    return Session(made, fit, share, here, console, f"python -m {module} {made.folder}")
+    return Session(made, fit, share, here, console, command(module, made.folder))

@@ -11,6 +11,7 @@ from search.retraining import finalists
 from search.session import Session
 from search.tune.pool import WorkerPool
 from search.views import summary
+from search.views.format import command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def _again(session: Session) -> int:
     with session.working():
         pool = WorkerPool(made, session.share, finalists.LOG)
         found = finalists.retrain(made, session.workload, pool, console.print)
-    console.print(f"the report is of before; python -m search.report {made.folder} writes it anew")
+    console.print(f"the report is of before; {command('search.report', made.folder)} writes it anew")
     return summary.show(console, made.snapshot(found), session.workload.is_program, made.folder / "best.yaml")
 
 

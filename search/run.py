@@ -33,6 +33,7 @@ from search.tune import tracker
 from search.tune.cluster import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
+from search.views.format import command
 
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
@@ -63,9 +64,14 @@ def run(config: Config | None = None, *, resume: str | Path | None = None, allow
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
-        opened = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
+        opened = session.begin(asked, holding, console, _call, is_program=False)
         _work_and_keep(opened)
         return opened.study
+
+
+def _call(folder: Path) -> str:
+    """Return what goes on with a study, as its caller would write it."""
+    return f"search.run(resume={str(folder)!r})"
 
 
 def _settings(config: Config) -> Mapping[str, Any]:
@@ -110,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        opened = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
+        opened = session.begin(cli.asked(flags), holding, console, cli.resume_command)
         return lambda: _show(opened)
 
     return cli.guarded(prepare)
@@ -196,7 +202,7 @@ def _report(made: Study, snapshot: Snapshot, console: Console) -> None:
         report.write(made, snapshot)
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-        console.print(f"the report could not be written, {why}; try python -m search.report {made.folder}")
+        console.print(f"the report could not be written, {why}; try {command('search.report', made.folder)}")
 
 
 def _versions() -> str:

@@ -155,11 +155,13 @@ class Asked:
     """Whether it goes on though the workload's sources have changed."""
 
 
-def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True) -> Session:
+def begin(
+    asked: Asked, holding: ExitStack, console: Console, again: Callable[[Path], str], *, is_program: bool = True
+) -> Session:
     """Return a session of the study that is asked for; this process is the study's writer.
 
-    `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
-    study nothing is then left on disk. What must be closed at the end is put on `holding`.
+    `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
+    new study nothing is then left on disk. What must be closed at the end is put on `holding`.
     """
     before = study.open_to_write(asked.resume, holding) if asked.resume else None
     config = _config(asked, before)
@@ -192,7 +194,7 @@ def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_
         raise
     if changed:
         console.print(CHANGED.format(changed))
-    return Session(made, fit, share, here, console, again.format(made.folder), is_program=is_program)
+    return Session(made, fit, share, here, console, again(made.folder), is_program=is_program)
 
 
 def _count_possible(made: Study, fit: Fit) -> None:

@@ -15,6 +15,7 @@ from search import cli, session
 from search.analysis import tables
 from search.errors import UserError
 from search.session import Session
+from search.views.format import command
 
 SETTINGS: dict[str, Any] = {"sampler": "random", "scheduler": None, "trackers": []}
 
@@ -32,7 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"the table must be a .parquet file in a folder that exists, but got {file}")
         asked = cli.asked(flags)
         asked = replace(asked, changes={**asked.changes, **SETTINGS})
-        opened = session.begin(asked, holding, console, f"python -m search.table {file} --resume {{}}")
+
+        def again(folder: Path) -> str:
+            return command("search.table", file, "--resume", folder)
+
+        opened = session.begin(asked, holding, console, again)
         return lambda: _record(opened, file)
 
     return cli.guarded(prepare)

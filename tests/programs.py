@@ -66,6 +66,13 @@ def resume(folder: Path, *arguments: object, **more: str) -> Done:
     return start("search.run", "--resume", "results/s", *arguments, cwd=folder, **more)
 
 
+def in_shell(line: str, cwd: Path) -> Done:
+    """Run a command line to its end as a user would who pastes it."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**ENVIRONMENT, "PATH": path}
+    return subprocess.run(line, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
 @contextmanager
 def begin(cwd: Path, *arguments: object, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Run search.run in a process group of its own, killed where a test is done with it."""

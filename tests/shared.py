@@ -6,7 +6,8 @@ Whoever would change a folder copies it.
 import fcntl
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,9 @@ class Finished(NamedTuple):
         return self.cwd / "results" / "s"
 
 
+UMASK = 0o002
+"""Under which they are run: it tells a file that its group may write from one that only its owner may."""
+
 Make = Callable[[Path, Path], Done]
 """Runs a search in a working folder, with a folder for temporary files."""
 
@@ -45,13 +49,23 @@ def once(factory: pytest.TempPathFactory, name: str, make: Make) -> Finished:
         if not kept.exists():
             cwd = base / name
             cwd.mkdir()
-            with short_folder() as temporary:
+            with short_folder() as temporary, under_umask():
                 done = make(cwd, temporary)
                 left = [str(path) for path in temporary.iterdir()] + processes_of(temporary)
             kept.write_bytes(pickle.dumps(Finished(cwd, done, left)))
     found: Finished = pickle.loads(kept.read_bytes())
     assert found.done.returncode == 0, found.done.stdout + found.done.stderr
     return found
+
+
+@contextmanager
+def under_umask() -> Iterator[None]:
+    """Give what is started in the block UMASK."""
+    before = os.umask(UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def toy(cwd: Path, temporary: Path) -> Done:

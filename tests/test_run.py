@@ -74,7 +74,7 @@ import os
 import search
 
 try:
-    search.run({**CONFIG, "fixed": {"wait": os.path.abspath("there")}})
+    search.run({**CONFIG, "fixed": {"wait": os.path.abspath("there")}, "output": "her {} 'results'"})
 except KeyboardInterrupt as error:
     print(error)
 print("the caller goes on")
@@ -115,7 +115,8 @@ def test_an_interrupted_search_raises_and_leaves_its_caller_alive(tmp_path: Path
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     first, second = output.splitlines()
-    assert first == "interrupted; what was finished is in results/s; to go on: search.run(resume='results/s')"
+    told = "interrupted; what was finished is in her {} 'results'/s"
+    assert first == f"""{told}; to go on: search.run(resume="her {{}} 'results'/s")"""
     assert second == "the caller goes on"
 
 

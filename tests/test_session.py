@@ -65,5 +65,5 @@ def test_it_goes_on_where_that_is_asked_for_and_says_what_changed_once(
     for allow_changes, expected in ((True, said), (False, "")):
         with ExitStack() as holding:
             asked = Asked(None, resume=folder, allow_changes=allow_changes)
-            session.begin(asked, holding, Terminal(), "go on {}")
+            session.begin(asked, holding, Terminal(), str)
         assert capsys.readouterr().out == expected

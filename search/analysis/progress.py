@@ -52,9 +52,12 @@ class Progress:
         self._tell(sentence, is_bad=ending == "failed")
         self._count(ending, trial.best, trial.number, trial.params)
 
-    def lose(self, trial: OpenTrial, epoch: int) -> None:
-        """Take in a trial whose process died after an epoch, and that will be trained again."""
-        sentence = f"trial {trial.number} lost its process after epoch {epoch}; it will be trained again"
+    def lose(self, trial: OpenTrial, epoch: int, reason: str = "") -> None:
+        """Take in a trial whose process died after an epoch, and that will be trained again.
+
+        `reason` is text that follows a word, or empty.
+        """
+        sentence = f"trial {trial.number} lost its process after epoch {epoch}{reason}; it will be trained again"
         self._tell(sentence, is_bad=True)
 
     def tell_left(self, left: str) -> None:

@@ -164,7 +164,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         file_of(folder)
         try:
-            descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise UserError(NO_WRITER.format(error)) from None
         self._file = os.fdopen(descriptor, "r+", encoding="utf-8")

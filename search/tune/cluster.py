@@ -19,6 +19,7 @@ import psutil
 from search.errors import UserError
 from search.spec.config import StudyConfig
 from search.tune import shortcuts
+from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
 
@@ -31,6 +32,7 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # verbose=0 still prints a box
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": "1",  # else a run for which the memory does not suffice is begun again for ever
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
@@ -52,16 +54,15 @@ def count_gpus() -> int:
 
 
 def count_cpus() -> int:
-    """Return how many cores this process may use, as its container's quota and its affinity leave them."""
-    _import_ray()
-    from ray._private.utils import get_num_cpus
-
-    in_quota = int(get_num_cpus(override_docker_cpu_warning=True))
+    """Return how many whole cores this process may use, as its quota and its affinity leave them; at least one."""
+    quota = cpu_quota()
     if hasattr(os, "sched_getaffinity"):
         in_affinity = len(os.sched_getaffinity(0))
     else:
         in_affinity = os.cpu_count() or 1
-    return max(1, min(in_quota, in_affinity))
+    if quota is None:
+        return in_affinity
+    return max(1, min(int(quota), in_affinity))
 
 
 @contextmanager
@@ -85,6 +86,8 @@ def share_of(config: StudyConfig) -> tuple[Share, Node]:
     machines = nodes(config.ray_address)
     share = share_out(config, machines)
     check_home()
+    if config.ray_address is None:
+        check_loopback()
     return share, machines[0]
 
 
@@ -97,6 +100,16 @@ def check_home() -> None:
             pass
     except (OSError, RuntimeError) as error:
         raise UserError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
+
+
+def check_loopback() -> None:
+    """Raise UserError where nothing can be reached at 127.0.0.1: Ray's processes would wait for each other's ports."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=1).close()
+    except OSError as error:
+        fix = "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none"
+        raise UserError(f"Ray needs a machine that reaches itself at 127.0.0.1, but: {error}; {fix}") from None
 
 
 def nodes(address: str | None) -> list[Node]:

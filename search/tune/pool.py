@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from search.study import Study
+from search.tune import deaths
 from search.tune.resources import Share
 from search.worker import jobs
 from search.worker.jobs import Drawn, Files, Record, Scores, Shot
@@ -61,6 +62,7 @@ class WorkerPool:
         self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)
         self._processes = list(processes)
         self._check = check
+        self._memory_kills = deaths.memory_kills()
         self._concurrent = share.concurrent
         self._busy: dict[Any, Any] = {}
         """The given process that works on each reference that has not ended."""
@@ -189,10 +191,13 @@ class WorkerPool:
             return result
         except self._ray.exceptions.RayError as error:
             process = self._ran.get(reference)
-            if process is not None and isinstance(error, self._ray.exceptions.RayActorError):
+            deadly = (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
+            if process is not None and isinstance(error, deadly):
                 self._processes = [other for other in self._processes if other is not process]
                 raise ProcessLostError from error
             if isinstance(error, self._ray.exceptions.RayTaskError) and isinstance(error.cause, OSError):
                 raise error.cause from None
-            why = f"the process was lost: {type(error).__name__}: {str(error).strip():.200}"
-            return lost(why.replace("\n", " "))
+            reason = deaths.reason(str(error), "", self._memory_kills)
+            self._memory_kills = deaths.memory_kills()
+            why = reason or f": {type(error).__name__}: {str(error).strip():.200}"
+            return lost(f"the process was lost{why}".replace("\n", " "))

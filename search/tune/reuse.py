@@ -163,6 +163,11 @@ class ReusingScheduler(FIFOScheduler):
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
 
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on that a trial of the search has lost its process."""
+        if not self._reuse.is_wait(trial.trial_id):
+            self._scheduler.on_trial_error(tune_controller, trial)
+
 
 class ReusingCallback(Callback):
     """A callback that Tune is given for one of ours: it passes on the search's trials, and hides waiting ones."""

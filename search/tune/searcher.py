@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray.tune.search import Searcher
 
@@ -17,11 +17,21 @@ from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending
 from search.study import Study
+from search.tune import deaths
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker import training
 from search.worker.training import Order
 
 log = logging.getLogger(__name__)
+
+
+class SignOfLife(NamedTuple):
+    """When a process was last known to be alive."""
+
+    at: float
+    """On the searcher's clock; infinite where it never was."""
+    memory_kills: float
+    """How many processes the kernel had killed for want of memory by then."""
 
 
 class OptunaSearcher(Searcher):
@@ -46,8 +56,10 @@ class OptunaSearcher(Searcher):
         """The trials that are being trained, by Tune's trial_id."""
         self._again: deque[OpenTrial] = deque()
         """The trials that are queued to be trained again."""
-        self._heard: dict[str, float] = {}
-        """When each trial that has a process last reported, on `clock`, by Tune's trial_id."""
+        self._heard: dict[str, SignOfLife] = {}
+        """When each trial that has a process last reported, by Tune's trial_id."""
+        self._errors: dict[str, str] = {}
+        """What Ray says of the processes that have just died, by Tune's trial_id."""
         self.leaves = study.leaves
         """What a trial has left behind in its process; empty as long as none has."""
         self.progress = Progress(study.objective)
@@ -143,11 +155,18 @@ class OptunaSearcher(Searcher):
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
-        self._heard[trial_id] = self._clock()
+        self._hear(trial_id)
+
+    def _hear(self, trial_id: str) -> None:
+        self._heard[trial_id] = SignOfLife(self._clock(), deaths.memory_kills())
+
+    def on_trial_error(self, trial_id: str, error: str) -> None:
+        """Take in what Ray says of a trial's process that died: `on_trial_complete`, which follows, is not told."""
+        self._errors[trial_id] = error
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record the epochs of a result after which the trial goes on."""
-        self._heard[trial_id] = self._clock()
+        self._hear(trial_id)
         if self.error:
             return
         with self._writing():
@@ -158,13 +177,14 @@ class OptunaSearcher(Searcher):
 
         A trial that Tune drops without a result stays open in the journal, for a later session.
         """
-        silence_s = self._clock() - self._heard.pop(trial_id, math.inf)
+        heard = self._heard.pop(trial_id, SignOfLife(math.inf, math.inf))
+        told = self._errors.pop(trial_id, "")
         if self.error:
             return
         with self._writing():
             trial = self._open.pop(trial_id)
             if error:
-                self._lose(trial, silence_s)
+                self._lose(trial, heard, told)
             elif result and "epochs" in result:
                 self._end(trial, result)
 
@@ -176,21 +196,23 @@ class OptunaSearcher(Searcher):
         self._record(trial, result)
         self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
 
-    def _lose(self, trial: OpenTrial, silence_s: float) -> None:
+    def _lose(self, trial: OpenTrial, heard: SignOfLife, told: str) -> None:
         """Queue a trial whose process died, unless epoch_timeout ended it or it has had its max_failures."""
         config = self._study.config
-        if config.epoch_timeout and silence_s >= config.epoch_timeout:
+        if config.epoch_timeout and self._clock() - heard.at >= config.epoch_timeout:
             silent = training.SILENT.format(config.epoch_timeout)
             self._close(trial, "failed", f"{silent}; its process was ended")
             return
         epoch = trial.epoch
+        reason = deaths.reason(told, deaths.last_words(self._study.log_of(trial.number)), heard.memory_kills)
         trial.lose()
         if trial.lost > config.max_failures:
             trial.epoch = epoch  # it fails with the epochs that it had
             times = f", {trial.lost} times in all" if trial.lost > 1 else ""
-            self._close(trial, "failed", f"the process that trained it died{times}")
+            self._close(trial, "failed", f"the process that trained it died{times}{reason}")
             return
-        self.progress.lose(trial, epoch)
+        self._write_log(trial, f"{deaths.LOG_LINE}{reason}; it is trained again")
+        self.progress.lose(trial, epoch, reason)
         self.forecast.lose(trial.number)
         self._again.append(trial)
 
@@ -207,14 +229,16 @@ class OptunaSearcher(Searcher):
         """Close a trial in the journal; a failure goes to its log file as well, with the traceback."""
         note = ""
         if failure:
-            log_file = self._study.log_of(trial.number)
-            with log_file.open("a", encoding="utf-8") as file:
-                file.write(f"{traceback or failure}\n")
+            self._write_log(trial, traceback or failure)
             trial.fail(failure)
-            note = f"{failure}, see {log_file}"
+            note = f"{failure}, see {self._study.log_of(trial.number)}"
         trial.end(ending)
         self.progress.end(trial, ending, note)
         self.forecast.end(trial.number)
+
+    def _write_log(self, trial: OpenTrial, text: str) -> None:
+        with self._study.log_of(trial.number).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
     def _record(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the epochs of a result, and where they were trained."""

@@ -32,10 +32,11 @@ from search.tune.trainable import TRIAL, ReusableTrainable, WorkloadTrainable
 class Scheduler(FIFOScheduler):
     """Tune's scheduler by one of our rules: starts trials in the order of their proposals, stops a diverged one."""
 
-    def __init__(self, rule: Rule | None, objective: Objective) -> None:
+    def __init__(self, rule: Rule | None, objective: Objective, searcher: OptunaSearcher | None = None) -> None:
         FIFOScheduler.__init__(self)
         self._rule = rule
         self._objective = objective
+        self._searcher = searcher
 
     def recall(self, trials: Iterable[RecordedTrial]) -> None:
         """Replay the trials of earlier sessions to the rule, epoch by epoch."""
@@ -55,6 +56,12 @@ class Scheduler(FIFOScheduler):
         """Return CONTINUE or STOP for an epoch that did not end its trial by itself."""
         goes_on = self.goes_on(trial.config[TRIAL].number, result["epoch"], result["value"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Tell the searcher what Ray says of a trial's process that died: Tune tells it only that it did."""
+        if self._searcher and trial.error_file:
+            error = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+            self._searcher.on_trial_error(trial.trial_id, error)
 
 
 class Watcher(Callback):
@@ -92,7 +99,7 @@ def run(
     every event, and `use`, where it is given, at the end with handles to the processes of the search. What they raise
     ends the search and is raised here. `callbacks` are Tune's, beside ours.
     """
-    scheduler = _scheduler(study)
+    scheduler = _scheduler(study, searcher)
     if use is None:
         watcher = Watcher(look, searcher)
         _fit(study, share, folder, WorkloadTrainable, searcher, scheduler, [watcher, *callbacks], searcher.leave_behind)
@@ -125,10 +132,10 @@ def run(
             raise reuse.error from None
 
 
-def _scheduler(study: Study) -> Scheduler:
+def _scheduler(study: Study, searcher: OptunaSearcher) -> Scheduler:
     options = study.config.scheduler
     rule = options.rule(study.epochs) if options else None
-    scheduler = Scheduler(rule, study.objective)
+    scheduler = Scheduler(rule, study.objective, searcher)
     scheduler.recall(study.trials())
     return scheduler
 

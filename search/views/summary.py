@@ -9,7 +9,7 @@ from rich.table import Table
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import FAILURE, WORDS
 from search.views.comparison import compare
-from search.views.format import span
+from search.views.format import command, span
 
 TRACEBACK = "Traceback (most recent call last):"
 TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
@@ -35,7 +35,7 @@ def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> 
         console.print(f"open {report} in a browser")
     if winner and is_program:
         console.print("train the winner again with")
-        console.print(f"  python -m {snapshot.config.workload} --config {best}")
+        console.print(f"  {command(snapshot.config.workload, '--config', best)}")
     if not winner:
         return 1
     return 0

@@ -46,7 +46,7 @@ def redirect_output(path: Path) -> None:
     """
     _flush()
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError:
         return  # another machine of the cluster, which does not share the folder: Ray's own logs have it
     os.dup2(file, 1)

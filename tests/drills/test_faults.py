@@ -62,8 +62,12 @@ def test_a_process_that_dies_once_costs_one_retry_under_the_trials_own_number(
     for trial in of(faulty, "die once"):
         assert trial.attributes["lost"] == 1
         assert len(trial.epochs) in (5, 9)
-        told = rf"trial {trial.number} lost its process after epoch [012]; it will be trained again"  # as it had said
-        assert re.search(told, faulty_search.done.stdout)
+        told = (
+            rf"trial {trial.number} lost its process after epoch [012] \(Segmentation fault\); it will be trained again"
+        )
+        assert re.search(told, faulty_search.done.stdout)  # after as many as it had said
+        log = faulty.log_of(trial.number).read_text(encoding="utf-8")
+        assert "--- the process that trained this trial died (Segmentation fault); it is trained again\n" in log
 
 
 def test_a_trial_whose_process_dies_each_time_fails_after_max_failures_retries(faulty: Study) -> None:

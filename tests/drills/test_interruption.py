@@ -12,15 +12,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from search import study
-from tests.programs import ENVIRONMENT, TOY, begin, processes_of, resume, until, until_gone, until_line, write
+from tests.programs import ENVIRONMENT, TOY, begin, in_shell, processes_of, resume, until, until_gone, until_line, write
 
 MANY = {**TOY, "num_samples": 10_000}
 AGAIN = "to go on: python -m search.run --resume results/s"
 
 
-def check_what_is_left(folder: Path) -> None:
+def check_what_is_left(folder: Path, results: str = "results") -> None:
     """Tables, pictures aside, and best.yaml are the journal's; the working folder's best.yaml is not touched."""
-    made = study.load(folder / "results" / "s")
+    made = study.load(folder / results / "s")
     trials = made.trials()
     assert sum(trial.ending != "running" for trial in trials) >= 4
     frame = pd.read_csv(made.folder / "trials.csv")
@@ -39,20 +39,24 @@ OTHERS = [pytest.param(number, marks=pytest.mark.full) for number in (signal.SIG
 def test_an_interrupted_search_keeps_what_is_finished_and_leaves_nothing_running(
     number: signal.Signals, tmp_path: Path, temporary: Path
 ) -> None:
-    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
+    """What it prints goes on with it in a shell, in whatever folder the study is."""
+    results = "the heart's {} results"
+    config = write(tmp_path, {**MANY, "output": results})
+    with begin(tmp_path, "--config", config, "--name", "s", TMPDIR=str(temporary)) as process:
         until_line(process, "  [4/")
         assert processes_of(temporary) != []
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert errors == f"interrupted; what was finished is in results/s; {AGAIN}\n"
+    told, _, again = errors.partition("; to go on: ")
+    assert told == f"interrupted; what was finished is in {results}/s"
     assert list(temporary.iterdir()) == []
     until_gone(temporary)
-    check_what_is_left(tmp_path)
-    made = len(study.load(tmp_path / "results" / "s").trials())
-    done = resume(tmp_path, "--num-samples", made)
+    check_what_is_left(tmp_path, results)
+    made = len(study.load(tmp_path / results / "s").trials())
+    done = in_shell(f"{again.strip()} --num-samples {made}", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    trials = study.load(tmp_path / "results" / "s").trials()
+    trials = study.load(tmp_path / results / "s").trials()
     assert len(trials) == made
     assert {trial.ending for trial in trials} == {"complete", "stopped"}
 

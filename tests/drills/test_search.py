@@ -42,6 +42,21 @@ def test_a_search_leaves_the_complete_run_folder(toy_search: Finished) -> None:
     assert "toy x=" in (folder / "logs" / "trial-0003.log").read_text(encoding="utf-8")
 
 
+def test_every_file_of_a_run_folder_has_the_mode_that_a_plain_one_gets(
+    toy_search: Finished, faulty_search: Finished
+) -> None:
+    """None can be run, and its group may go on with the study where the umask lets it.
+
+    MLflow's database is left out: SQLite makes its files for their owner alone.
+    """
+    modes: dict[str, dict[str, str]] = {}
+    for folder in (toy_search.cwd, faulty_search.cwd):
+        for path in set(folder.rglob("*")) - {*folder.rglob("mlflow.db")}:
+            kind = "folder" if path.is_dir() else "file"
+            modes.setdefault(kind, {})[f"{path.stat().st_mode & 0o7777:o}"] = str(path)
+    assert {kind: list(found) for kind, found in modes.items()} == {"folder": ["775"], "file": ["664"]}, modes
+
+
 def test_the_terminal_gets_the_story_and_nothing_else(toy_search: Finished) -> None:
     done = toy_search.done
     assert done.stderr == ""

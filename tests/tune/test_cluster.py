@@ -14,6 +14,7 @@ from search.errors import UserError
 from search.tune import cluster
 from search.tune.resources import Node
 from search.tune.trainable import ReusableTrainable
+from tests.programs import ENVIRONMENT, LEAST, write
 from tests.test_laws import FILES, ROOT, room
 
 
@@ -42,6 +43,27 @@ def test_a_home_that_cannot_be_written_is_refused_before_ray_starts(home: str, m
     monkeypatch.setenv("HOME", home)
     with pytest.raises(UserError, match="Ray needs a HOME that can be written"):
         cluster.check_home()
+
+
+NETWORK_OF_ITS_OWN = ["unshare", "--map-root-user", "--net"]
+
+
+def can_have_a_network_of_its_own() -> bool:
+    return (
+        subprocess.run(["sh", "-c", f"{' '.join(NETWORK_OF_ITS_OWN)} true"], stderr=subprocess.DEVNULL).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not can_have_a_network_of_its_own(), reason="this system lets no process have its own network")
+def test_a_machine_without_a_loopback_is_refused_before_ray_starts_and_would_wait_for_it(tmp_path: Path) -> None:
+    command = [*NETWORK_OF_ITS_OWN, sys.executable, "-m", "search.run", "--config", str(write(tmp_path, LEAST))]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: Ray needs a machine that reaches itself at 127.0.0.1, but: [Errno 101] Network is unreachable; "
+        "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none\n"
+    )
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
