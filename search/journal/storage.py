@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from search.errors import UserError
+from search.journal.replay import LinearStorage
 
 JOURNAL = "journal.log"
 """The name of the journal in the folder of a study."""
@@ -24,7 +24,7 @@ TAIL_BYTES = 2**20
 """The end of a journal that a crash may have torn: more than is ever written at once."""
 
 
-class Storage(JournalStorage):
+class Storage(LinearStorage):
     """Optuna's storage in a journal file, created where there is none. Writing to it takes the study's Writer."""
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class File(JournalFileBackend):
             yield from self.waiting[log_number_from - self.written :]
 
 
-class Reader(JournalStorage):
+class Reader(LinearStorage):
     """Optuna's storage on a journal that another process may be writing; an attempt to write raises PermissionError.
 
     A last line that is only partly written is read when it is whole.
