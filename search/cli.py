@@ -136,6 +136,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
+    add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
     add("--num-samples", type=int, metavar="N", help="trials in all")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
     add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
@@ -151,10 +152,10 @@ def asked(flags: dict[str, Any]) -> Asked:
 
     Raises UserError where a file does not exist or is no config.
     """
-    changes = {name: value for name, value in flags.items() if name not in ("config", "resume")}
+    changes = {name: value for name, value in flags.items() if name not in ("config", "resume", "repair")}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
-    return Asked(files.read(Path(file)) if file else None, changes, resume)
+    return Asked(files.read(Path(file)) if file else None, changes, resume, repair=flags.get("repair", False))
 
 
 def session_of(made: Study, console: Console, module: str) -> tuple[Session, Workload]:

@@ -38,7 +38,7 @@ from search.views import summary
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
 
-def run(config: Config | None = None, *, resume: str | Path | None = None) -> Study:
+def run(config: Config | None = None, *, resume: str | Path | None = None, repair: bool = False) -> Study:
     """Search, retrain the best and draw, as `python -m search.run` does; return the study.
 
     It is quiet, but shows its progress where standard output is a terminal. Ctrl-C ends it as it ends the program.
@@ -49,6 +49,7 @@ def run(config: Config | None = None, *, resume: str | Path | None = None) -> St
     Args:
         config: A StudyConfig, the mapping that one is made of, or the path of a YAML file that holds it.
         resume: The folder of a study that goes on; without a config, under its own.
+        repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
 
     Raises:
         UserError: The config, the workload or the folder breaks a rule; nothing was started then.
@@ -59,7 +60,7 @@ def run(config: Config | None = None, *, resume: str | Path | None = None) -> St
     if config is None and resume is None:
         raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
     folder = None if resume is None else Path(resume)
-    asked = Asked(None if config is None else _settings(config), resume=folder)
+    asked = Asked(None if config is None else _settings(config), resume=folder, repair=repair)
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
@@ -208,9 +209,11 @@ def _versions() -> str:
 class CallableModule(ModuleType):
     """Makes this module the function, too: `search.run` is the module, whoever imported it first."""
 
-    def __call__(self, config: Config | None = None, *, resume: str | Path | None = None) -> Study:
-        """Return run(config, resume=resume)."""
-        return run(config, resume=resume)
+    def __call__(
+        self, config: Config | None = None, *, resume: str | Path | None = None, repair: bool = False
+    ) -> Study:
+        """Return run(config, resume=resume, repair=repair)."""
+        return run(config, resume=resume, repair=repair)
 
 
 sys.modules[__name__].__class__ = CallableModule

@@ -145,6 +145,8 @@ class Asked:
     """Settings that win over those."""
     resume: Path | None = None
     """The folder of a study that goes on; None for a new one."""
+    repair: bool = False
+    """Whether it goes on without what stands in its journal behind damage."""
 
 
 def begin(
@@ -155,7 +157,11 @@ def begin(
     `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
     study nothing is then left on disk. What must be closed at the end is put on `holding`.
     """
-    before = study.open_to_write(asked.resume, holding) if asked.resume else None
+    before = None
+    if asked.resume:
+        before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
+    elif asked.repair:
+        raise UserError("repair is for the journal of a study that goes on, but got no --resume; give both, or neither")
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     epochs = config.check(loaded)

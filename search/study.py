@@ -10,7 +10,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ import optuna
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
 from search.errors import UserError
-from search.journal import outcome, provenance, records, storage
+from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -271,18 +271,18 @@ def load(path: str | Path) -> Study:
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
         snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{file} must be the journal of a search, but: {why:.300}") from None
+        raise repair.explain(file, error) from None
     return study
 
 
-def open_to_write(folder: Path, holding: ExitStack) -> Study:
+def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] | None = None) -> Study:
     """Return the study of a folder, whose writer this process is until `holding` is closed.
 
-    Raises UserError where it is no study, or another process writes it.
+    With `tell` a damaged journal is cut off at the damage, and `tell` is told what was lost. Raises UserError where it
+    is no study, or its journal is damaged, or another process writes it.
     """
     holding.enter_context(Writer(folder))
-    storage.mend(folder)
+    repair.mend(folder, tell)
     return load(folder)
 
 

@@ -1,5 +1,6 @@
 """A study goes on after anything: killed writers, cut journals, locks left behind, more trials asked for."""
 
+import importlib
 import json
 import os
 import random
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from search import session, study
+from search import cli, session, study
 from search.analysis import tables
+from search.errors import UserError
 from search.journal import records
 from search.journal.trial import Trial
-from search.run import main
+from search.run import main, run
 from search.spec.config import StudyConfig
 from search.spec.workload import load
 from search.study import Study
@@ -249,6 +251,73 @@ def test_a_last_record_of_which_a_power_cut_left_zeros_is_cut_off(
         with ExitStack() as holding:
             assert told(play(study.open_to_write(tmp_path / "s", holding))) == expected
         shutil.rmtree(tmp_path / "s")
+
+
+def damage(whole: tuple[Path, list[tuple[Any, ...]], int], at: int, folder: Path) -> bytes:
+    """Make a copy of the study with a line of a merge at a place in the middle of its journal; return the journal."""
+    shutil.copytree(whole[0], folder)
+    lines = (folder / "journal.log").read_bytes().splitlines(keepends=True)
+    damaged = b"".join([*lines[:at], b"<<<<<<< HEAD\n", *lines[at:]])
+    (folder / "journal.log").write_bytes(damaged)
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "name", ["search.plot", "search.report", "search.watch", "search.retrain", "search.audit", "search.run"]
+)
+def test_every_command_names_the_line_of_a_journal_that_is_damaged(
+    name: str, whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = damage(whole, 20, tmp_path / "a b")
+    command = importlib.import_module(name)
+    assert command.main([*(["--resume"] if name == "search.run" else []), str(tmp_path / "a b")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: every line of {tmp_path}/a b/journal.log must be a record, but line 21 is '<<<<")
+    assert errors.endswith(f" epochs of 7 trials: python -m search.run --resume '{tmp_path}/a b' --repair\n")
+    assert errors.count("\n") == 1
+    assert (tmp_path / "a b" / "journal.log").read_bytes() == damaged
+    with pytest.raises(UserError, match="but line 21 is '<<<<<<< HEAD'; mend it by hand"):
+        study.load(tmp_path / "a b")
+
+
+def test_a_study_goes_on_without_what_was_damaged_to_the_same_end(
+    whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = damage(whole, 40, tmp_path / "s")
+    flags = cli.search_parser("search.run", "").parse_args(["--resume", str(tmp_path / "s"), "--repair"])
+    with ExitStack() as holding:
+        opened, _ = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), "{}")
+        assert f"line 41 of {tmp_path}/s/journal.log and all behind it are gone, " in capsys.readouterr().out
+        assert (tmp_path / "s" / "journal.log.broken").read_bytes() == damaged
+        assert len(opened.study.trials()) < 7
+        assert told(play(opened.study)) == whole[1]
+        check_the_journal(opened.study)
+
+
+def test_a_study_that_is_new_has_nothing_to_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--config", str(write(tmp_path, TOY)), "--repair"]) == 2
+    assert "repair is for the journal of a study that goes on, but got no --resume" in capsys.readouterr().err
+    with pytest.raises(UserError, match="repair is for the journal of a study that goes on"):
+        run(TOY, repair=True)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_line_that_was_torn_is_named_to_who_only_reads_and_cut_off_by_who_writes(
+    whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path
+) -> None:
+    shutil.copytree(whole[0], tmp_path / "s")
+    lines = (tmp_path / "s" / "journal.log").read_bytes().splitlines(keepends=True)
+    torn = [*lines[:-2], bytes(len(lines[-2]) - 1) + b"\n", lines[-1]]
+    (tmp_path / "s" / "journal.log").write_bytes(b"".join(torn))
+    with pytest.raises(
+        UserError, match=rf"but line {len(lines) - 1} is .*; python -m search.run --resume .*/s cuts off"
+    ):
+        study.load(tmp_path / "s")
+    with ExitStack() as holding:
+        assert len(study.open_to_write(tmp_path / "s", holding).trials()) == 7
 
 
 @pytest.mark.full
