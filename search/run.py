@@ -126,8 +126,7 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
     """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
     made = opened.study
     config = made.config
-    ended = made.ended()
-    is_searched = ended == config.num_samples
+    is_searched = made.ended() == config.num_samples
     outcome = finalists.current(made, workload) if is_searched else None
     if outcome:
         _report(made, _draw(made, outcome), opened.console)
@@ -135,7 +134,7 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
         if outcome:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
-            opened.announce(ended)
+            opened.announce()
         with opened.working() as folder, opened.tracking():
             outcome = outcome or _work(opened, workload, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
@@ -155,7 +154,8 @@ def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: boo
         drawn.append(_draw(made, outcome))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
-        console.print("retraining the best with other seeds, and the defaults beside them")
+        again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
+        console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, workload, pool, lambda line: console.print(f"  {line}"), draw)

@@ -82,14 +82,26 @@ class Session:
         """Raise Interrupted where somebody wishes the end."""
         self._shutdown.check()
 
-    def announce(self, ended: int) -> None:
-        """Say what will be done, of which so many trials have ended before."""
-        config = self.study.config
+    def announce(self) -> None:
+        """Say what will be done, and of a study that goes on how far it is."""
+        made = self.study
+        config = made.config
         if self.share.note:
             self.console.print(self.share.note)
-        doing = f"going on with {config.workload} after {ended} trials" if ended else f"searching {config.workload}"
-        trials = f"{config.num_samples} trials of up to {self.study.epochs} epochs, {self.share.concurrent} at once"
-        self.console.print(f"{doing}: {trials}, into {self.study.folder}")
+        trials = made.trials()
+        limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
+        if not trials:
+            self.console.print(f"searching {config.workload}: {config.num_samples} trials of {limits}")
+            return
+        # What was recorded in full is closed; what was cut off before is trained again.
+        running = [trial for trial in trials if trial.ending == "running"]
+        cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
+        far = f"{len(trials) - cut_off} of {config.num_samples} trials have ended"
+        if cut_off == 1:
+            far += ", 1 that was cut off is trained again from its first epoch"
+        elif cut_off:
+            far += f", {cut_off} that were cut off are trained again from their first epoch"
+        self.console.print(f"going on with {config.workload}: {far}; {limits}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
         """Search until there are as many trials as asked, then `use` the processes.
@@ -161,7 +173,7 @@ def begin(
     if asked.resume:
         before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
     elif asked.repair:
-        raise UserError("repair is for the journal of a study that goes on, but got no --resume; give both, or neither")
+        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     epochs = config.check(loaded)

@@ -40,9 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(opened: Session, file: Path) -> int:
     made = opened.study
-    ended = made.ended()
-    if ended < made.config.num_samples:
-        opened.announce(ended)
+    if made.ended() < made.config.num_samples:
+        opened.announce()
         with opened.working() as folder:
             opened.search(folder)
     made.write_tables()

@@ -5,7 +5,6 @@ broken line that belongs to it, nothing is lost but what was just being recorded
 as a merge marker, and to cut the journal there would cost what was recorded since.
 """
 
-import itertools
 import json
 import os
 import shlex
@@ -42,8 +41,9 @@ class Damage:
     def text(self) -> str:
         """Return what stands there, shortened, in characters that can be printed."""
         text = self.line.decode(errors="replace").rstrip("\r\n")
-        more = "..." if len(text) > MAX_TEXT_LENGTH else ""
-        return f"{text[:MAX_TEXT_LENGTH]!r}{more}"
+        if len(text) > MAX_TEXT_LENGTH:
+            return f"{text[:MAX_TEXT_LENGTH]!r}..."
+        return repr(text)
 
     @property
     def cost(self) -> str:
@@ -76,9 +76,9 @@ def find(file: Path) -> Damage | None:
         for number, line in enumerate(stream, 1):
             record = _record_in(line)
             if record is None:
-                behind = [record for record in map(_record_in, stream) if record is not None]
-                is_torn = not behind or (has_batches and not any(BATCH in record for record in behind))
-                return Damage(file, number, line, begin, is_torn, behind)
+                behind = list(filter(None, map(_record_in, stream)))
+                is_last_batch = has_batches and not any(BATCH in record for record in behind)
+                return Damage(file, number, line, begin, is_last_batch or not behind, behind)
             has_batches = has_batches or BATCH in record
             begin += len(line)
     return None
@@ -92,7 +92,9 @@ def _record_in(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and "op_code" in record else None
+    if isinstance(record, dict) and "op_code" in record:
+        return record
+    return None
 
 
 def _is_epoch(record: dict[str, Any]) -> bool:
@@ -127,9 +129,11 @@ def mend(folder: Path, tell: Callable[[str], None] | None = None) -> None:
 
 def _keep_copy(file: Path) -> Path:
     """Copy a journal to a file beside it whose name is free; return its path, when all of it is on the disk."""
-    name = f"{file.name}.broken"
-    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-    path = next(path for path in map(file.with_name, names) if not os.path.lexists(path))
+    path = file.with_name(f"{file.name}.broken")
+    count = 1
+    while os.path.lexists(path):
+        count += 1
+        path = file.with_name(f"{file.name}.broken-{count}")
     with file.open("rb") as stream, path.open("xb") as copy:
         shutil.copyfileobj(stream, copy)
         copy.flush()

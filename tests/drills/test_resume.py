@@ -18,8 +18,9 @@ from search import cli, session, study
 from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
-from search.journal.trial import Trial
+from search.journal.trial import Ending, Trial
 from search.run import main, run
+from search.session import Asked
 from search.spec.config import StudyConfig
 from search.spec.workload import load
 from search.study import Study
@@ -27,7 +28,7 @@ from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
 from search.tune.tuner import Scheduler
 from search.worker.training import Training
-from tests import toy
+from tests import studies, toy
 from tests.programs import TOY, begin, resume, search, until, until_gone, write
 from tests.shared import Finished
 from tests.studies import judge, new
@@ -95,8 +96,12 @@ def drill(folder: Path, temporary: Path, kills: int, asked: int, moments: random
         if not was_alive:
             assert process.returncode == 0
             break
+    left = study.load(folder / "results" / "s")
+    ended = sum(trial.ending != "running" or trial.settled(9, left.objective) is not None for trial in left.trials())
     done = resume(folder, *flags, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"going on with tests.toy: {ended} of {asked} trials have ended" in done.stdout
+    assert ("trained again from" in done.stdout) == (ended < len(left.trials()))
     until_gone(temporary)
     return study.load(folder / "results" / "s")
 
@@ -134,7 +139,7 @@ def test_a_finished_study_is_extended_and_says_that_the_test_part_was_seen(
     assert "seed 4: complete" not in again.stdout
     more = resume(tmp_path, "--num-samples", 17)
     assert more.returncode == 0, more.stdout + more.stderr
-    assert "going on with tests.toy after 14 trials: 17 trials" in more.stdout
+    assert "going on with tests.toy: 14 of 17 trials have ended; up to 9 epochs, " in more.stdout
     assert "the test part has been looked at before" in more.stdout
     made = study.load(tmp_path / "results" / "s")
     assert made.config.num_samples == 17
@@ -294,12 +299,50 @@ def test_a_study_goes_on_without_what_was_damaged_to_the_same_end(
         check_the_journal(opened.study)
 
 
+CUT_OFF = [
+    ([], "searching tests.toy: 3 trials of up to 9 epochs, "),
+    ([None], "0 of 3 trials have ended, 1 that was cut off is trained again from its first epoch; up to 9"),
+    (
+        ["complete", None, None],
+        "1 of 3 trials have ended, 2 that were cut off are trained again from their first epoch; ",
+    ),
+    (["complete", "failed"], "going on with tests.toy: 2 of 3 trials have ended; up to 9 epochs, "),
+]
+
+
+@pytest.mark.parametrize(("endings", "line"), CUT_OFF)
+def test_a_study_that_goes_on_says_how_far_it_is_and_what_is_trained_again(
+    endings: list[Ending | None], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = studies.create(tmp_path, "s", num_samples=3)
+    for ending in endings:
+        studies.add(made, [3.0, 2.0], ending)
+    assert line in announced(made, capsys)
+
+
+def test_a_trial_of_which_all_was_recorded_when_it_was_cut_off_has_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = studies.create(tmp_path, "s", num_samples=3)
+    studies.add(made, [1.0] * 9, None)
+    assert "tests.toy: 1 of 3 trials have ended; up to 9 epochs, " in announced(made, capsys)
+
+
+def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a session that goes on with a study says first."""
+    with ExitStack() as holding:
+        opened, _ = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), "{}")
+        opened.announce()
+    (line,) = capsys.readouterr().out.splitlines()
+    return line
+
+
 def test_a_study_that_is_new_has_nothing_to_repair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--config", str(write(tmp_path, TOY)), "--repair"]) == 2
-    assert "repair is for the journal of a study that goes on, but got no --resume" in capsys.readouterr().err
+    assert "repair is for the journal of a study that goes on, but got a new one" in capsys.readouterr().err
     with pytest.raises(UserError, match="repair is for the journal of a study that goes on"):
         run(TOY, repair=True)
     assert not (tmp_path / "results").exists()

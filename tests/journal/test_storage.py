@@ -39,10 +39,10 @@ def search(study: optuna.Study, together: Callable[[], Any], trials: int = 3) ->
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the records without what differs from run to run, and with how they are written."""
+    """Return the records without what differs from run to run, or tells what was written together."""
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    kept = [[name for name in each if name not in ("worker_id", BATCH) and "datetime" not in name] for each in found]
-    return [{name: each[name] for name in names} for each, names in zip(found, kept, strict=True)]
+    without = ("worker_id", "datetime_start", "datetime_complete", BATCH)
+    return [{name: each[name] for name in each if name not in without} for each in found]
 
 
 def batches(path: Path) -> list[int]:
