@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         made = study.open_to_write(parser.parse_args(arguments).study, holding)
         if not remaining(made):
             return lambda: show(console, made)
-        session, _ = cli.session_of(made, console, "search.audit")
+        session = cli.session_of(made, console, "search.audit")
         return lambda: _audit(session)
 
     return cli.guarded(prepare)

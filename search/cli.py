@@ -16,10 +16,10 @@ from rich.console import Console
 
 from search import study
 from search.errors import UserError
-from search.session import Asked, Session
-from search.spec import files, workload
+from search.session import CHANGED, Asked, Session, changed_sources
+from search.spec import files, sources, workload
 from search.spec.config import DEFAULT_FILE
-from search.spec.workload import Workload
+from search.spec.fit import Fit
 from search.study import Study
 from search.tune import cluster
 from search.worker import isolation
@@ -137,6 +137,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
     add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
+    add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
     add("--num-samples", type=int, metavar="N", help="trials in all")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
     add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
@@ -152,18 +153,21 @@ def asked(flags: dict[str, Any]) -> Asked:
 
     Raises UserError where a file does not exist or is no config.
     """
-    changes = {name: value for name, value in flags.items() if name not in ("config", "resume", "repair")}
+    ours = ("config", "resume", "repair", "allow_changes")
+    changes = {name: value for name, value in flags.items() if name not in ours}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
-    return Asked(files.read(Path(file)) if file else None, changes, resume, repair=flags.get("repair", False))
+    settings = files.read(Path(file)) if file else None
+    return Asked(settings, changes, resume, flags.get("repair", False), flags.get("allow_changes", False))
 
 
-def session_of(made: Study, console: Console, module: str) -> tuple[Session, Workload]:
-    """Return a session of a study whose writer this process is, for a program that works on it, and its workload.
+def session_of(made: Study, console: Console, module: str) -> Session:
+    """Return a session of a study whose writer this process is, for a program that works on it.
 
     Raises UserError, before Ray is started.
     """
-    loaded = workload.load(made.config.workload)
-    made.config.check(loaded)
+    fit = Fit(made.config, workload.load(made.config.workload))
     share, here = cluster.share_of(made.config)
-    return Session(made, share, here, console, f"python -m {module} {made.folder}"), loaded
+    if changed := changed_sources(made, sources.digests(made.config.workload)):
+        console.print(CHANGED.format(changed))
+    return Session(made, fit, share, here, console, f"python -m {module} {made.folder}")

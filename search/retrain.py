@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from search import cli, study
 from search.retraining import finalists
 from search.session import Session
-from search.spec.workload import Workload
 from search.tune.pool import WorkerPool
 from search.views import summary
 
@@ -21,20 +20,20 @@ def main(arguments: list[str] | None = None) -> int:
     def prepare(holding: ExitStack) -> Callable[[], int]:
         parser = cli.study_parser("search.retrain", "Retrain a study's best and judge them again.")
         made = study.open_to_write(parser.parse_args(arguments).study, holding)
-        session, workload = cli.session_of(made, console, "search.retrain")
-        return lambda: _again(session, workload)
+        session = cli.session_of(made, console, "search.retrain")
+        return lambda: _again(session)
 
     return cli.guarded(prepare)
 
 
-def _again(session: Session, workload: Workload) -> int:
+def _again(session: Session) -> int:
     made = session.study
     console = session.console
     with session.working():
         pool = WorkerPool(made, session.share, finalists.LOG)
-        found = finalists.retrain(made, workload, pool, console.print)
+        found = finalists.retrain(made, session.workload, pool, console.print)
     console.print(f"the report is of before; python -m search.report {made.folder} writes it anew")
-    return summary.show(console, made.snapshot(found), workload.is_program, made.folder / "best.yaml")
+    return summary.show(console, made.snapshot(found), session.workload.is_program, made.folder / "best.yaml")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ from search.retraining import finalists
 from search.session import Asked, Session
 from search.spec import files
 from search.spec.config import StudyConfig
-from search.spec.workload import Workload
 from search.study import Study
 from search.tune import tracker
 from search.tune.cluster import LogFile
@@ -38,7 +37,13 @@ from search.views import summary
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
 
-def run(config: Config | None = None, *, resume: str | Path | None = None, repair: bool = False) -> Study:
+def run(
+    config: Config | None = None,
+    *,
+    resume: str | Path | None = None,
+    repair: bool = False,
+    allow_changes: bool = False,
+) -> Study:
     """Search, retrain the best and draw, as `python -m search.run` does; return the study.
 
     It is quiet, but shows its progress where standard output is a terminal. Ctrl-C ends it as it ends the program.
@@ -50,6 +55,7 @@ def run(config: Config | None = None, *, resume: str | Path | None = None, repai
         config: A StudyConfig, the mapping that one is made of, or the path of a YAML file that holds it.
         resume: The folder of a study that goes on; without a config, under its own.
         repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
+        allow_changes: Whether it goes on though the workload's sources have changed.
 
     Raises:
         UserError: The config, the workload or the folder breaks a rule; nothing was started then.
@@ -60,12 +66,13 @@ def run(config: Config | None = None, *, resume: str | Path | None = None, repai
     if config is None and resume is None:
         raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
     folder = None if resume is None else Path(resume)
-    asked = Asked(None if config is None else _settings(config), resume=folder, repair=repair)
+    settings = None if config is None else _settings(config)
+    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes)
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
-        opened, workload = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
-        _work_and_keep(opened, workload)
+        opened = session.begin(asked, holding, console, "search.run(resume='{}')", is_program=False)
+        _work_and_keep(opened)
         return opened.study
 
 
@@ -111,23 +118,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        opened, workload = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
-        return lambda: _show(opened, workload)
+        opened = session.begin(cli.asked(flags), holding, console, "python -m search.run --resume {}")
+        return lambda: _show(opened)
 
     return cli.guarded(prepare)
 
 
-def _show(opened: Session, workload: Workload) -> int:
-    outcome, best = _work_and_keep(opened, workload)
-    return summary.show(opened.console, opened.study.snapshot(outcome), workload.is_program, best)
+def _show(opened: Session) -> int:
+    outcome, best = _work_and_keep(opened)
+    return summary.show(opened.console, opened.study.snapshot(outcome), opened.workload.is_program, best)
 
 
-def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None, Path]:
+def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
     made = opened.study
     config = made.config
-    is_searched = made.ended() == config.num_samples
-    outcome = finalists.current(made, workload) if is_searched else None
+    is_searched = made.ended() == made.wanted
+    outcome = finalists.current(made, opened.workload) if is_searched else None
     if outcome:
         _report(made, _draw(made, outcome), opened.console)
     if not outcome or tracker.lag(made):
@@ -136,14 +143,14 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
         else:
             opened.announce()
         with opened.working() as folder, opened.tracking():
-            outcome = outcome or _work(opened, workload, folder, is_searched=is_searched)
+            outcome = outcome or _work(opened, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
     if config.best and outcome and outcome.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
     return outcome, best
 
 
-def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: bool) -> Outcome | None:
+def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None:
     """Search, unless that is done, retrain, in the processes of the search or else in new ones, and draw."""
     made = opened.study
     console = opened.console
@@ -158,7 +165,7 @@ def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: boo
         console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
-        outcome = finalists.retrain(made, workload, pool, lambda line: console.print(f"  {line}"), draw)
+        outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)
         if not outcome:
             draw(None)
         outcomes.append(outcome)
@@ -210,10 +217,15 @@ class CallableModule(ModuleType):
     """Makes this module the function, too: `search.run` is the module, whoever imported it first."""
 
     def __call__(
-        self, config: Config | None = None, *, resume: str | Path | None = None, repair: bool = False
+        self,
+        config: Config | None = None,
+        *,
+        resume: str | Path | None = None,
+        repair: bool = False,
+        allow_changes: bool = False,
     ) -> Study:
-        """Return run(config, resume=resume, repair=repair)."""
-        return run(config, resume=resume, repair=repair)
+        """Return run(...) of the same."""
+        return run(config, resume=resume, repair=repair, allow_changes=allow_changes)
 
 
 sys.modules[__name__].__class__ = CallableModule

@@ -10,20 +10,22 @@ from typing import Any
 
 from rich.console import Console
 
-from search import study
+from search import creation, study
+from search.algorithms.proposals import untried
 from search.errors import UserError
 from search.journal.storage import Writer
 from search.signals import Interrupted, Shutdown
-from search.spec import workload
+from search.spec import sources, workload
 from search.spec.config import StudyConfig
-from search.spec.workload import Workload
-from search.study import Study
+from search.spec.fit import Fit
+from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
+CHANGED = "changed since the last session: {}; what was trained before and after may not compare"
 
 Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""
@@ -36,11 +38,13 @@ class Session:
     """
 
     def __init__(
-        self, made: Study, share: Share, here: Node, console: Console, again: str, *, is_program: bool = True
+        self, made: Study, fit: Fit, share: Share, here: Node, console: Console, again: str, *, is_program: bool = True
     ) -> None:
         self.study = made
+        self.workload = fit.workload
         self.share = share
         self.console = console
+        self._fit = fit
         self._again = again
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
@@ -88,15 +92,17 @@ class Session:
         config = made.config
         if self.share.note:
             self.console.print(self.share.note)
+        if self._fit.note:
+            self.console.print(self._fit.note)
         trials = made.trials()
         limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
         if not trials:
-            self.console.print(f"searching {config.workload}: {config.num_samples} trials of {limits}")
+            self.console.print(f"searching {config.workload}: {made.wanted} trials of {limits}")
             return
         # What was recorded in full is closed; what was cut off before is trained again.
         running = [trial for trial in trials if trial.ending == "running"]
         cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
-        far = f"{len(trials) - cut_off} of {config.num_samples} trials have ended"
+        far = f"{len(trials) - cut_off} of {made.wanted} trials have ended"
         if cut_off == 1:
             far += ", 1 that was cut off is trained again from its first epoch"
         elif cut_off:
@@ -111,10 +117,10 @@ class Session:
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
         from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus)
+        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes)
         if searcher.is_done:
             return
-        trials = self.study.config.num_samples
+        trials = self.study.wanted
         display = Display(self.console, trials, searcher.progress, searcher.forecast)
 
         def look() -> None:
@@ -159,12 +165,12 @@ class Asked:
     """The folder of a study that goes on; None for a new one."""
     repair: bool = False
     """Whether it goes on without what stands in its journal behind damage."""
+    allow_changes: bool = False
+    """Whether it goes on though the workload's sources have changed."""
 
 
-def begin(
-    asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True
-) -> tuple[Session, Workload]:
-    """Return a session of the study that is asked for, and its workload; this process is the study's writer.
+def begin(asked: Asked, holding: ExitStack, console: Console, again: str, *, is_program: bool = True) -> Session:
+    """Return a session of the study that is asked for; this process is the study's writer.
 
     `again` is the command that goes on with it, {} in it the folder. Raises UserError, before Ray is started; of a new
     study nothing is then left on disk. What must be closed at the end is put on `holding`.
@@ -176,16 +182,44 @@ def begin(
         raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
     loaded = workload.load(config.workload)
-    epochs = config.check(loaded)
+    fit = Fit(config, loaded)
+    digests = sources.digests(config.workload)
+    changed = ""
+    if before:
+        changed = changed_sources(before, digests)
+        if changed and not asked.allow_changes:
+            raise UserError(
+                f"a study that goes on must have its workload's sources as they were, else old and new trials do not "
+                f"compare, but {changed} changed; put that back, start a new study, or add --allow-changes"
+            )
+    else:
+        fit.check_types()
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
-        made = continued(before, config, epochs, loaded.defaults())
+        made = continued(before, config, fit.epochs, loaded.defaults())
     else:
-        made = study.create(config, loaded, epochs)
+        made = creation.create(config, loaded, fit.epochs)
         holding.enter_context(Writer(made.folder))
-    made.begin_session(dataclasses.asdict(share))
-    return Session(made, share, here, console, again.format(made.folder), is_program=is_program), loaded
+    _count_possible(made, fit)
+    made.begin_session(dataclasses.asdict(share), digests)
+    if changed:
+        console.print(CHANGED.format(changed))
+    return Session(made, fit, share, here, console, again.format(made.folder), is_program=is_program)
+
+
+def _count_possible(made: Study, fit: Fit) -> None:
+    """Record how many trials the space has room for, where that is fewer than are asked for."""
+    known = [trial.params for trial in made.trials()]
+    left = untried(made.space, known, fit.takes)
+    if left is not None:
+        made.search.set_user_attr(POSSIBLE, len(known) + len(left))
+
+
+def changed_sources(made: Study, digests: Mapping[str, str]) -> str:
+    """Return which of its workload's sources have changed since a study's last session; empty where none has."""
+    before = made.sources()
+    return sources.difference(before, digests) if before else ""
 
 
 def _config(asked: Asked, before: Study | None) -> StudyConfig:

@@ -5,11 +5,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 
 import dataclasses
 import itertools
-import os
-import re
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +17,6 @@ import optuna
 
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.errors import UserError
 from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
@@ -30,12 +25,14 @@ from search.spec import files
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
-from search.spec.workload import Workload
 
 RETRAINING = "retraining"
 AUDIT = "audit"
 SESSIONS = "sessions"
+SOURCES = "sources"
 FINISHED = "finished"
+POSSIBLE = "possible"
+"""The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 CHOOSING = threading.Lock()
 """Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
@@ -92,6 +89,13 @@ class Study:
         """Return how many trials of the search have ended."""
         return sum(trial.ending != "running" for trial in self.trials())
 
+    @property
+    def wanted(self) -> int:
+        """Return how many trials the search is to have: as many as asked, or as its space has configurations."""
+        asked = self.config.num_samples
+        possible: int = self.search.user_attrs.get(POSSIBLE, asked)
+        return min(asked, possible)
+
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""
         names = set(optuna.get_all_study_names(self.storage))
@@ -132,6 +136,7 @@ class Study:
             epochs=self.epochs,
             space=self.space,
             trials=self.trials(),
+            wanted=self.wanted,
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),
@@ -201,9 +206,14 @@ class Study:
                 self.write_best(*best)
             retraining.set_user_attr(FINISHED, True)
 
-    def begin_session(self, share: Mapping[str, Any]) -> None:
-        """Record that a search of the study begins on this machine; `share` is what each trial gets of it."""
-        session = {"share": dict(share), **provenance.describe()}
+    def sources(self) -> dict[str, str]:
+        """Return the digests of the workload's sources in its newest session; none where none were recorded."""
+        sessions = self.search.user_attrs.get(SESSIONS, [])
+        return dict(sessions[-1].get(SOURCES, {})) if sessions else {}
+
+    def begin_session(self, share: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """Record that a search begins on this machine: what each trial gets of it, and digests of the sources."""
+        session = {"share": dict(share), SOURCES: dict(sources), **provenance.describe()}
         sessions = [*self.search.user_attrs.get(SESSIONS, []), session]
         self.search.set_user_attr(SESSIONS, sessions)
         text = files.yaml({"config": self.config.as_mapping(), SESSIONS: sessions})
@@ -213,42 +223,6 @@ class Study:
         """Record another config of the study, which must hold for the trials that it has; return the study under it."""
         self.search.set_user_attr("config", config.as_mapping())
         return dataclasses.replace(self, config=config)
-
-
-def create(config: StudyConfig, workload: Workload, epochs: int) -> Study:
-    """Make the folder of a new study and its journal, as a whole or not at all; `epochs` are those of a full trial.
-
-    Raises UserError where the name is taken, or the folder cannot be written.
-    """
-    output = Path(config.output)
-    module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
-    name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
-    config = dataclasses.replace(config, name=name)
-    folder = output / name
-    if output.exists() and not output.is_dir():
-        raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
-    if os.path.lexists(folder):
-        raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {"config": config.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
-            hidden = Path(parent) / name
-            (hidden / "logs").mkdir(parents=True)
-            (hidden / "plots").mkdir()
-            search = optuna.create_study(
-                study_name=name,
-                storage=Storage(hidden / storage.JOURNAL),
-                direction=config.objective.direction,
-            )
-            for key, value in attributes.items():
-                search.set_user_attr(key, value)
-            hidden.rename(folder)
-    except OSError as error:
-        raise UserError(
-            f"output must be a folder that can be written, but {error}; give another with --output"
-        ) from None
-    return Study(name, folder, config, epochs, workload.defaults(), Storage(storage.file_of(folder)))
 
 
 def load(path: str | Path) -> Study:
@@ -290,9 +264,3 @@ def _only(names: list[str]) -> str:
     if len(names) != 1:
         raise ValueError(f"it holds {len(names)} searches")
     return names[0]
-
-
-def _free_name(output: Path, name: str) -> str:
-    """Return the name, or name-2, -3, ... where another study of this second has it."""
-    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-    return next(free for free in names if not os.path.lexists(output / free))

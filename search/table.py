@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"the table must be a .parquet file in a folder that exists, but got {file}")
         asked = cli.asked(flags)
         asked = replace(asked, changes={**asked.changes, **SETTINGS})
-        opened, _ = session.begin(asked, holding, console, f"python -m search.table {file} --resume {{}}")
+        opened = session.begin(asked, holding, console, f"python -m search.table {file} --resume {{}}")
         return lambda: _record(opened, file)
 
     return cli.guarded(prepare)
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(opened: Session, file: Path) -> int:
     made = opened.study
-    if made.ended() < made.config.num_samples:
+    if made.ended() < made.wanted:
         opened.announce()
         with opened.working() as folder:
             opened.search(folder)

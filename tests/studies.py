@@ -7,12 +7,13 @@ from typing import Any
 
 from optuna.samplers import RandomSampler
 
-from search import study
+from search import creation
 from search.algorithms.schedulers import Scheduler
 from search.journal.outcome import REFERENCE
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending, Where
 from search.spec.config import StudyConfig
+from search.spec.fit import Fit
 from search.spec.objective import Objective
 from search.spec.workload import Workload, load
 from search.study import RETRAINING, Study
@@ -26,7 +27,7 @@ def new(values: Mapping[str, Any], workload: Workload | None = None) -> Study:
     """Return a new study of a config as YAML gives it."""
     config = StudyConfig.of(values)
     loaded = workload or load(config.workload)
-    return study.create(config, loaded, config.check(loaded))
+    return creation.create(config, loaded, Fit(config, loaded).epochs)
 
 
 def judge(options: Scheduler | None, epochs: int, mode: str = "min", metric: str = "loss") -> tuner.Scheduler:
@@ -38,7 +39,7 @@ def create(folder: Path, name: str, workload: Workload | None = None, **settings
     """Return a new study without a trial, of the toy unless it is of another workload."""
     values = {**TOY, "num_samples": 1, "name": name, "output": str(folder), **settings}
     made = new(values, workload)
-    made.begin_session(SHARE)
+    made.begin_session(SHARE, {})
     made.search.sampler = RandomSampler(seed=0)
     return made
 

@@ -15,6 +15,7 @@ ROOMS = (
     "analysis",
     "views",
     "study",
+    "creation",
     "worker",
     "tune",
     "retraining",

@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
-from search import study
+from search import creation, study
 from search.errors import UserError
 from search.journal.records import OpenTrial
 from search.study import Study
@@ -122,9 +122,9 @@ def test_a_name_that_a_link_to_nowhere_has_is_taken(tmp_path: Path) -> None:
         studies.create(tmp_path, "s")
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
     (tmp_path / "t").symlink_to(tmp_path / "nowhere")
-    assert study._free_name(tmp_path, "s") == "s-2"
+    assert creation._free_name(tmp_path, "s") == "s-2"
     (tmp_path / "t-2").touch()
-    assert study._free_name(tmp_path, "t") == "t-3"
+    assert creation._free_name(tmp_path, "t") == "t-3"
 
 
 LITTLE_ROOM = """

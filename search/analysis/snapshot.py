@@ -38,6 +38,8 @@ class Snapshot:
     space: Space
     trials: Sequence[Trial]
     """By number."""
+    wanted: int
+    """How many the search is to have."""
     outcome: Outcome | None
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]

@@ -91,10 +91,19 @@ class Outcome:
 
 
 def finalists(trials: Iterable[Trial], count: int, objective: Objective) -> list[Trial]:
-    """Return the best `count` trials: complete ones first, then stopped ones; never a diverged or a failed one."""
+    """Return the best `count` trials: complete ones first, then stopped ones; never a diverged or a failed one.
+
+    No two of them have the same configuration.
+    """
     ranked = objective.ranked(trial for trial in trials if trial.may_win)
     ranked.sort(key=lambda trial: trial.ending != "complete")
-    return ranked[:count]
+    chosen: list[Trial] = []
+    for trial in ranked:
+        if len(chosen) == count:
+            break
+        if all(trial.params != other.params for other in chosen):
+            chosen.append(trial)
+    return chosen
 
 
 def judge(retraining: optuna.Study, objective: Objective) -> Outcome:

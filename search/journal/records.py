@@ -5,7 +5,7 @@
 | complete | COMPLETE, the best so far |
 | stopped | PRUNED, all its steps |
 | diverged | PRUNED with a violated constraint, so that TPE stays away |
-| failed | FAIL |
+| failed | PRUNED with a violated constraint, so that TPE stays away; of journals before, FAIL |
 
 An epoch is a step of Optuna's whose value is the best so far, since TPE ranks a PRUNED trial by its last step. The raw
 metrics of every epoch are the trial's attributes.
@@ -28,7 +28,8 @@ LOST = "lost"
 """The attribute that counts the processes that died while they trained the trial."""
 LENGTH = "length"
 """The attribute that says how many of the recorded epochs count, where an earlier process had recorded more."""
-STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
+BAD: tuple[Ending, ...] = ("diverged", "failed")
+"""The endings that a sampler is to stay away from: each is the name of a constraint that such a trial violates."""
 
 
 class OpenTrial:
@@ -107,10 +108,12 @@ class OpenTrial:
         """Close it with its ending: only now does Optuna's sampler learn of it."""
         if self.epoch < self._recorded and ending != "failed":
             self.note(LENGTH, self.epoch)
-        if ending == "diverged" and not self._trial._get_latest_trial().constraints:
-            self._trial.set_constraint("diverged", 1.0)
-        value = self.best if ending == "complete" else None
-        self._study.tell(self._trial, value, state=STATES.get(ending, TrialState.FAIL))
+        if ending in BAD and not self._trial._get_latest_trial().constraints:
+            self._trial.set_constraint(ending, 1.0)
+        if ending == "complete":
+            self._study.tell(self._trial, self.best, state=TrialState.COMPLETE)
+        else:
+            self._study.tell(self._trial, state=TrialState.PRUNED)
 
     def settle(self, trial: Trial, ending: Ending, objective: Objective) -> None:
         """Close it by the record of an earlier session, in which `trial` had ended."""
@@ -174,8 +177,10 @@ def _take_epochs(attributes: dict[str, Any]) -> tuple[dict[str, float], ...]:
 def _ending(frozen: FrozenTrial) -> State:
     """Return the ending that Optuna's state and constraints stand for: the reverse of `OpenTrial.end`."""
     if frozen.state == TrialState.PRUNED:
-        is_violated = any(value > 0 for value in frozen.constraints.values())
-        return "diverged" if is_violated else "stopped"
+        violated = [name for name, value in frozen.constraints.items() if value > 0]
+        if "failed" in violated:
+            return "failed"
+        return "diverged" if violated else "stopped"
     if frozen.state == TrialState.COMPLETE:
         return "complete"
     if frozen.state == TrialState.FAIL:

@@ -37,6 +37,7 @@ class Run:
 def train(study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPool, *, keep: bool) -> Iterator[Run]:
     """Train every job as a trial of a study in the journal; yield each run when it has ended and been recorded.
 
+    Jobs of the same config are trained once: a workload is deterministic in it, so that the others come to the same.
     With `keep`, Ray keeps models of each run. Raises what the pool raises; OSError where the journal cannot be written.
     """
     # Record all trials first: an interruption leaves them open in the journal.
@@ -47,11 +48,16 @@ def train(study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPoo
                 trial.note(name, value)
             trial.note("config", job.values)
     # Train them, and record each as it ends.
-    configs = [job.values for job in jobs]
+    configs: list[dict[str, Any]] = []
+    for job in jobs:
+        if job.values not in configs:
+            configs.append(job.values)
     for index, record, kept in pool.train(configs, keep=keep):
-        with study.storage.together():
-            _write(trials[index], record)
-        yield Run(jobs[index], trials[index].number, record, kept)
+        for job, trial in zip(jobs, trials, strict=True):
+            if job.values == configs[index]:
+                with study.storage.together():
+                    _write(trial, record)
+                yield Run(job, trial.number, record, kept)
 
 
 def _write(trial: OpenTrial, record: Record) -> None:

@@ -11,9 +11,8 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
-from search.spec.objective import MODES, Objective
-from search.spec.space import corners, parse
-from search.spec.workload import Workload
+from search.spec.objective import MODES, Objective, mode_of
+from search.spec.space import parse
 
 DEFAULT_FILE = "configs/search.yaml"
 SCALAR = str | int | float | None
@@ -24,6 +23,13 @@ TRACKERS: dict[str, tuple[str, ...]] = {
     "wandb": ("wandb",),
 }
 """The trackers by name, and the packages that each imports."""
+ELSEWHERE = {
+    "epochs": "which is the workload's: put it under fixed, as in `fixed: {epochs: 30}`",
+    "timeout": "a search has no time limit; epoch_timeout is another thing, of a trial that reports no epoch",
+    "direction": "it is mode here: min or max",
+    "n_trials": "it is num_samples here",
+}
+"""Settings that people look for under a name that is none, or is that of another thing; and what to write."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class StudyConfig:
     """Which of the yielded metrics decides."""
     space: dict[str, Any]
     """Hyperparameter -> {distribution, low, high}."""
-    mode: str = "min"
-    """min or max."""
+    mode: str = ""
+    """min or max; may be left out where the metric's name says it, as a loss's does."""
     fixed: dict[str, Any] = field(default_factory=dict)
     """Values of the workload's Config that every trial shares."""
     num_samples: int = 32
@@ -73,9 +79,13 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
+        if not self.mode and isinstance(self.metric, str):
+            object.__setattr__(self, "mode", mode_of(self.metric))
         check_types(self, but="scheduler")
         _check_values("", self.as_mapping())
         require(self, "metric", "a name", bool(self.metric))
+        if not self.mode:
+            raise UserError(f"mode must be given, min or max, for a metric that does not say which: {self.metric!r}")
         require(self, "mode", " or ".join(MODES), self.mode in MODES)
         require(self, "sampler", " or ".join(SAMPLERS), self.sampler in SAMPLERS)
         require(self, "max_failures", ">= 0", self.max_failures >= 0)
@@ -118,7 +128,7 @@ class StudyConfig:
         known = [item.name for item in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
-                raise UserError(f"unknown setting {name!r}, {suggestion(str(name), known)}")
+                raise UserError(f"unknown setting {name!r}, {_meant(str(name), known)}")
         for name in ("workload", "metric", "space"):
             if name not in values:
                 raise UserError(f"a search must have {name!r}, but the config lacks it")
@@ -142,28 +152,15 @@ class StudyConfig:
             seed = self.seed
         return {**self.fixed, **params, "seed": seed}
 
-    def check(self, workload: Workload) -> int:
-        """Check space and fixed against the workload's Config; return the epochs of a full trial.
 
-        Raises UserError where Config has no such field, or refuses a value: each end of the space is tried.
-        """
-        for name in ("seed", "epochs"):
-            if name in self.space:
-                raise UserError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
-        if "seed" in self.fixed:
-            raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
-        for corner in corners(parse(self.space)):
-            try:
-                config = workload.build(self.values(corner))
-            except Exception as error:  # a Config may refuse with an assert, too
-                raise UserError(f"{error} (checking {workload.name} with fixed and an end of space)") from None
-            for name, value in dataclasses.asdict(config).items():
-                if not isinstance(value, SCALAR):
-                    raise UserError(f"{workload.name}.Config must hold plain values, but {name} is {value!r}")
-        epochs: int = config.epochs
-        if type(epochs) is not int or not 1 <= epochs < 2**31:
-            raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {epochs!r}")
-        return epochs
+def _meant(name: str, known: list[str]) -> str:
+    """Return how an unknown setting may have been meant; one of the workload's Config stands a level deeper."""
+    if name in ELSEWHERE:
+        return ELSEWHERE[name]
+    near = suggestion(name, known)
+    if near.startswith("did you mean"):
+        return near
+    return f"{near}; what belongs to the workload's Config stands under fixed, or in space"
 
 
 def _is_share(share: float) -> bool:

@@ -1,12 +1,20 @@
 """The objective of a search: a metric, its mode (min or max), and how values of it are compared and summarized."""
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 MODES = ("min", "max")
+LOSSES = {
+    *("loss", "losses", "error", "errors", "err", "cost", "regret", "perplexity", "ppl"),
+    *("mse", "rmse", "mae", "mape", "nll", "bce", "wer", "cer", "fid"),
+}
+"""Words that say of a metric that it is to be minimized."""
+TURNED = {"neg", "negative", "minus", "inverse", "reduction", "improvement", "gain", "score", "acc", "accuracy"}
+"""Words that may say the contrary of it, as neg_mse does."""
 
 
 class Valued(Protocol):
@@ -19,6 +27,13 @@ class Valued(Protocol):
 
 
 T = TypeVar("T", bound=Valued)
+
+
+def mode_of(metric: str) -> str:
+    """Return min where a metric's name says so, as val_loss does; empty where it does not, and somebody must say."""
+    spaced = re.sub("([a-z])([A-Z])", r"\1 \2", metric)
+    words = set(re.findall("[a-z]+", spaced.lower()))
+    return "min" if words & LOSSES and not words & TURNED else ""
 
 
 @dataclass(frozen=True)

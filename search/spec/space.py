@@ -4,7 +4,8 @@ lr: {distribution: log_uniform, low: 0.001, high: 1}
 """
 
 import math
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,9 +104,10 @@ def _choice(name: str, values: Any) -> BaseDistribution:
     for value in values:
         if not (value is None or isinstance(value, str | int | float)):
             raise UserError(f"{name}.values must be numbers, texts, true, false or null, but got {value!r}")
-    distinct = {(type(value), value) for value in values}  # Python takes 1 and True for the same
-    if len(distinct) < len(values):
-        raise UserError(f"{name}.values must differ from each other, but got {values!r}")
+    for index, value in enumerate(values):
+        if value in values[:index]:  # Optuna would record one for the other, as it would 1 for true
+            other = values[values.index(value)]
+            raise UserError(f"{name}.values must differ from each other, but {value!r} equals {other!r}; remove one")
     return CategoricalDistribution(values)
 
 
@@ -134,8 +136,19 @@ class Axis:
         """Return the place of a value between low and high: the number itself, or the index of the choice."""
         if not self.choices:
             return float(value)
-        typed = [(type(choice), choice) for choice in self.choices]  # Python takes 1 and True for the same
-        return typed.index((type(value), value))
+        return self.choices.index(value)
+
+    def at(self, unit: float) -> Any:
+        """Return the value at a place in [0, 1) on the scale that is searched; every choice has an equal part of it."""
+        if self.choices:
+            return self.choices[int(unit * len(self.choices))]
+        # A whole number has the room around it, up to the halves.
+        margin = 0.5 if self.is_integer else 0.0
+        low = self.low - margin
+        high = self.high + margin
+        value = low * (high / low) ** unit if self.is_log else low + unit * (high - low)
+        value = min(max(value, self.low), self.high)
+        return round(value) if self.is_integer else value
 
     def unit(self, value: Any) -> float:
         """Return the place of a value on the scale that is searched, from 0 at the low end to 1 at the high one."""
@@ -172,3 +185,11 @@ def corners(space: Space) -> list[dict[str, Any]]:
     for name, axis in axes.items():
         ends += [{**low, name: choice} for choice in axis.choices]
     return ends
+
+
+def scattered(space: Space, count: int) -> Iterator[dict[str, Any]]:
+    """Yield so many random configurations, the same for the same space."""
+    generator = random.Random(0)
+    axes = {name: axis_of(distribution) for name, distribution in space.items()}
+    for _ in range(count):
+        yield {name: axis.at(generator.random()) for name, axis in axes.items()}

@@ -11,6 +11,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.algorithms.forecast import Forecast, Survival
+from search.algorithms.proposals import Proposer, Takes
 from search.algorithms.samplers import SAMPLERS
 from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
@@ -32,7 +33,9 @@ class OptunaSearcher(Searcher):
     Tune never passes the result on which a trial stops to `on_trial_result`; `on_trial_complete` records it.
     """
 
-    def __init__(self, study: Study, gpus: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, study: Study, gpus: float, takes: Takes = lambda params: True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(metric="value", mode=study.config.mode)
         self._study = study
         self._gpus = gpus
@@ -49,14 +52,15 @@ class OptunaSearcher(Searcher):
         self.forecast = self._make_forecast()
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
-        study.search.sampler = SAMPLERS[study.config.sampler].make(study.config.seed)
+        make = SAMPLERS[study.config.sampler].make
+        study.search.sampler = Proposer(make, study.config.seed, study.space, takes)
         self._take_up()
 
     def _make_forecast(self) -> Forecast:
         config = self._study.config
         factor = config.scheduler.reduction_factor if config.scheduler else 1
         survival = Survival(self._rungs, self._study.epochs, factor)
-        return Forecast(survival, config.num_samples, SAMPLERS[config.sampler].learns, self._clock)
+        return Forecast(survival, self._study.wanted, SAMPLERS[config.sampler].learns, self._clock)
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
@@ -84,7 +88,7 @@ class OptunaSearcher(Searcher):
     @property
     def is_done(self) -> bool:
         """Return whether no trial is left to propose; some may still be training."""
-        return not self._again and self._proposed >= self._study.config.num_samples
+        return not self._again and self._proposed >= self._study.wanted
 
     @property
     def is_short_of_processes(self) -> bool:

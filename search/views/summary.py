@@ -66,6 +66,9 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if endings["running"]:
         counts.append(f"{endings['running']} cut off")
     console.print(f"{len(snapshot.trials)} trials: {', '.join(counts)}")
+    asked = snapshot.config.num_samples
+    if snapshot.wanted < asked:
+        console.print(f"the space has no configuration beside these, of {asked} that were asked for")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
     console.print(f"{snapshot.trained} of {snapshot.full} epochs trained, {work}")
 

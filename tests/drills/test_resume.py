@@ -22,6 +22,7 @@ from search.journal.trial import Ending, Trial
 from search.run import main, run
 from search.session import Asked
 from search.spec.config import StudyConfig
+from search.spec.fit import Fit
 from search.spec.workload import load
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
@@ -291,7 +292,7 @@ def test_a_study_goes_on_without_what_was_damaged_to_the_same_end(
     damaged = damage(whole, 40, tmp_path / "s")
     flags = cli.search_parser("search.run", "").parse_args(["--resume", str(tmp_path / "s"), "--repair"])
     with ExitStack() as holding:
-        opened, _ = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), "{}")
+        opened = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), "{}")
         assert f"line 41 of {tmp_path}/s/journal.log and all behind it are gone, " in capsys.readouterr().out
         assert (tmp_path / "s" / "journal.log.broken").read_bytes() == damaged
         assert len(opened.study.trials()) < 7
@@ -331,7 +332,7 @@ def test_a_trial_of_which_all_was_recorded_when_it_was_cut_off_has_ended(
 def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what a session that goes on with a study says first."""
     with ExitStack() as holding:
-        opened, _ = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), "{}")
+        opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), "{}")
         opened.announce()
     (line,) = capsys.readouterr().out.splitlines()
     return line
@@ -403,7 +404,7 @@ def test_the_epochs_of_a_lost_process_are_written_over_by_the_next(tmp_path: Pat
     ("change", "difference"),
     [
         ({"workload": "tests.dirty"}, "workload was 'tests.toy' and is 'tests.dirty'"),
-        ({"metric": "depth"}, "metric was 'loss' and is 'depth'"),
+        ({"metric": "depth", "mode": "min"}, "metric was 'loss' and is 'depth'"),
         ({"mode": "max"}, "mode was 'min' and is 'max'"),
         ({"seed": 3}, "seed was 0 and is 3"),
         ({"fixed": {"limit": 1.0}}, "fixed.limit is new: 1.0"),
@@ -420,7 +421,7 @@ def test_what_would_make_the_history_meaningless_is_refused_with_the_difference(
     config = StudyConfig.of({**values, **change})
     workload = load(config.workload)
     with pytest.raises(ValueError, match=difference.replace("(", r"\(")):
-        session.continued(made, config, config.check(workload), workload.defaults())
+        session.continued(made, config, Fit(config, workload).epochs, workload.defaults())
     assert (whole[0] / "journal.log").read_bytes() == before
 
 
@@ -431,4 +432,4 @@ def test_a_change_of_the_workloads_own_defaults_is_refused(
     workload = load("tests.toy")
     monkeypatch.setattr(type(workload), "defaults", lambda self: {**made.defaults, "limit": 2.0})
     with pytest.raises(ValueError, match=r"defaults\.limit was -1000000000\.0 and is 2\.0"):
-        session.continued(made, made.config, made.config.check(workload), workload.defaults())
+        session.continued(made, made.config, made.epochs, workload.defaults())

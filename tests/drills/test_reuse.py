@@ -69,4 +69,4 @@ def test_where_all_processes_die_in_the_retraining_new_ones_are_started(tmp_path
     first, second = study.load(tmp_path / "results" / "s").others("retraining")
     assert "finished" not in first.user_attrs
     assert "finished" in second.user_attrs
-    assert [trial.state.name for trial in second.trials] == ["FAIL", "COMPLETE", "COMPLETE"] * 3
+    assert [trial.state.name for trial in second.trials] == ["PRUNED", "COMPLETE", "COMPLETE"] * 3

@@ -21,7 +21,7 @@ from search.spec.objective import Objective
 from search.tune import cluster
 from search.tune.resources import Node, Share
 from tests import toy
-from tests.programs import ENVIRONMENT, HEART, TOY, search, start, write
+from tests.programs import ENVIRONMENT, HEART, TOY, resume, search, start, write
 from tests.shared import Finished
 from tests.studies import new
 
@@ -160,6 +160,55 @@ def test_four_quarter_gpu_trials_run_at_once_and_a_fifth_waits_for_its_gpu(
     assert seen == [(4, 0.0)]
     assert {note.read_text(encoding="utf-8") for note in notes.glob("*.running")} == {"0"}
     assert [trial.ending for trial in made.trials()] == ["complete"] * 5
+
+
+FEW = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Config:
+    act: str = "relu"
+    width: int = 1
+    epochs: int = 4
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.act == "tanh" and self.width > 1:
+            raise ValueError("tanh is for width 1")
+
+def train(config):
+    for epoch in range(config.epochs):
+        yield {"loss": config.width + config.seed / 10}, None
+"""
+
+
+def test_a_space_of_three_configurations_is_trained_once_each_and_so_are_its_finalists(tmp_path: Path) -> None:
+    """The defaults are one of them: their runs are those of a finalist, and are not trained again."""
+    (tmp_path / "few.py").write_text(FEW, encoding="utf-8")
+    choice = {"distribution": "choice", "values": ["relu", "tanh"]}
+    space = {"act": choice, "width": {"distribution": "int_uniform", "low": 1, "high": 2}}
+    settings = {"workload": "few", "metric": "loss", "num_samples": 32, "scheduler": None, "space": space, "seeds": 2}
+    done = search(tmp_path, settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "few.Config refuses " in done.stdout
+    assert "tanh is for width 1 (with act 'tanh', width 2)" in done.stdout
+    assert "the space has no configuration beside these, of 32 that were asked for" in done.stdout
+    made = study.load(tmp_path / "results" / "s")
+    tried = [tuple(trial.params.values()) for trial in made.trials()]
+    assert sorted(tried) == [("relu", 1), ("relu", 2), ("tanh", 1)]
+    outcome = made.outcome()
+    assert outcome is not None
+    assert [len(candidate.values) for candidate in outcome.candidates] == [2] * 4
+    assert len({candidate.config["act"] + str(candidate.config["width"]) for candidate in outcome.candidates}) == 3
+    runs = [run.where for candidate in outcome.candidates for run in candidate.runs]
+    assert len(runs) == 8
+    assert len(set(runs)) == 6
+    journal = (made.folder / "journal.log").read_bytes()
+    more = resume(tmp_path, "--num-samples", "64")
+    assert (more.returncode, more.stderr) == (0, "")
+    assert "of 64 that were asked for" in more.stdout
+    assert len(study.load(made.folder).trials()) == 3
+    assert (made.folder / "journal.log").read_bytes().startswith(journal)
 
 
 def test_the_heart_is_searched_and_its_winner_trained_again_to_the_same_curve(tmp_path: Path) -> None:

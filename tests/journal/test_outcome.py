@@ -19,8 +19,15 @@ MIN = Objective("loss")
 MAX = Objective("loss", "max")
 
 
-def trial(number: int, ending: Ending, value: float | None) -> Trial:
-    return Trial(number, ending, value, 1, {}, (), {}, 0.0, 0.0)
+def trial(number: int, ending: Ending, value: float | None, x: float | None = None) -> Trial:
+    params = {"x": number if x is None else x}
+    return Trial(number, ending, value, 1, params, (), {}, 0.0, 0.0)
+
+
+def test_no_two_finalists_have_the_same_configuration() -> None:
+    """Their runs would be the same ones, and a spread over them would be of nothing."""
+    trials = [trial(0, "complete", 2.0, x=5), trial(1, "complete", 1.0, x=5), trial(2, "stopped", 0.5, x=5)]
+    assert [each.number for each in finalists([*trials, trial(3, "complete", 3.0, x=6)], 3, MIN)] == [1, 3]
 
 
 def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> None:

@@ -15,6 +15,7 @@ from search.errors import UserError
 from search.spec import space
 from search.spec.config import StudyConfig
 from search.spec.files import read
+from search.spec.fit import Fit
 from search.spec.workload import Workload, load
 from tests.programs import ROOT
 
@@ -61,7 +62,9 @@ def test_a_space_becomes_optunas_distributions() -> None:
             "low must be a whole number below 2**63",
         ),
         ({"distribution": "choice", "values": []}, "must be a list of at least one value"),
-        ({"distribution": "choice", "values": [1, 1]}, "must differ from each other"),
+        ({"distribution": "choice", "values": [1, 1]}, "must differ from each other, but 1 equals 1; remove one"),
+        ({"distribution": "choice", "values": [0, 2, False]}, "must differ from each other, but False equals 0"),
+        ({"distribution": "choice", "values": [True, None, 1.0]}, "must differ from each other, but 1.0 equals True"),
         ({"distribution": "choice", "values": [[1]]}, "must be numbers, texts"),
     ],
 )
@@ -81,6 +84,10 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"num_samples": 2.5}, "num_samples must be of type int, but got 2.5"),
         ({"num_samples": True}, "num_samples must be of type int, but got True"),
         ({"mode": "minimum"}, "mode must be min or max, but got 'minimum'"),
+        ({"metric": "val_accuracy"}, "mode must be given, min or max, for a metric that does not say which: 'val_acc"),
+        ({"epochs": 30}, "unknown setting 'epochs', which is the workload's: put it under fixed"),
+        ({"timeout": 60}, "unknown setting 'timeout', a search has no time limit"),
+        ({"weight_decay": 0.1}, "what belongs to the workload's Config stands under fixed, or in space"),
         ({"space": {}}, "at least one hyperparameter"),
         ({"space": None}, "space must be of type mapping, but got None"),
         ({"fixed": {"x": 1}}, "'x' is in both"),
@@ -194,7 +201,7 @@ def test_numbers_in_yaml_are_numbers(tmp_path: Path) -> None:
 def test_the_committed_search_is_the_one_of_the_issue() -> None:
     config = StudyConfig.of(read(ROOT / "configs" / "search.yaml"))
     workload = load(config.workload)
-    assert config.check(workload) == 30
+    assert Fit(config, workload).epochs == 30
     assert config.fixed["schedule"] == "cosine"
     assert list(config.space) == ["lr", "momentum", "hidden1", "hidden2"]
     assert config.scheduler == ASHA(3, 3)
@@ -210,8 +217,15 @@ def toy() -> Workload:
     [
         ({"space": {"xx": X}}, "unknown hyperparameter 'xx' of tests.toy, did you mean 'x'?"),
         ({"fixed": {"epoch": 3}}, "unknown hyperparameter 'epoch' of tests.toy, did you mean 'epochs'?"),
-        ({"space": {"x": {**X, "high": 50}}}, "x must be in [-10, 10], but got 50"),
-        ({"space": {"x": {"distribution": "choice", "values": [0, 99, 1]}}}, "x must be in [-10, 10], but got 99"),
+        (
+            {"space": {"x": {**X, "low": 11, "high": 50}}},
+            "tests.toy.Config must take a point of the space, but refuses all that were tried: "
+            "x must be in [-10, 10], but got 11.0 (with x 11.0)",
+        ),
+        (
+            {"space": {"x": {"distribution": "choice", "values": [0, 99, 1]}}},
+            "of 99 it says: x must be in [-10, 10], but got 99",
+        ),
         ({"space": {"epochs": X}}, "'epochs' must not be searched"),
         ({"space": {"seed": X}}, "'seed' must not be searched"),
         ({"fixed": {"seed": 3}}, "'seed' must not stand in fixed"),
@@ -224,13 +238,13 @@ def test_names_and_ends_are_held_against_the_workloads_config(
     change: dict[str, Any], message: str, toy: Workload
 ) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
-        StudyConfig.of({**LEAST, **change}).check(toy)
+        Fit(StudyConfig.of({**LEAST, **change}), toy)
     assert message in str(caught.value)
 
 
 def test_a_config_that_fits_tells_the_epochs_of_a_full_trial(toy: Workload) -> None:
-    assert StudyConfig.of(LEAST).check(toy) == 9
-    assert StudyConfig.of({**LEAST, "fixed": {"epochs": 4}}).check(toy) == 4
+    assert Fit(StudyConfig.of(LEAST), toy).epochs == 9
+    assert Fit(StudyConfig.of({**LEAST, "fixed": {"epochs": 4}}), toy).epochs == 4
 
 
 DATACLASS = "from dataclasses import dataclass\n@dataclass(frozen=True)"

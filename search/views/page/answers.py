@@ -29,7 +29,7 @@ def progress(snapshot: Snapshot) -> str:
     """Return in a sentence how far the search is, and whether it has been retrained and judged."""
     ended = snapshot.ended
     running = snapshot.endings["running"]
-    asked = snapshot.config.num_samples
+    asked = snapshot.wanted
     if running:
         return f"Not finished: {ended} of {asked} trials have ended, {running} running or cut off."
     if ended < asked:

@@ -1,0 +1,126 @@
+"""Proposals: what a sampler draws, and draws again where that is known already or the workload refuses it."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, _get_single_value
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
+
+from search.algorithms.seeds import seeds_of
+
+MOST_DRAWS = 20
+"""Draws of the sampler for one proposal: TPE's take milliseconds."""
+MOST_RANDOM_DRAWS = 2000
+"""Random ones after those."""
+MOST_POINTS = 10_000
+"""Points of a space up to which all are gone through."""
+Space = Mapping[str, BaseDistribution]
+Params = Mapping[str, Any]
+Takes = Callable[[Params], bool]
+"""Returns whether the workload's Config takes these hyperparameters."""
+
+
+class Proposer(BaseSampler):
+    """The sampler of a search: what one by name draws, where it is new and the workload takes it.
+
+    All values of a trial are drawn together. A further draw is that of a sampler with another seed, so a proposal stays
+    a function of the study's seed, the trial's number and the history. Where the sampler only draws what is known or
+    refused, random points are next, or of a small space those that are left; the last draw is proposed in any case.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int, space: Space, takes: Takes) -> None:
+        self._make = make
+        self._seed = seed
+        self._space = dict(space)
+        self._takes = takes
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the whole space."""
+        return self._space
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return all values of a trial."""
+        others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        known = _keys(self._space, others)
+        drawn: dict[str, Any] = {}
+        for drawn in self._draws(study, trial, others):
+            if _key(self._space, drawn) not in known and self._takes(drawn):
+                break
+        return drawn
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a value by itself; Optuna asks for none, as all of the space is drawn together."""
+        return self._make(self._seed).sample_independent(study, trial, param_name, param_distribution)
+
+    def _draws(self, study: optuna.Study, trial: FrozenTrial, others: Iterable[Params]) -> Iterator[dict[str, Any]]:
+        for count in range(MOST_DRAWS):
+            yield self._draw(study, trial, count)
+        first, second = seeds_of(self._seed, trial.number, "another")
+        left = untried(self._space, others, self._takes)
+        if left:
+            yield left[first % len(left)]
+        sampler = RandomSampler(seed=second)
+        for _ in range(MOST_RANDOM_DRAWS if left is None else 0):
+            names = self._space.items()
+            yield {name: sampler.sample_independent(study, trial, name, each) for name, each in names}
+
+    def _draw(self, study: optuna.Study, trial: FrozenTrial, count: int) -> dict[str, Any]:
+        """Return a draw, counted from 0, as Optuna makes it of a sampler: what is drawn together, then the rest."""
+        seed, _ = (self._seed, 0) if count == 0 else seeds_of(self._seed, count, "draw")
+        sampler = self._make(seed)
+        drawn = dict(sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial)))
+        for name, distribution in self._space.items():
+            if distribution.single():
+                drawn[name] = _get_single_value(distribution)
+            elif name not in drawn:
+                drawn[name] = sampler.sample_independent(study, trial, name, distribution)
+        return {name: drawn[name] for name in self._space}
+
+
+def untried(space: Space, known: Iterable[Params], takes: Takes) -> list[dict[str, Any]] | None:
+    """Return the points of a space that are not known and that the workload takes.
+
+    None stands for a space of more than MOST_POINTS, or with a number that may have a fraction.
+    """
+    points = 1
+    for distribution in space.values():
+        points *= _count(distribution)
+    if points > MOST_POINTS:
+        return None
+    keys = _keys(space, known)
+    grid = itertools.product(*map(_values, space.values()))
+    each = (dict(zip(space, point, strict=True)) for point in grid)
+    return [params for params in each if _key(space, params) not in keys and takes(params)]
+
+
+def _count(distribution: BaseDistribution) -> int:
+    """Return how many values a distribution has; more than MOST_POINTS where they lie everywhere."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return MOST_POINTS + 1
+
+
+def _values(distribution: BaseDistribution) -> Iterable[Any]:
+    """Return every value of a distribution that has few."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, IntDistribution)
+    return range(distribution.low, distribution.high + 1, distribution.step)
+
+
+def _keys(space: Space, known: Iterable[Params]) -> set[tuple[float, ...]]:
+    return {_key(space, params) for params in known if params.keys() >= space.keys()}
+
+
+def _key(space: Space, params: Params) -> tuple[float, ...]:
+    """Return what two configurations have in common exactly where they are the same."""
+    return tuple(distribution.to_internal_repr(params[name]) for name, distribution in space.items())

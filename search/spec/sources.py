@@ -1,0 +1,81 @@
+"""The sources of a workload: its module and what that imports of the user's own, whatever else is installed."""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders that hold what was installed."""
+
+
+def digests(workload: str) -> dict[str, str]:
+    """Return a digest of each file of a workload's sources, by its path in the folder that it is imported from.
+
+    The files are those that its module imports by a statement, at its top or within: of its own package, and of its own
+    folder unless that is where packages are installed. What is imported in another way is not seen, nor is data.
+    """
+    top = workload.partition(".")[0]
+    folder = folder_of(top)
+    if folder is None:
+        return {}
+    tops = {top} if INSTALLED & set(folder.parts) else None
+    found: dict[str, str] = {}
+    unread = [workload]
+    seen = {workload}
+    while unread:
+        for path in _files(folder, unread.pop()):
+            name = path.relative_to(folder).as_posix()
+            if name in found:
+                continue
+            source = path.read_bytes().replace(b"\r\n", b"\n")
+            found[name] = hashlib.sha256(source).hexdigest()[:16]
+            for imported in _imports(source, path.relative_to(folder)):
+                if imported not in seen and (tops is None or imported.partition(".")[0] in tops):
+                    seen.add(imported)
+                    unread.append(imported)
+    return dict(sorted(found.items()))
+
+
+def folder_of(top: str) -> Path | None:
+    """Return the folder that a package or a module at the top is imported from; None where it is from no file."""
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).absolute().parent
+    return Path(spec.origin).absolute().parent if spec.has_location and spec.origin else None
+
+
+def _files(folder: Path, module: str) -> Iterator[Path]:
+    """Yield the files that an import of a module runs: those of the packages around it, and its own."""
+    path = folder
+    for part in module.split("."):
+        path /= part
+        for file in (path / "__init__.py", path.with_name(f"{part}.py")):
+            if file.is_file():
+                yield file
+
+
+def _imports(source: bytes, path: Path) -> Iterator[str]:
+    """Yield the names that a file imports, in full; some are of what a module holds, not of a module."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    package = path.parts[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
+
+
+def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return which files differ between two digests, as text; empty where none does."""
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    told = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
+    return ", ".join(told)

@@ -1,0 +1,95 @@
+"""Proposals: new ones that the workload takes, each a function of the seed, the trial's number and the history."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search.algorithms.proposals import MOST_POINTS, Proposer, Space, Takes, untried
+from search.algorithms.samplers import SAMPLERS
+
+BOTH = pytest.mark.parametrize("kind", [*SAMPLERS])
+WIDTHS = {"hidden1": IntDistribution(8, 128, log=True), "hidden2": IntDistribution(8, 128, log=True)}
+SMALL: Space = {"depth": IntDistribution(1, 2), "act": CategoricalDistribution(["relu", None])}
+POINTS = [{"depth": depth, "act": act} for depth in (1, 2) for act in ("relu", None)]
+
+
+def anything(params: Mapping[str, Any]) -> bool:
+    return True
+
+
+def is_narrowing(params: Mapping[str, Any]) -> bool:
+    return bool(params["hidden2"] <= params["hidden1"])
+
+
+def proposer(kind: str, space: Space, takes: Takes, seed: int = 3) -> Proposer:
+    return Proposer(SAMPLERS[kind].make, seed, space, takes)
+
+
+def played(kind: str, space: Space, takes: Takes, count: int, seed: int = 3) -> list[dict[str, Any]]:
+    """Return the proposals of a search in which each comes from a sampler without a past, as after a kill."""
+    study = optuna.create_study()
+    for _ in range(count):
+        study.sampler = proposer(kind, space, takes, seed)
+        trial = study.ask(dict(space))
+        study.tell(trial, sum(float(value or 0) for value in trial.params.values() if not isinstance(value, str)))
+    return [trial.params for trial in study.trials]
+
+
+@BOTH
+def test_what_the_workload_refuses_is_drawn_again(kind: str) -> None:
+    """Half of the space breaks the rule: without the second draws half of what is proposed at random would fail."""
+    proposals = played(kind, WIDTHS, is_narrowing, 30)
+    assert all(map(is_narrowing, proposals))
+    assert len({(each["hidden1"], each["hidden2"]) for each in proposals}) == 30
+
+
+@BOTH
+def test_where_all_is_taken_a_proposal_is_what_the_sampler_alone_would_have_proposed(kind: str) -> None:
+    space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(1e-4, 1, log=True)}
+    study = optuna.create_study(sampler=SAMPLERS[kind].make(3))
+    for _ in range(20):
+        trial = study.ask(dict(space))
+        study.tell(trial, sum(trial.params.values()))
+    assert played(kind, space, anything, 20) == [trial.params for trial in study.trials]
+
+
+@BOTH
+def test_a_session_that_begins_anywhere_draws_again_as_the_one_before_it_would_have(kind: str) -> None:
+    """In one session the same proposer proposes all."""
+    study = optuna.create_study(sampler=proposer(kind, WIDTHS, is_narrowing))
+    for _ in range(25):
+        trial = study.ask(dict(WIDTHS))
+        study.tell(trial, float(trial.params["hidden1"] + trial.params["hidden2"]))
+    assert [trial.params for trial in study.trials] == played(kind, WIDTHS, is_narrowing, 25)
+
+
+@BOTH
+def test_a_small_space_is_gone_through_without_a_repetition(kind: str) -> None:
+    proposals = played(kind, SMALL, anything, 4)
+    assert sorted(map(str, proposals)) == sorted(map(str, POINTS))
+
+
+@BOTH
+def test_the_one_point_that_is_taken_of_ten_thousand_is_found(kind: str) -> None:
+    space = {name: IntDistribution(0, 99) for name in "ab"}
+    (found,) = played(kind, space, lambda params: params == {"a": 7, "b": 93}, 1)
+    assert found == {"a": 7, "b": 93}
+
+
+@BOTH
+def test_a_proposal_is_made_also_where_nothing_is_taken(kind: str) -> None:
+    """Its trial then fails, and says why."""
+    (found,) = played(kind, {"x": FloatDistribution(0, 1)}, lambda params: False, 1)
+    assert 0 <= found["x"] <= 1
+
+
+def test_what_is_left_of_a_space_is_what_is_not_known_and_is_taken() -> None:
+    assert untried(SMALL, [], anything) == POINTS
+    assert untried(SMALL, [POINTS[2], POINTS[2]], lambda params: params["act"] is None) == [POINTS[1], POINTS[3]]
+    assert untried(SMALL, [{"depth": 1}], anything) == POINTS
+    assert untried({**SMALL, "lr": FloatDistribution(0, 1)}, [], anything) is None
+    assert untried({"n": IntDistribution(1, MOST_POINTS + 1)}, [], anything) is None
+    assert untried({"n": IntDistribution(-(2**62), 2**62)}, [], anything) is None

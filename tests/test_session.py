@@ -1,0 +1,69 @@
+"""What a session is begun with: the study that goes on, and its workload as it was."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from search import session
+from search.cli import Terminal
+from search.run import main
+from search.session import Asked
+from search.spec import sources
+from tests import studies
+from tests.programs import X
+from tests.studies import SHARE
+
+WORKLOAD = """
+from dataclasses import dataclass
+from edited_helper import depth
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    epochs: int = 3
+    seed: int = 0
+
+def train(config):
+    yield {"loss": depth(config.x)}, None
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a study whose workload has been edited since its last session."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("edited", "edited_helper"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # that of the test before
+    helper = tmp_path / "edited_helper.py"
+    helper.write_text("def depth(x): return x**2\n", encoding="utf-8")
+    (tmp_path / "edited.py").write_text(WORKLOAD, encoding="utf-8")
+    made = studies.new({"workload": "edited", "metric": "loss", "space": {"x": X}, "name": "s"})
+    made.begin_session(SHARE, sources.digests("edited"))
+    helper.write_text("def depth(x): return x**4\n", encoding="utf-8")
+    return made.folder
+
+
+def test_a_study_whose_workload_was_edited_does_not_go_on_without_a_word(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (folder / "journal.log").read_bytes()
+    assert main(["--resume", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        "error: a study that goes on must have its workload's sources as they were, else old and new trials do not "
+        "compare, but edited_helper.py changed; put that back, start a new study, or add --allow-changes\n"
+    )
+    assert (folder / "journal.log").read_bytes() == before
+
+
+def test_it_goes_on_where_that_is_asked_for_and_says_what_changed_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "changed since the last session: edited_helper.py; what was trained before and after may not compare\n"
+    for allow_changes, expected in ((True, said), (False, "")):
+        with ExitStack() as holding:
+            asked = Asked(None, resume=folder, allow_changes=allow_changes)
+            session.begin(asked, holding, Terminal(), "go on {}")
+        assert capsys.readouterr().out == expected
