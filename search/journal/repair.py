@@ -50,7 +50,7 @@ class Damage:
         """Return what would be lost, were the journal cut at the line."""
         epochs = sum(map(_is_epoch, self.behind))
         trials = {str(record["trial_id"]) for record in self.behind if "trial_id" in record}
-        return f"{epochs} epochs of {len(trials)} trials"
+        return f"{epochs} epochs of {len(trials)} trials (those of retrainings included)"
 
     def as_error(self) -> UserError:
         """Return what a user is told who would open the journal."""

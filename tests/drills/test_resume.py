@@ -279,7 +279,9 @@ def test_every_command_names_the_line_of_a_journal_that_is_damaged(
     assert command.main([*(["--resume"] if name == "search.run" else []), str(tmp_path / "a b")]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(f"error: every line of {tmp_path}/a b/journal.log must be a record, but line 21 is '<<<<")
-    assert errors.endswith(f" epochs of 7 trials: python -m search.run --resume '{tmp_path}/a b' --repair\n")
+    assert errors.endswith(
+        f" of 7 trials (those of retrainings included): python -m search.run --resume '{tmp_path}/a b' --repair\n"
+    )
     assert errors.count("\n") == 1
     assert (tmp_path / "a b" / "journal.log").read_bytes() == damaged
     with pytest.raises(UserError, match="but line 21 is '<<<<<<< HEAD'; mend it by hand"):

@@ -79,8 +79,8 @@ def test_damage_is_told_with_its_line_what_it_would_cost_and_what_to_do(tmp_path
     (folder / "journal.log").write_bytes(b"".join([*lines[:at], MARKER, *lines[at:]]))
     assert refusal(folder) == (
         f"every line of {folder}/journal.log must be a record, but line 17 is '<<<<<<< HEAD'; mend it by hand (of a "
-        "merge keep one side, without the markers), or go on without it and all behind it, 5 epochs of 2 trials: "
-        f"""python -m search.run --resume '{tmp_path}/a study'"'"'s' --repair"""
+        "merge keep one side, without the markers), or go on without it and all behind it, 5 epochs of 2 trials "
+        f"""(those of retrainings included): python -m search.run --resume '{tmp_path}/a study'"'"'s' --repair"""
     )
 
 
@@ -141,7 +141,7 @@ def test_where_somebody_asks_damage_is_cut_off_and_all_of_each_journal_is_kept(j
         told: list[str] = []
         mend(journal.parent, told.append)
         assert told == [
-            f"line 21 of {journal} and all behind it are gone, 3 epochs of 2 trials; "
+            f"line 21 of {journal} and all behind it are gone, 3 epochs of 2 trials (those of retrainings included); "
             f"all that it held is in {journal.with_name(kept)}"
         ]
         assert records(journal) == lines[:20]
@@ -177,4 +177,4 @@ def test_what_is_behind_damage_is_counted_also_where_a_stranger_wrote_it(journal
     journal.write_bytes(b"".join([*records(journal), MARKER, *lines]))
     damage = repair.find(journal)
     assert damage is not None
-    assert damage.cost == "0 epochs of 2 trials"
+    assert damage.cost == "0 epochs of 2 trials (those of retrainings included)"
