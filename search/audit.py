@@ -40,7 +40,7 @@ def train(made: Study, share: Share, report: Callable[[str], None]) -> None:
     """Train what remains on the running Ray, into a new audit in the journal; `report` takes a line a run."""
     jobs = [Job({"trial": trial.number}, made.values(trial.params)) for trial in remaining(made)]
     audit = made.add(AUDIT, **provenance.describe())
-    ended = runs.train(made, audit, jobs, WorkerPool(made, share, LOG), keep=False)
+    ended = runs.train(made, audit, jobs, WorkerPool(made, share, LOG), report, keep=False)
     for done, run in enumerate(ended, 1):
         came_to = run.record.came_to(made.config.metric)
         report(f"trial {run.job.notes['trial']}: {came_to}  [{done}/{len(jobs)}]")

@@ -30,6 +30,7 @@ RETRAINING = "retraining"
 AUDIT = "audit"
 SESSIONS = "sessions"
 SOURCES = "sources"
+LEAVES = "leaves"
 FINISHED = "finished"
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
@@ -95,6 +96,15 @@ class Study:
         asked = self.config.num_samples
         possible: int = self.search.user_attrs.get(POSSIBLE, asked)
         return min(asked, possible)
+
+    @property
+    def leaves(self) -> str:
+        """Return what a trial has left behind in its process, as text; empty where none has been seen to."""
+        return str(self.search.user_attrs.get(LEAVES, ""))
+
+    def note_leaves(self, left: str) -> None:
+        """Record what a trial has left behind, so that no process trains two of them from here on."""
+        self.search.set_user_attr(LEAVES, left)
 
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""

@@ -9,6 +9,8 @@ from search.journal.records import OpenTrial
 from search.journal.trial import Ending, State, Trial
 from search.spec.objective import Objective
 
+LEFT = "a trial left {} behind in its process; such a process is not used again, which costs the start of another"
+
 
 @dataclass
 class Progress:
@@ -55,8 +57,16 @@ class Progress:
         sentence = f"trial {trial.number} lost its process after epoch {epoch}; it will be trained again"
         self._tell(sentence, is_bad=True)
 
+    def tell_left(self, left: str) -> None:
+        """Take in that a trial has left something behind in its process."""
+        self._say(LEFT.format(left), is_bad=True)
+
     def _tell(self, sentence: str, *, is_bad: bool) -> None:
+        """Take in that a trial runs no longer."""
         self.running -= 1
+        self._say(sentence, is_bad=is_bad)
+
+    def _say(self, sentence: str, *, is_bad: bool) -> None:
         self.events += 1
         self.last = sentence
         self.last_is_bad = is_bad

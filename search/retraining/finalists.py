@@ -20,7 +20,7 @@ from search.journal.records import to_json
 from search.journal.trial import Trial
 from search.retraining import gallery, runs
 from search.retraining.gallery import Pictures
-from search.retraining.runs import Job, Run
+from search.retraining.runs import Job, Report, Run
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
@@ -29,8 +29,6 @@ from search.views.format import spread
 
 LOG = "retraining"
 """The name of the log of what the workload prints: logs/retraining.log."""
-Report = Callable[[str], None]
-"""Prints a line for the user."""
 
 
 def plan(study: Study, workload: Workload) -> list[Job]:
@@ -97,7 +95,7 @@ def retrain(
     # Train every finalist and the reference with every seed.
     retraining = study.add(RETRAINING, jobs=_as_recorded(jobs))
     models = Models(study.objective)
-    for run in runs.train(study, retraining, jobs, pool, keep=True):
+    for run in runs.train(study, retraining, jobs, pool, report, keep=True):
         models.add(run)
         came_to = run.record.came_to(study.config.metric)
         report(f"{run.job.notes['candidate']}, seed {run.job.values['seed']}: {came_to}")

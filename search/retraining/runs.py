@@ -1,15 +1,19 @@
 """Full training runs that are recorded in the journal: those of a retraining, and those of an audit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
+from search.analysis.progress import LEFT
 from search.journal.records import OpenTrial
 from search.study import Study
 from search.tune.pool import Kept, WorkerPool
 from search.worker.jobs import Record
+
+Report = Callable[[str], None]
+"""Prints a line for the user."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,12 @@ class Run:
     """References to its models in Ray."""
 
 
-def train(study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPool, *, keep: bool) -> Iterator[Run]:
+def train(
+    study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPool, report: Report, *, keep: bool
+) -> Iterator[Run]:
     """Train every job as a trial of a study in the journal; yield each run when it has ended and been recorded.
+
+    `report` is told of a run that is the first to leave something behind in its process, which is recorded, too.
 
     Jobs of the same config are trained once: a workload is deterministic in it, so that the others come to the same.
     With `keep`, Ray keeps models of each run. Raises what the pool raises; OSError where the journal cannot be written.
@@ -53,6 +61,9 @@ def train(study: Study, into: optuna.Study, jobs: Sequence[Job], pool: WorkerPoo
         if job.values not in configs:
             configs.append(job.values)
     for index, record, kept in pool.train(configs, keep=keep):
+        if record.left and not study.leaves:
+            study.note_leaves(record.left)
+            report(LEFT.format(record.left))
         for job, trial in zip(jobs, trials, strict=True):
             if job.values == configs[index]:
                 with study.storage.together():

@@ -3,9 +3,12 @@
 import ast
 import hashlib
 import importlib.util
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+OURS = __package__.partition(".")[0]
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders that hold what was installed."""
 
@@ -36,6 +39,21 @@ def digests(workload: str) -> dict[str, str]:
                     seen.add(imported)
                     unread.append(imported)
     return dict(sorted(found.items()))
+
+
+def own_tops(top: str) -> set[str]:
+    """Return the packages and modules at the top, imported by now, that are a workload's own: with it in one folder."""
+    folder = folder_of(top)
+    tops = {top}
+    if folder is None or INSTALLED & set(folder.parts):
+        return tops
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or "." in name or name in (OURS, "__main__"):
+            continue
+        if os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
+            tops.add(name)
+    return tops
 
 
 def folder_of(top: str) -> Path | None:

@@ -55,6 +55,8 @@ class WorkerPool:
         self.log = study.logs / f"{name}.log"
         self._ray = ray
         self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
+        if study.leaves:
+            self._options["max_calls"] = 1  # a process a run
         config = study.config
         self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)
         self._processes = list(processes)

@@ -28,7 +28,7 @@ PATIENCE_S = 5.0
 
 
 class ReuseOverError(Exception):
-    """Ends Tune's loop, after the processes have been used: no trial is left."""
+    """Ends Tune's loop, after the processes have been used, or where they must not be: no trial is left."""
 
 
 class ProcessReuse:
@@ -49,8 +49,8 @@ class ProcessReuse:
         """What `use` raised, kept here because Tune would wrap it in an error of its own."""
 
     def begin(self, trial_id: str) -> dict[str, Any] | None:
-        """Begin a waiting trial and return its config; None where there is one for every process."""
-        if len(self._handles) >= self._capacity:
+        """Begin a waiting trial and return its config; None where there is one for every process that may be used."""
+        if len(self._handles) >= self._capacity or self.search.leaves:
             return None
         self._handles[trial_id] = None
         self._waits.add(trial_id)
@@ -78,6 +78,8 @@ class ProcessReuse:
         """Call `use` when the search is over and all processes wait, or PATIENCE_S later, then raise ReuseOverError."""
         if not self.search.is_over or self._capacity <= 0:
             return
+        if self.search.leaves:
+            raise ReuseOverError  # no run of the retraining is to find what a trial has left
         # Wait for every process that the search had, but not for ever: one may never come.
         self._over_at = min(self._over_at, time.monotonic())
         handles = [handle for handle in self._handles.values() if handle]

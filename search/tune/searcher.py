@@ -48,6 +48,8 @@ class OptunaSearcher(Searcher):
         """The trials that are queued to be trained again."""
         self._heard: dict[str, float] = {}
         """When each trial that has a process last reported, on `clock`, by Tune's trial_id."""
+        self.leaves = study.leaves
+        """What a trial has left behind in its process; empty as long as none has."""
         self.progress = Progress(study.objective)
         self.forecast = self._make_forecast()
         self.error: Exception | None = None
@@ -192,6 +194,15 @@ class OptunaSearcher(Searcher):
         self.progress.lose(trial, epoch)
         self.forecast.lose(trial.number)
         self._again.append(trial)
+
+    def leave_behind(self, left: str) -> None:
+        """Record that trials leave something behind in their processes, of which no other trial should know."""
+        if self.error or self.leaves:
+            return
+        self.leaves = left
+        with self._writing():
+            self._study.note_leaves(left)
+        self.progress.tell_left(left)
 
     def _close(self, trial: OpenTrial, ending: Ending, failure: str, traceback: str = "") -> None:
         """Close a trial in the journal; a failure goes to its log file as well, with the traceback."""

@@ -60,11 +60,12 @@ def _node_at_once(services: Any) -> Callable[[str, str], Any]:
 
 
 @contextmanager
-def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
-    """Have Tune train in the workers that our own Ray has prestarted, and keep those that are starting.
+def steady_processes(tell_left: Callable[[str], None], *, is_our_ray: bool) -> Iterator[None]:
+    """Have Tune train in the workers that our own Ray has prestarted, keep those that are starting, and end stale ones.
 
     Tune gives its processes a runtime environment, for which Ray starts new workers while the prestarted ones idle and
-    die. Its variables are ones that the workers of this machine have inherited anyway.
+    die. Its variables are ones that the workers of this machine have inherited anyway. `tell_left` is called with what
+    a trial has left behind in its process, each time that a process is ended for it.
     """
     from ray.tune.execution import class_cache
     from ray.tune.execution.tune_controller import TuneController
@@ -75,7 +76,32 @@ def steady_processes(*, is_our_ray: bool) -> Iterator[None]:
             _replace(replaced, class_cache, "ENV_VARS_TO_PROPAGATE", set())
         name = "_maybe_reuse_cached_actor"
         _replace(replaced, TuneController, name, _its_own_first(getattr(TuneController, name)))
+        name = "_on_trial_reset"
+        _replace(replaced, TuneController, name, _in_another_process(getattr(TuneController, name), tell_left))
         yield
+
+
+def _in_another_process(
+    original: Callable[[Any, Any, Any], None], tell_left: Callable[[str], None]
+) -> Callable[[Any, Any, Any], None]:
+    """Return an _on_trial_reset that gives a trial another process where the one it was to reuse says that it is stale.
+
+    Tune's would end the trial as failed.
+    """
+
+    def on_trial_reset(controller: Any, trial: Any, answer: bool | str) -> None:
+        if isinstance(answer, bool):
+            original(controller, trial, answer)
+            return
+        controller._resetting_trials.remove(trial)
+        stale = controller._trial_to_actor.pop(trial)
+        controller._actor_to_trial.pop(stale)
+        trial.set_ray_actor(None)
+        controller._remove_actor(tracked_actor=stale)
+        controller._schedule_trial_actor(trial)
+        tell_left(answer)
+
+    return on_trial_reset
 
 
 @contextmanager

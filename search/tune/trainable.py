@@ -3,6 +3,7 @@
 A process imports this file and what it imports, so nothing here needs Optuna.
 """
 
+import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -50,9 +51,16 @@ class WorkloadTrainable(Trainable):
         self._training: Training | None = None
         self.reset_config(config)
 
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool | str:
+        """Begin the next trial and return True; or what the last one left behind, and this process is to be ended."""
+        left = self._end_training()
+        if left:
+            return left
+        begun: bool = super().reset(new_config, storage)  # type: ignore[no-untyped-call]
+        return begun
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial; return True, which tells Tune that this process could be reused for it."""
-        self._end_training()
         trial: TrialOrder = new_config[TRIAL]
         self._log = trial.log
         self._rungs = trial.rungs
@@ -70,11 +78,16 @@ class WorkloadTrainable(Trainable):
         """End the last trial before Tune ends this process."""
         self._end_training()
 
-    def _end_training(self) -> None:
-        if self._training is not None:
-            self._training.close()
-            process.remove_if_empty(self._log)
-            self._training = None
+    def _end_training(self) -> str:
+        """End the trial that was trained last; return what it has left behind."""
+        if self._training is None:
+            return ""
+        left = self._training.close()
+        if left:
+            print(f"it left {left} behind: this process is not used again", file=sys.stderr)
+        process.remove_if_empty(self._log)
+        self._training = None
+        return left
 
 
 class ReusableTrainable(WorkloadTrainable):
@@ -83,7 +96,6 @@ class ReusableTrainable(WorkloadTrainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial, or begin to wait; return True, which tells Tune that this process could be reused."""
         if isinstance(new_config[TRIAL], Wait):
-            self._end_training()
             return True
         return super().reset_config(new_config)
 

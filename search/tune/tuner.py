@@ -95,7 +95,7 @@ def run(
     scheduler = _scheduler(study)
     if use is None:
         watcher = Watcher(look, searcher)
-        _fit(study, share, folder, WorkloadTrainable, searcher, scheduler, [watcher, *callbacks])
+        _fit(study, share, folder, WorkloadTrainable, searcher, scheduler, [watcher, *callbacks], searcher.leave_behind)
         return
 
     # The processes are to be reused: everything that Tune is given hides the trials that only wait.
@@ -110,7 +110,16 @@ def run(
     all_callbacks += [ReusingCallback(reuse, callback) for callback in callbacks]
     reusing_scheduler = ReusingScheduler(reuse, scheduler)
     try:
-        _fit(study, share, folder, ReusableTrainable, reusing_searcher, reusing_scheduler, all_callbacks)
+        _fit(
+            study,
+            share,
+            folder,
+            ReusableTrainable,
+            reusing_searcher,
+            reusing_scheduler,
+            all_callbacks,
+            searcher.leave_behind,
+        )
     except ReuseOverError:
         if reuse.error:
             raise reuse.error from None
@@ -132,6 +141,7 @@ def _fit(
     searcher: Searcher,
     scheduler: FIFOScheduler,
     callbacks: list[Callback],
+    tell_left: Callable[[str], None],
 ) -> None:
     tuner = Tuner(
         tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
@@ -153,7 +163,7 @@ def _fit(
         ),
     )
     is_our_ray = study.config.ray_address is None
-    with shortcuts.uncounted_callbacks(), shortcuts.steady_processes(is_our_ray=is_our_ray):
+    with shortcuts.uncounted_callbacks(), shortcuts.steady_processes(tell_left, is_our_ray=is_our_ray):
         tuner.fit()
 
 

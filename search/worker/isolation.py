@@ -3,7 +3,7 @@
 A process is reused because a new one costs seconds, and because what a workload loaded once - its data, its compiled
 code - should stay. What must not stay is whatever could change another trial's numbers: the state of the global random
 generators, the working folder and the environment, torch's process-wide settings, and the plain values (numbers, texts,
-lists and dicts of them) at the top of the workload's own modules.
+lists and dicts of them) at the top of the workload's own modules. What cannot be put back costs the process.
 """
 
 import copy
@@ -20,29 +20,28 @@ from typing import Any
 
 import numpy as np
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes)
-MOST_ENTRIES = 1000
-"""A container with more entries than this is data, not a setting."""
+from search.spec.sources import own_tops
+from search.worker.leftovers import Leftovers
+from search.worker.plain import is_plain
 
 
 class Surroundings:
     """The global state of a process as it was before a trial, which `restore` puts back."""
 
     def __init__(self, workload: str) -> None:
-        self._package = workload.partition(".")[0]
         self._folder = Path.cwd()
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._settings = [(get, setting, get()) for get, setting in _torch_settings()]
-        self._plain = {name: _plain_values(module) for name, module in self._modules()}
+        self._modules = _own_modules(workload)
+        self._plain = {name: _plain_values(module) for name, module in self._modules.items()}
+        self._leftovers = Leftovers(self._modules)
 
-    def _modules(self) -> list[tuple[str, ModuleType]]:
-        """Return the name and the module of everything of the workload's package that has been imported."""
-        imported = list(sys.modules.items())
-        return [(name, module) for name, module in imported if f"{name}.".startswith(f"{self._package}.")]
+    def restore(self) -> str:
+        """Put everything back, and free the memory that nothing refers to any more.
 
-    def restore(self) -> None:
-        """Put everything back, and free the memory that nothing refers to any more."""
+        Returns what could not be put back, as text; where that is not empty, the process must not be used again.
+        """
         # The process: its environment, working folder and import path.
         os.environ.clear()
         os.environ.update(self._environment)
@@ -53,8 +52,8 @@ class Surroundings:
             if get() != value:  # torch's setters import half of torch
                 setting(value)
         # The plain values at the top of the workload's modules.
-        for name, module in self._modules():
-            for key, value in self._plain.get(name, {}).items():
+        for name, module in self._modules.items():
+            for key, value in self._plain[name].items():
                 _put_back(module, key, value)
         # What the trial leaves in memory, on the CPU and on the GPU.
         gc.collect()
@@ -62,6 +61,7 @@ class Surroundings:
         torch = sys.modules.get("torch")
         if torch and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
+        return self._leftovers.find()
 
 
 @contextmanager
@@ -105,16 +105,10 @@ def seed(number: int) -> None:
         torch.manual_seed(number)
 
 
-def is_plain(value: Any, depth: int = 3) -> bool:
-    """Return whether a value is a number, a text, or a container of such: `depth` levels of at most MOST_ENTRIES."""
-    if type(value) in PLAIN:
-        return True
-    if type(value) not in (list, tuple, set, dict) or depth == 0 or len(value) > MOST_ENTRIES:
-        return False
-    entries = list(value)
-    if isinstance(value, dict):
-        entries += value.values()
-    return all(is_plain(entry, depth - 1) for entry in entries)
+def _own_modules(workload: str) -> dict[str, ModuleType]:
+    """Return, by name, all that has been imported of a workload's package, and of its folder."""
+    tops = own_tops(workload.partition(".")[0])
+    return {name: module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops}
 
 
 def _plain_values(module: ModuleType) -> dict[str, Any]:

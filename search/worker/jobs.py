@@ -78,6 +78,8 @@ class Record:
     """None where its process was lost."""
     checkpoints: tuple[int, ...] = ()
     """The epochs of which there is one."""
+    left: str = ""
+    """What it left behind in its process."""
 
     def came_to(self, metric: str) -> str:
         """Return how it ended and its best value, as text for a line of output."""
@@ -108,7 +110,7 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
     config = None
     if run.config:
         config = _plain(dataclasses.asdict(run.config))
-    run.close()
+    left = run.close()
     failure = result.get("failure", "")
     if failure:
         print(result["traceback"] or failure, file=sys.stderr)
@@ -121,6 +123,7 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
         failure=failure,
         where=run.where,
         checkpoints=tuple(models),
+        left=left,
     )
     return record, copies.best, models
 

@@ -121,8 +121,11 @@ class Training:
     def _failure(self, failure: str, text: str = "") -> dict[str, Any]:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
 
-    def close(self) -> None:
-        """Close the workload's generator and restore the process's state, so that the next trial starts clean."""
+    def close(self) -> str:
+        """Close the workload's generator and restore the process's state, so that the next trial starts clean.
+
+        Returns what could not be restored, as text; where that is not empty, the process must not be used again.
+        """
         try:
             if self._generator is not None and hasattr(self._generator, "close"):
                 self._generator.close()
@@ -130,8 +133,7 @@ class Training:
             traceback.print_exc()  # its results have been reported, and stand
         self._generator = None
         self.model = None
-        if self._surroundings:
-            self._surroundings.restore()
+        return self._surroundings.restore() if self._surroundings else ""
 
 
 def ending(result: Mapping[str, Any]) -> Ending:

@@ -60,6 +60,42 @@ def test_the_best_are_retrained_in_the_processes_of_the_search_and_a_run_that_lo
     assert len(searched | retrained) <= 3  # one may have come too late for a trial, but none is new
 
 
+STALE = """
+import threading
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    epochs: int = 2
+    seed: int = 0
+
+def train(config):
+    threading.Thread(target=threading.Event().wait, name="poller", daemon=True).start()
+    pollers = sum(thread.name == "poller" for thread in threading.enumerate())
+    for epoch in range(config.epochs):
+        yield {"loss": config.x**2, "pollers": pollers}, None
+"""
+
+
+def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "stale.py").write_text(STALE, encoding="utf-8")
+    x = {"distribution": "uniform", "low": -1, "high": 1}
+    settings = {"workload": "stale", "metric": "loss", "space": {"x": x}, "num_samples": 3, "finalists": 1, "seeds": 2}
+    done = search(tmp_path, settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("a trial left the running thread 'poller' behind in its process") == 1
+    made = study.load(tmp_path / "results" / "s")
+    outcome = made.outcome()
+    assert outcome is not None
+    runs = [run for candidate in outcome.candidates for run in candidate.runs]
+    assert len(runs) == 4
+    for trial in [*made.trials(), *runs]:
+        assert trial.ending == "complete"
+        assert [metrics["pollers"] for metrics in trial.epochs] == [1, 1]
+    assert "it left the running thread 'poller' behind" in made.log_of(0).read_text(encoding="utf-8")
+
+
 @pytest.mark.full
 def test_where_all_processes_die_in_the_retraining_new_ones_are_started(tmp_path: Path) -> None:
     (tmp_path / "lends.py").write_text(WORKLOAD, encoding="utf-8")

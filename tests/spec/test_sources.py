@@ -1,5 +1,6 @@
 """The sources of a workload: what its module imports of the user's own, and whether it has changed."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -72,3 +73,17 @@ def test_of_an_installed_workload_they_are_those_of_its_package(
 def test_a_module_without_a_file_has_none() -> None:
     assert sources.digests("sys") == {}
     assert sources.digests("there.is.none") == {}
+
+
+def test_a_workloads_own_are_the_modules_of_its_folder_unless_packages_are_installed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, own in ((tmp_path / "mine", {"job", "helper", "kit"}), (tmp_path / "site-packages", {"job"})):
+        lay(folder)
+        (folder / "job.py").write_text("import os, helper\nimport kit\n", encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(folder))
+            importlib.import_module("job")
+            assert sources.own_tops("job") == own
+        for name in ("job", "helper", "kit"):
+            del sys.modules[name]

@@ -103,6 +103,7 @@ def functions() -> dict[str, Any]:
         **{name: getattr(Node, name) for name in ("start_monitor", "start_log_monitor", "start_api_server")},
         "get_node": services.get_node,
         "reuse": TuneController._maybe_reuse_cached_actor,
+        "reset": TuneController._on_trial_reset,
         "tag_callbacks": usage.tag_callbacks,
         "variables": class_cache.DEFAULT_ENV_VARS,
         "propagated": class_cache.ENV_VARS_TO_PROPAGATE,
@@ -130,6 +131,6 @@ def test_what_is_replaced_is_rays_own_again_afterwards_also_after_an_error(
 
     servers = {"start_monitor", "start_log_monitor"} | (set() if has_dashboard else {"start_api_server"})
     assert replaced(shortcuts.lean_start()) == {*servers, "get_node"}
-    assert replaced(shortcuts.steady_processes(is_our_ray=True)) == {"reuse", "variables", "propagated"}
-    assert replaced(shortcuts.steady_processes(is_our_ray=False)) == {"reuse"}
+    assert replaced(shortcuts.steady_processes(print, is_our_ray=True)) == {"reuse", "reset", "variables", "propagated"}
+    assert replaced(shortcuts.steady_processes(print, is_our_ray=False)) == {"reuse", "reset"}
     assert replaced(shortcuts.uncounted_callbacks()) == {"tag_callbacks"}

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from search.worker import isolation
-from search.worker.isolation import Surroundings, is_plain
+from search.worker.isolation import Surroundings
+from search.worker.plain import MOST_ENTRIES, is_plain
 
 NAME = "a_workload_of_these_tests"
 
@@ -70,7 +71,7 @@ def test_a_value_of_another_kind_that_is_equal_is_put_back_too(module: ModuleTyp
 
 def test_what_a_workload_has_loaded_stays(module: ModuleType) -> None:
     """In a dict that was empty, at a name that was not there, or too large for a setting."""
-    large = list(range(isolation.MOST_ENTRIES + 1))
+    large = list(range(MOST_ENTRIES + 1))
     before = leave(module, cache={}, large=large)
     data = module.cache["data"] = np.arange(3.0)
     module.loaded = [1, 2]  # type: ignore[attr-defined]
@@ -138,14 +139,14 @@ def test_a_workload_that_forgets_a_generator_draws_the_same_numbers_in_every_tri
     assert not set(drawn()) & set(first)
 
 
-SETTINGS: list[Any] = [None, True, 1, 2.5, 1j, "a", b"a", [], {"a": [1, (2, 3)]}, [{"b"}], [0] * isolation.MOST_ENTRIES]
+SETTINGS: list[Any] = [None, True, 1, 2.5, 1j, "a", b"a", [], {"a": [1, (2, 3)]}, [{"b"}], [0] * MOST_ENTRIES]
 DATA: list[Any] = [
     np.float64(1),
     np.arange(2),
     [object()],
     {"a": np.arange(2)},
     [[[[1]]]],
-    [0] * (isolation.MOST_ENTRIES + 1),
+    [0] * (MOST_ENTRIES + 1),
 ]
 
 

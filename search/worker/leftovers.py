@@ -1,0 +1,158 @@
+"""What a trial leaves in its process that cannot be put back: threads, changed objects of the workload's, memory.
+
+Another trial's numbers may depend on it, so the process is not used again.
+"""
+
+import multiprocessing.process
+import os
+import random
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from search.worker.plain import MOST_ENTRIES, PLAIN, is_plain
+
+MOST_LOOKS = 20_000
+"""Values that are looked at, at most."""
+SAMPLE = 4096
+"""Numbers of an array that are compared: training changes nearly all of them."""
+MOST_GROWTH_BYTES = 500_000_000
+"""Memory by which a process may have grown since the end of its first trial."""
+PATIENCE_S = 0.5
+"""Time that a thread has to end after its trial."""
+FAMILIAR = ("ray", "tqdm")
+"""Packages whose threads serve the process, not a trial."""
+
+
+class Leftovers:
+    """A process as it is before a trial, to find afterwards what that has left behind."""
+
+    def __init__(self, modules: Mapping[str, ModuleType]) -> None:
+        """Look at the process; `modules` are the workload's own, by name."""
+        self._modules = modules
+        self._threads = set(threading.enumerate())
+        self._children = set(multiprocessing.process.active_children())
+        self._objects = {
+            (name, key): value
+            for name, module in self._modules.items()
+            for key, value in list(vars(module).items())
+            if not (key.startswith("__") or is_plain(value))
+        }
+        self._marks = self._look()
+
+    def find(self) -> str:
+        """Return what the trial has left behind, as text; empty where that is nothing.
+
+        Names that now stand for other objects are put back. What was empty before and is filled now is no change: a
+        workload loads its data once.
+        """
+        found = [f"the running thread {name!r}" for name in self._new_threads()]
+        children = set(multiprocessing.process.active_children()) - self._children
+        found += [f"the running process {child.name!r}" for child in children]
+        found += [f"a changed {name}" for name in self._changed()]
+        grown = _memory_bytes() - _first_memory_bytes()
+        if grown > MOST_GROWTH_BYTES:
+            found.append(f"{grown / 1e6:.0f} MB of memory")
+        return found[0] if found else ""
+
+    def _new_threads(self) -> list[str]:
+        """Return the names of the threads that the trial began and that do not end by themselves now."""
+        names = []
+        for thread in set(threading.enumerate()) - self._threads:
+            function = getattr(thread, "_target", None) or type(thread).run
+            if str(getattr(function, "__module__", "")).partition(".")[0] in FAMILIAR:
+                continue
+            thread.join(PATIENCE_S)
+            if thread.is_alive():
+                names.append(thread.name)
+        return sorted(names)
+
+    def _changed(self) -> list[str]:
+        """Put back the names that now stand for other objects; return the names of what has changed within."""
+        for (name, key), value in self._objects.items():
+            if vars(self._modules[name]).get(key) is not value:
+                setattr(self._modules[name], key, value)
+        now = self._look()
+        return [name for name, mark in self._marks.items() if mark is not None and now.get(name) != mark]
+
+    def _look(self) -> dict[str, Any]:
+        """Return a mark of every value within the objects at the top of the workload's modules, by its name."""
+        marks: dict[str, Any] = {}
+        seen: set[int] = set()
+        unseen = deque((f"{name}.{key}", value) for (name, key), value in self._objects.items())
+        for _ in range(MOST_LOOKS):
+            if not unseen:
+                break
+            name, value = unseen.popleft()
+            if type(value) in PLAIN:
+                marks[name] = value
+            elif id(value) not in seen:
+                seen.add(id(value))
+                with suppress(Exception):  # whatever a foreign object raises: it is not looked at
+                    mark = _mark_of(value)
+                    if mark is not None:
+                        marks[name] = mark
+                    unseen += [(name + place, part) for place, part in self._parts_of(value).items()]
+        return marks
+
+    def _parts_of(self, value: Any) -> Mapping[str, Any]:
+        """Return what a container, a network or an object of the workload's own holds, by its place in it."""
+        torch = sys.modules.get("torch")
+        if torch and isinstance(value, torch.nn.Module):
+            tensors = [*value.named_parameters(), *value.named_buffers()]
+            return {f".{place}": tensor for place, tensor in tensors}
+        if isinstance(value, dict) and len(value) <= MOST_ENTRIES:
+            return {f"[{key!r}]": part for key, part in value.items() if type(key) in PLAIN}
+        if isinstance(value, list | tuple | deque) and len(value) <= MOST_ENTRIES:
+            return {f"[{index}]": part for index, part in enumerate(value)}
+        origin = type(value).__module__
+        if origin in self._modules or origin.partition(".")[0] == "sklearn":
+            return {f".{key}": part for key, part in vars(value).items()}
+        return {}
+
+
+def _mark_of(value: Any) -> Any:
+    """Return what tells an array or a random generator from itself in another state; None of anything else."""
+    torch = sys.modules.get("torch")
+    if torch and isinstance(value, torch.Tensor):
+        sample = value.detach().flatten()[:: _step(value.numel())].cpu().contiguous()
+        return value.shape, sample.view(torch.uint8).numpy().tobytes()
+    if torch and isinstance(value, torch.Generator):
+        return value.get_state().numpy().tobytes()
+    if isinstance(value, np.ndarray):
+        return value.shape, np.asarray(value.flat[:: _step(value.size)]).tobytes()
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state())
+    if isinstance(value, random.Random):
+        return value.getstate()
+    return None
+
+
+def _step(size: int) -> int:
+    return max(1, size // SAMPLE)
+
+
+def _memory_bytes() -> int:
+    """Return the memory that this process holds, on the CPU where the system tells, and as tensors on the GPU."""
+    pages = 0
+    with suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    torch = sys.modules.get("torch")
+    on_gpu: int = torch.cuda.memory_allocated() if torch and torch.cuda.is_initialized() else 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + on_gpu
+
+
+@cache
+def _first_memory_bytes() -> int:
+    """Return what this process held when this was called first, after its first trial."""
+    return _memory_bytes()
