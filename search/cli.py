@@ -137,6 +137,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
+    add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
     add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
     add("--num-samples", type=int, metavar="N", help="trials in all")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
@@ -153,11 +154,12 @@ def asked(flags: dict[str, Any]) -> Asked:
 
     Raises UserError where a file does not exist or is no config.
     """
-    ours = ("config", "resume", "allow_changes")
+    ours = ("config", "resume", "repair", "allow_changes")
     changes = {name: value for name, value in flags.items() if name not in ours}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
-    return Asked(files.read(Path(file)) if file else None, changes, resume, flags.get("allow_changes", False))
+    settings = files.read(Path(file)) if file else None
+    return Asked(settings, changes, resume, flags.get("repair", False), flags.get("allow_changes", False))
 
 
 def resume_command(folder: Path) -> str:

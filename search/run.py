@@ -38,7 +38,13 @@ from search.views.format import command
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
 
-def run(config: Config | None = None, *, resume: str | Path | None = None, allow_changes: bool = False) -> Study:
+def run(
+    config: Config | None = None,
+    *,
+    resume: str | Path | None = None,
+    repair: bool = False,
+    allow_changes: bool = False,
+) -> Study:
     """Search, retrain the best and draw, as `python -m search.run` does; return the study.
 
     It is quiet, but shows its progress where standard output is a terminal. Ctrl-C ends it as it ends the program.
@@ -49,6 +55,7 @@ def run(config: Config | None = None, *, resume: str | Path | None = None, allow
     Args:
         config: A StudyConfig, the mapping that one is made of, or the path of a YAML file that holds it.
         resume: The folder of a study that goes on; without a config, under its own.
+        repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
         allow_changes: Whether it goes on though the workload's sources have changed.
 
     Raises:
@@ -60,7 +67,8 @@ def run(config: Config | None = None, *, resume: str | Path | None = None, allow
     if config is None and resume is None:
         raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
     folder = None if resume is None else Path(resume)
-    asked = Asked(None if config is None else _settings(config), resume=folder, allow_changes=allow_changes)
+    settings = None if config is None else _settings(config)
+    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes)
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
@@ -131,8 +139,7 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
     made = opened.study
     config = made.config
-    ended = made.ended()
-    is_searched = ended == made.wanted
+    is_searched = made.ended() == made.wanted
     outcome = finalists.current(made, opened.workload) if is_searched else None
     if outcome:
         _report(made, _draw(made, outcome), opened.console)
@@ -140,7 +147,7 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
         if outcome:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
-            opened.announce(ended)
+            opened.announce()
         with opened.working() as folder, opened.tracking():
             outcome = outcome or _work(opened, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
@@ -160,7 +167,8 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         drawn.append(_draw(made, outcome))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
-        console.print("retraining the best with other seeds, and the defaults beside them")
+        again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
+        console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)
@@ -215,10 +223,15 @@ class CallableModule(ModuleType):
     """Makes this module the function, too: `search.run` is the module, whoever imported it first."""
 
     def __call__(
-        self, config: Config | None = None, *, resume: str | Path | None = None, allow_changes: bool = False
+        self,
+        config: Config | None = None,
+        *,
+        resume: str | Path | None = None,
+        repair: bool = False,
+        allow_changes: bool = False,
     ) -> Study:
         """Return run(...) of the same."""
-        return run(config, resume=resume, allow_changes=allow_changes)
+        return run(config, resume=resume, repair=repair, allow_changes=allow_changes)
 
 
 sys.modules[__name__].__class__ = CallableModule

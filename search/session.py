@@ -86,16 +86,28 @@ class Session:
         """Raise Interrupted where somebody wishes the end."""
         self._shutdown.check()
 
-    def announce(self, ended: int) -> None:
-        """Say what will be done, of which so many trials have ended before."""
-        config = self.study.config
+    def announce(self) -> None:
+        """Say what will be done, and of a study that goes on how far it is."""
+        made = self.study
+        config = made.config
         if self.share.note:
             self.console.print(self.share.note)
         if self._fit.note:
             self.console.print(self._fit.note)
-        doing = f"going on with {config.workload} after {ended} trials" if ended else f"searching {config.workload}"
-        trials = f"{self.study.wanted} trials of up to {self.study.epochs} epochs, {self.share.concurrent} at once"
-        self.console.print(f"{doing}: {trials}, into {self.study.folder}")
+        trials = made.trials()
+        limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
+        if not trials:
+            self.console.print(f"searching {config.workload}: {made.wanted} trials of {limits}")
+            return
+        # What was recorded in full is closed; what was cut off before is trained again.
+        running = [trial for trial in trials if trial.ending == "running"]
+        cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
+        far = f"{len(trials) - cut_off} of {made.wanted} trials have ended"
+        if cut_off == 1:
+            far += ", 1 that was cut off is trained again from its first epoch"
+        elif cut_off:
+            far += f", {cut_off} that were cut off are trained again from their first epoch"
+        self.console.print(f"going on with {config.workload}: {far}; {limits}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
         """Search until there are as many trials as asked, then `use` the processes.
@@ -151,6 +163,8 @@ class Asked:
     """Settings that win over those."""
     resume: Path | None = None
     """The folder of a study that goes on; None for a new one."""
+    repair: bool = False
+    """Whether it goes on without what stands in its journal behind damage."""
     allow_changes: bool = False
     """Whether it goes on though the workload's sources have changed."""
 
@@ -163,7 +177,11 @@ def begin(
     `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
     new study nothing is then left on disk. What must be closed at the end is put on `holding`.
     """
-    before = study.open_to_write(asked.resume, holding) if asked.resume else None
+    before = None
+    if asked.resume:
+        before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
+    elif asked.repair:
+        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     fit = Fit(config, loaded)

@@ -6,7 +6,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 import dataclasses
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +17,7 @@ import optuna
 
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.errors import UserError
-from search.journal import outcome, provenance, records, storage
+from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -256,18 +255,18 @@ def load(path: str | Path) -> Study:
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
         snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{file} must be the journal of a search, but: {why:.300}") from None
+        raise repair.explain(file, error) from None
     return study
 
 
-def open_to_write(folder: Path, holding: ExitStack) -> Study:
+def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] | None = None) -> Study:
     """Return the study of a folder, whose writer this process is until `holding` is closed.
 
-    Raises UserError where it is no study, or another process writes it.
+    With `tell` a damaged journal is cut off at the damage, and `tell` is told what was lost. Raises UserError where it
+    is no study, or its journal is damaged, or another process writes it.
     """
     holding.enter_context(Writer(folder))
-    storage.mend(folder)
+    repair.mend(folder, tell)
     return load(folder)
 
 

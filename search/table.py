@@ -45,9 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(opened: Session, file: Path) -> int:
     made = opened.study
-    ended = made.ended()
-    if ended < made.wanted:
-        opened.announce(ended)
+    if made.ended() < made.wanted:
+        opened.announce()
         with opened.working() as folder:
             opened.search(folder)
     made.write_tables()

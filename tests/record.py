@@ -56,8 +56,9 @@ TIMELESS = {
     r'"where":\[[^]]*\]': '"where":[]',
     r'"elapsed_s":[^,}]*': '"elapsed_s":0.0',
     r'"(datetime_\w+)":"[^"]*"': r'"\1":""',
+    r',"batch":true': "",
 }
-"""What stands besides in a journal that is to be written again, to the last byte."""
+"""What stands besides in a journal that is to be written again, to the last byte: times, and what they put together."""
 Said = dict[str, list[dict[str, Any]]]
 
 

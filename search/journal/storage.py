@@ -1,31 +1,29 @@
-"""The journal file: Optuna's storage of a study, with one writer at a time and repair of a torn last line."""
+"""The journal file: Optuna's storage of a study, whose records are written in batches, by one writer at a time."""
 
 import fcntl
-import json
 import os
 import socket
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from search.errors import UserError
+from search.journal.replay import LinearStorage
 
 JOURNAL = "journal.log"
 """The name of the journal in the folder of a study."""
+BATCH = "batch"
+"""The key in the first of the records that are written together, which Optuna does not read."""
 NO_WRITER = "a study's folder must take writing and locks, but: {}"
-TAIL_BYTES = 2**20
-"""The end of a journal that a crash may have torn: more than is ever written at once."""
 
 
-class Storage(JournalStorage):
+class Storage(LinearStorage):
     """Optuna's storage in a journal file, created where there is none. Writing to it takes the study's Writer."""
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +60,7 @@ class File(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records, or collect them while `waiting` is a list."""
         if self.waiting is None:
-            super().append_logs(logs)
+            self._write_batch(logs)
         else:
             self.waiting += logs
 
@@ -73,8 +71,12 @@ class File(JournalFileBackend):
         self.waiting = None
         self.written = None
         if waiting:
-            super().append_logs(waiting)
+            self._write_batch(waiting)
             deque(super().read_logs(first), maxlen=0)  # Optuna remembers where they end, and begins there next time
+
+    def _write_batch(self, records: list[dict[str, Any]]) -> None:
+        """Write records, the first one marked: by that a torn batch is told from damage before it."""
+        super().append_logs([{**records[0], BATCH: True}, *records[1:]])
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the records from this number on, counted from 0, the collected ones included."""
@@ -88,7 +90,7 @@ class File(JournalFileBackend):
             yield from self.waiting[log_number_from - self.written :]
 
 
-class Reader(JournalStorage):
+class Reader(LinearStorage):
     """Optuna's storage on a journal that another process may be writing; an attempt to write raises PermissionError.
 
     A last line that is only partly written is read when it is whole.
@@ -123,33 +125,6 @@ def file_of(folder: Path) -> Path:
     if not file.is_file():
         raise UserError(f"a study is a folder with a {JOURNAL}, but {folder} has none")
     return file
-
-
-def mend(folder: Path) -> None:
-    """Truncate the journal of a study after its last whole record: a kill or a power cut may have torn the next one.
-
-    Optuna would append the next record to the torn one and lose both. Of records that were written together, some
-    behind the broken one may be whole: they are cut off, too. A broken record further from the end than TAIL_BYTES is
-    corruption, not a torn write: leave it for search.study.load to report.
-
-    Only for a process with the Writer. Raises UserError where the file is no journal, and leaves it as it is; OSError.
-    """
-    file = file_of(folder)
-    with file.open("r+b") as stream:
-        lines = stream.readlines()
-        if not lines or not _is_record(lines[0]):
-            raise UserError(f"{file} must be the journal of a search, but its first line is no record")
-        whole_bytes = sum(map(len, takewhile(_is_record, lines)))
-        all_bytes = sum(map(len, lines))
-        if all_bytes - whole_bytes <= TAIL_BYTES:
-            stream.truncate(whole_bytes)
-
-
-def _is_record(line: bytes) -> bool:
-    try:
-        return line.endswith(b"\n") and "op_code" in json.loads(line)
-    except (ValueError, TypeError, RecursionError):
-        return False
 
 
 class Writer:

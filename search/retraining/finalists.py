@@ -65,6 +65,12 @@ def current(study: Study, workload: Workload) -> Outcome | None:
     return outcome.judge(retrainings[-1], study.objective)
 
 
+def was_cut_off(study: Study) -> bool:
+    """Return whether the newest retraining has not finished."""
+    retrainings = study.others(RETRAINING)
+    return bool(retrainings) and not retrainings[-1].user_attrs.get(FINISHED)
+
+
 def _as_recorded(jobs: list[Job]) -> list[list[Any]]:
     """Return jobs as they are recorded with the retraining: candidate and config of each, as JSON can hold them."""
     return [[job.notes["candidate"], job.values] for job in jobs]

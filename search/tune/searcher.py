@@ -88,7 +88,8 @@ class OptunaSearcher(Searcher):
             opened = OpenTrial.of(study.search, trial.number, study.space)
             ending = trial.settled(study.epochs, study.objective)
             if ending:
-                opened.settle(trial, ending, study.objective)
+                with study.storage.together():
+                    opened.settle(trial, ending, study.objective)
             else:
                 opened.begin_again()
                 self._again.append(opened)

@@ -191,6 +191,6 @@ def test_pictures_that_cannot_be_written_cost_no_winner_and_are_drawn_by_the_res
     assert "over 1 seeds" in (folder / "best.yaml").read_text(encoding="utf-8")
     (folder / "plots").unlink()
     (tmp_path / "spoils.py").write_text("from tests.toy import Config, save, test, train\n", encoding="utf-8")
-    again = resume(tmp_path)
+    again = resume(tmp_path, "--allow-changes")
     assert (again.returncode, again.stderr) == (0, "")
     assert len(list((folder / "plots").iterdir())) == 4

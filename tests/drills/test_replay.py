@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from search import study
-from search.journal import storage
+from search.journal import repair
 from search.journal.trial import WHERE, Trial
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
@@ -185,7 +185,7 @@ def killed(whole: Study, size: int, folder: Path) -> Study:
     shutil.copytree(whole.folder, folder)
     with (folder / "journal.log").open("r+b") as file:
         file.truncate(size)
-    storage.mend(folder)  # as a session begins
+    repair.mend(folder)  # as a session begins
     return study.load(folder)
 
 

@@ -1,5 +1,6 @@
 """A study goes on after anything: killed writers, cut journals, locks left behind, more trials asked for."""
 
+import importlib
 import json
 import os
 import random
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from search import session, study
+from search import cli, session, study
 from search.analysis import tables
+from search.errors import UserError
 from search.journal import records
-from search.journal.trial import Trial
-from search.run import main
+from search.journal.trial import Ending, Trial
+from search.run import main, run
+from search.session import Asked
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.spec.workload import load
@@ -26,7 +29,7 @@ from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
 from search.tune.tuner import Scheduler
 from search.worker.training import Training
-from tests import toy
+from tests import studies, toy
 from tests.programs import TOY, begin, resume, search, until, until_gone, write
 from tests.shared import Finished
 from tests.studies import judge, new
@@ -94,8 +97,12 @@ def drill(folder: Path, temporary: Path, kills: int, asked: int, moments: random
         if not was_alive:
             assert process.returncode == 0
             break
+    left = study.load(folder / "results" / "s")
+    ended = sum(trial.ending != "running" or trial.settled(9, left.objective) is not None for trial in left.trials())
     done = resume(folder, *flags, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"going on with tests.toy: {ended} of {asked} trials have ended" in done.stdout
+    assert ("trained again from" in done.stdout) == (ended < len(left.trials()))
     until_gone(temporary)
     return study.load(folder / "results" / "s")
 
@@ -133,7 +140,7 @@ def test_a_finished_study_is_extended_and_says_that_the_test_part_was_seen(
     assert "seed 4: complete" not in again.stdout
     more = resume(tmp_path, "--num-samples", 17)
     assert more.returncode == 0, more.stdout + more.stderr
-    assert "going on with tests.toy after 14 trials: 17 trials" in more.stdout
+    assert "going on with tests.toy: 14 of 17 trials have ended; up to 9 epochs, " in more.stdout
     assert "the test part has been looked at before" in more.stdout
     made = study.load(tmp_path / "results" / "s")
     assert made.config.num_samples == 17
@@ -252,6 +259,113 @@ def test_a_last_record_of_which_a_power_cut_left_zeros_is_cut_off(
         shutil.rmtree(tmp_path / "s")
 
 
+def damage(whole: tuple[Path, list[tuple[Any, ...]], int], at: int, folder: Path) -> bytes:
+    """Make a copy of the study with a line of a merge at a place in the middle of its journal; return the journal."""
+    shutil.copytree(whole[0], folder)
+    lines = (folder / "journal.log").read_bytes().splitlines(keepends=True)
+    damaged = b"".join([*lines[:at], b"<<<<<<< HEAD\n", *lines[at:]])
+    (folder / "journal.log").write_bytes(damaged)
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "name", ["search.plot", "search.report", "search.watch", "search.retrain", "search.audit", "search.run"]
+)
+def test_every_command_names_the_line_of_a_journal_that_is_damaged(
+    name: str, whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = damage(whole, 20, tmp_path / "a b")
+    command = importlib.import_module(name)
+    assert command.main([*(["--resume"] if name == "search.run" else []), str(tmp_path / "a b")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: every line of {tmp_path}/a b/journal.log must be a record, but line 21 is '<<<<")
+    assert errors.endswith(
+        f" of 7 trials (those of retrainings included): python -m search.run --resume '{tmp_path}/a b' --repair\n"
+    )
+    assert errors.count("\n") == 1
+    assert (tmp_path / "a b" / "journal.log").read_bytes() == damaged
+    with pytest.raises(UserError, match="but line 21 is '<<<<<<< HEAD'; mend it by hand"):
+        study.load(tmp_path / "a b")
+
+
+def test_a_study_goes_on_without_what_was_damaged_to_the_same_end(
+    whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = damage(whole, 40, tmp_path / "s")
+    flags = cli.search_parser("search.run", "").parse_args(["--resume", str(tmp_path / "s"), "--repair"])
+    with ExitStack() as holding:
+        opened = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), "{}")
+        assert f"line 41 of {tmp_path}/s/journal.log and all behind it are gone, " in capsys.readouterr().out
+        assert (tmp_path / "s" / "journal.log.broken").read_bytes() == damaged
+        assert len(opened.study.trials()) < 7
+        assert told(play(opened.study)) == whole[1]
+        check_the_journal(opened.study)
+
+
+CUT_OFF = [
+    ([], "searching tests.toy: 3 trials of up to 9 epochs, "),
+    ([None], "0 of 3 trials have ended, 1 that was cut off is trained again from its first epoch; up to 9"),
+    (
+        ["complete", None, None],
+        "1 of 3 trials have ended, 2 that were cut off are trained again from their first epoch; ",
+    ),
+    (["complete", "failed"], "going on with tests.toy: 2 of 3 trials have ended; up to 9 epochs, "),
+]
+
+
+@pytest.mark.parametrize(("endings", "line"), CUT_OFF)
+def test_a_study_that_goes_on_says_how_far_it_is_and_what_is_trained_again(
+    endings: list[Ending | None], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = studies.create(tmp_path, "s", num_samples=3)
+    for ending in endings:
+        studies.add(made, [3.0, 2.0], ending)
+    assert line in announced(made, capsys)
+
+
+def test_a_trial_of_which_all_was_recorded_when_it_was_cut_off_has_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = studies.create(tmp_path, "s", num_samples=3)
+    studies.add(made, [1.0] * 9, None)
+    assert "tests.toy: 1 of 3 trials have ended; up to 9 epochs, " in announced(made, capsys)
+
+
+def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a session that goes on with a study says first."""
+    with ExitStack() as holding:
+        opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), "{}")
+        opened.announce()
+    (line,) = capsys.readouterr().out.splitlines()
+    return line
+
+
+def test_a_study_that_is_new_has_nothing_to_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--config", str(write(tmp_path, TOY)), "--repair"]) == 2
+    assert "repair is for the journal of a study that goes on, but got a new one" in capsys.readouterr().err
+    with pytest.raises(UserError, match="repair is for the journal of a study that goes on"):
+        run(TOY, repair=True)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_line_that_was_torn_is_named_to_who_only_reads_and_cut_off_by_who_writes(
+    whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path
+) -> None:
+    shutil.copytree(whole[0], tmp_path / "s")
+    lines = (tmp_path / "s" / "journal.log").read_bytes().splitlines(keepends=True)
+    torn = [*lines[:-2], bytes(len(lines[-2]) - 1) + b"\n", lines[-1]]
+    (tmp_path / "s" / "journal.log").write_bytes(b"".join(torn))
+    with pytest.raises(
+        UserError, match=rf"but line {len(lines) - 1} is .*; python -m search.run --resume .*/s cuts off"
+    ):
+        study.load(tmp_path / "s")
+    with ExitStack() as holding:
+        assert len(study.open_to_write(tmp_path / "s", holding).trials()) == 7
+
+
 @pytest.mark.full
 def test_a_journal_cut_at_every_record_goes_on_to_the_same_end(
     whole: tuple[Path, list[tuple[Any, ...]], int], tmp_path: Path
@@ -292,7 +406,7 @@ def test_the_epochs_of_a_lost_process_are_written_over_by_the_next(tmp_path: Pat
     ("change", "difference"),
     [
         ({"workload": "tests.dirty"}, "workload was 'tests.toy' and is 'tests.dirty'"),
-        ({"metric": "depth"}, "metric was 'loss' and is 'depth'"),
+        ({"metric": "depth", "mode": "min"}, "metric was 'loss' and is 'depth'"),
         ({"mode": "max"}, "mode was 'min' and is 'max'"),
         ({"seed": 3}, "seed was 0 and is 3"),
         ({"fixed": {"limit": 1.0}}, "fixed.limit is new: 1.0"),

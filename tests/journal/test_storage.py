@@ -13,7 +13,8 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from search.journal.records import OpenTrial, read
-from search.journal.storage import TAIL_BYTES, Storage, mend
+from search.journal.repair import mend
+from search.journal.storage import BATCH, Storage
 from search.spec.objective import Objective
 from tests.programs import ENVIRONMENT
 
@@ -38,9 +39,20 @@ def search(study: optuna.Study, together: Callable[[], Any], trials: int = 3) ->
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the records without what differs from run to run."""
+    """Return the records without what differs from run to run, or tells what was written together."""
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{name: each[name] for name in each if name != "worker_id" and "datetime" not in name} for each in found]
+    without = ("worker_id", "datetime_start", "datetime_complete", BATCH)
+    return [{name: each[name] for name in each if name not in without} for each in found]
+
+
+def batches(path: Path) -> list[int]:
+    """Return how many records each batch has."""
+    sizes: list[int] = []
+    for line in path.read_bytes().splitlines():
+        if BATCH in json.loads(line):
+            sizes.append(0)
+        sizes[-1] += 1
+    return sizes
 
 
 def test_together_or_one_by_one_the_same_records_are_written_and_read(tmp_path: Path) -> None:
@@ -49,6 +61,8 @@ def test_together_or_one_by_one_the_same_records_are_written_and_read(tmp_path: 
     search(alone, nullcontext)
     search(together, storage.together)
     assert lines(tmp_path / "together.log") == lines(tmp_path / "alone.log")
+    assert batches(tmp_path / "together.log") == [1] + 3 * [3, 2, 2, 3]
+    assert set(batches(tmp_path / "alone.log")) == {1}
     again = optuna.load_study(study_name="s", storage=Storage(tmp_path / "together.log"))
     found = [(each.ending, each.params, each.epochs) for each in read(again, Objective("loss"))]
     assert found == [(each.ending, each.params, each.epochs) for each in read(alone, Objective("loss"))]
@@ -82,8 +96,6 @@ LITTLE_ROOM = """
 import resource, sys
 from pathlib import Path
 import optuna
-from search.journal.storage import TAIL_BYTES, TAIL_BYTES, Storage, mend
-from tests.programs import ENVIRONMENT
 from tests.journal.test_storage import create, search
 
 path = Path(sys.argv[1])
@@ -115,37 +127,3 @@ def test_where_the_disk_is_full_in_the_middle_an_error_is_raised_and_whole_recor
     whole = tmp_path / "whole.log"
     search(create(whole)[1], nullcontext)
     assert lines(path) == lines(whole)[: len(lines(path))]
-
-
-def test_a_power_cut_may_leave_a_broken_record_before_whole_ones_and_all_from_it_on_is_cut_off(tmp_path: Path) -> None:
-    path = tmp_path / "journal.log"
-    search(create(path)[1], nullcontext)
-    content = path.read_bytes()
-    records = content.splitlines(keepends=True)
-    begin = sum(map(len, records[:10]))
-    path.write_bytes(content[: begin + 5] + bytes(20) + content[begin + 25 :])
-    mend(tmp_path)
-    assert path.read_bytes() == content[:begin]
-
-
-def test_damage_long_before_the_end_is_not_taken_for_a_power_cuts(tmp_path: Path) -> None:
-    path = tmp_path / "journal.log"
-    search(create(path)[1], nullcontext)
-    content = path.read_bytes()
-    damaged = content + b"damage\n" + content.splitlines(keepends=True)[-1] * (TAIL_BYTES // 50)
-    path.write_bytes(damaged)
-    mend(tmp_path)
-    assert path.read_bytes() == damaged
-
-
-@pytest.mark.parametrize("last", [b"[" * 100_000 + b"\n", b"1\n", b"null\n", b"\xff\n", b"{}"])
-def test_a_last_line_of_anything_that_is_no_record_is_cut_off(last: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "journal.log"
-    search(create(path)[1], nullcontext, trials=1)
-    content = path.read_bytes()
-    path.write_bytes(content + last)
-    mend(tmp_path)
-    assert path.read_bytes().startswith(content)
-    study = optuna.load_study(study_name="s", storage=Storage(path))
-    search(study, nullcontext, trials=1)
-    assert len(optuna.load_study(study_name="s", storage=Storage(path)).trials) == 2
