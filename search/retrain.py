@@ -22,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser = cli.study_parser("search.retrain", "Retrain a study's best and judge them again.")
         made = study.open_to_write(parser.parse_args(arguments).study, holding)
         session, workload = cli.session_of(made, console, "search.retrain")
+        if not finalists.plan(made, workload):
+            return lambda: summary.show(console, made.snapshot(), workload.is_program, made.folder / "best.yaml")
         return lambda: _again(session, workload)
 
     return cli.guarded(prepare)

@@ -154,7 +154,8 @@ def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: boo
         drawn.append(_draw(made, outcome))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
-        console.print("retraining the best with other seeds, and the defaults beside them")
+        if finalists.plan(made, workload):
+            console.print("retraining the best with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, workload, pool, lambda line: console.print(f"  {line}"), draw)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.samplers import RandomSampler
 
 from search import study
@@ -72,26 +73,30 @@ def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[f
     for name, seeds in values.items():
         params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
         for seed, value in enumerate(seeds, 1):
-            run = OpenTrial(retraining, retraining.ask())
-            run.note("candidate", name)
-            run.note("config", {**made.defaults, **params, "seed": seed})
+            notes = {"candidate": name, "config": {**made.defaults, **params, "seed": seed}}
             worse = value * 1.5 if made.config.mode == "min" else value / 1.5
-            _record(run, [worse, value], made.objective)
-            run.end("complete")
+            number = run(made, retraining, notes, [worse, value], "complete").number
             if name in tests:
-                retraining.set_user_attr(f"test {run.number}", {metric: tests[name][seed - 1]})
+                retraining.set_user_attr(f"test {number}", {metric: tests[name][seed - 1]})
     made.finish(retraining, None)
 
 
 def diverge(made: Study, candidate: str) -> None:
     """Record a finished retraining of one run, which diverges."""
     retraining = made.add(RETRAINING, jobs=[])
-    run = OpenTrial(retraining, retraining.ask())
-    run.note("candidate", candidate)
-    run.note("config", {**made.defaults, **made.trials()[0].params, "seed": 1})
-    _record(run, [math.nan], made.objective)
-    run.end("diverged")
+    notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": 1}}
+    run(made, retraining, notes, [math.nan], "diverged")
     made.finish(retraining, None)
+
+
+def run(made: Study, retraining: optuna.Study, notes: dict[str, Any], values: list[float], ending: Ending) -> OpenTrial:
+    """Record a run of a retraining with these values of the metric, an epoch each; return it."""
+    trial = OpenTrial(retraining, retraining.ask())
+    for name, value in notes.items():
+        trial.note(name, value)
+    _record(trial, values, made.objective)
+    trial.end(ending)
+    return trial
 
 
 def _record(trial: OpenTrial, values: list[float], objective: Objective) -> None:
