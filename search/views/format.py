@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from search.analysis.quotes import quoted
 from search.spec.objective import deviation, mean
 
 T = TypeVar("T")
@@ -28,10 +29,14 @@ def values(params: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a value as a person writes it: four digits of a float."""
+    """Return a value as a person writes it: four digits of a float, a text that looks like a number in quotes."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def span(seconds: float) -> str:
@@ -68,7 +73,7 @@ def count(many: int, thing: str) -> str:
 
 def short(value: object) -> str:
     """Return a choice as text that fits at an axis."""
-    text = str(value)
+    text = _plain(value)
     if len(text) <= MAX_CHOICE_LENGTH:
         return text
     return f"{text[: MAX_CHOICE_LENGTH - 1]}…"

@@ -64,7 +64,7 @@ def check_what_was_trained(trials: list[Trial]) -> None:
 def check_what_is_derived(made: Study) -> None:
     trials = made.trials()
     for name, table in (("trials", tables.trials(trials)), ("curves", tables.curves(trials))):
-        assert (made.folder / f"{name}.csv").read_text(encoding="utf-8") == table.to_csv(index=False)
+        assert (made.folder / f"{name}.csv").read_text(encoding="utf-8") == tables.csv(table)
     found = made.outcome()
     assert found is not None
     assert found.winner is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.spec.space import Axis
-from search.views.format import short, spans_decades
+from search.views.format import number, short, spans_decades
 from search.views.page import rows
 from search.views.page.rows import Rows
 
@@ -147,8 +147,8 @@ def _choice_channel(column: str, title: str, axis: Axis) -> Spec:
     return {"field": column, "type": "ordinal", "title": title, "scale": scale, "axis": labelled}
 
 
-def range_of(axis: Axis) -> tuple[object, object]:
-    """Return the two ends of a hyperparameter's range: of a choice its first and its last."""
+def range_of(axis: Axis) -> tuple[str, str]:
+    """Return the two ends of a hyperparameter's range as texts: of a choice its first and its last."""
     if axis.choices:
         return short(axis.choices[0]), short(axis.choices[-1])
-    return axis.low, axis.high
+    return number(axis.low), number(axis.high)
