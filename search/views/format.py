@@ -10,6 +10,9 @@ from search.spec.objective import deviation, mean
 
 T = TypeVar("T")
 
+MIN_DRAWN = 1e-150
+MAX_DRAWN = 1e150
+"""The least and the greatest number, without its sign, at which anything is drawn."""
 MAX_CHOICE_LENGTH = 18
 """Characters of a choice that are written out."""
 STATE_COLOURS = {
@@ -62,6 +65,18 @@ def plus_minus(value: float, error: float | None) -> str:
 def spans_decades(values: Collection[float]) -> bool:
     """Return whether values are to be shown on a logarithmic scale: positive, and more than a factor of ten apart."""
     return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
+
+
+def drawn(value: float) -> float:
+    """Return where a value stands in charts and pictures: itself, or the nearest number that they can still draw.
+
+    They multiply and divide what they draw: near the ends of what a float holds that gives infinity, or nothing.
+    """
+    if 0 < abs(value) < MIN_DRAWN:
+        return math.copysign(MIN_DRAWN, value)
+    if abs(value) > MAX_DRAWN:
+        return math.copysign(MAX_DRAWN, value)
+    return value
 
 
 def count(many: int, thing: str) -> str:

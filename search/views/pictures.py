@@ -16,7 +16,7 @@ from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
 from search.views.axes import plain, scale_metric, scale_parameter
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, line_width
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, line_width
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -42,7 +42,7 @@ def curves(snapshot: Snapshot) -> Figure:
     # The curves: the one in front is drawn last.
     in_legend: set[str] = set()
     for trial in sorted(snapshot.trials, key=lambda trial: trial is snapshot.front):
-        values = trial.curve(snapshot.objective)
+        values = list(map(drawn, trial.curve(snapshot.objective)))
         label, style = _curve_style(snapshot, trial)
         axes.plot(range(1, len(values) + 1), values, label=None if label in in_legend else label, **style)
         in_legend.add(label)
@@ -87,7 +87,7 @@ def history(snapshot: Snapshot) -> Figure:
     axes = figure.add_subplot()
     table = _trials_with_a_value(snapshot)
     _scatter(axes, table, "trial")
-    best = [math.nan if value is None else value for value in snapshot.running_best]
+    best = [math.nan if value is None else drawn(value) for value in snapshot.running_best]
     axes.step(range(len(best)), best, where="post", color=FRONT_COLOUR, linewidth=1.5, label="best so far")
     scale_metric(axes, snapshot.config.metric, table["value"].to_list())
     last = max(1, len(snapshot.trials) - 1)
@@ -148,10 +148,11 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
         for name, value in trial.params.items():
-            row[f"{PARAMETER}{name}"] = snapshot.axes[name].position(value)
+            row[f"{PARAMETER}{name}"] = drawn(snapshot.axes[name].position(value))
         rows.append(row)
-    table = tables.frame(rows, ["trial", "value", "state"])
-    return table.astype({"value": float}).dropna(subset=["value"])
+    table = tables.frame(rows, ["trial", "value", "state"]).astype({"value": float})
+    table["value"] = table["value"].map(drawn)
+    return table.dropna(subset=["value"])
 
 
 def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
@@ -182,6 +183,8 @@ def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
     """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
     correlation_at = tables.correlations(table)
     full = table.dropna(subset=["final_value"])
+    for column in ("final_value", *(f"{tables.RUNG}{rung}" for rung in correlation_at)):
+        full = full.assign(**{column: full[column].map(drawn)})
     columns = min(len(correlation_at), 3)
     rows = -(-len(correlation_at) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")
