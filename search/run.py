@@ -129,7 +129,7 @@ def _work_and_keep(opened: Session, workload: Workload) -> tuple[Outcome | None,
     is_searched = ended == config.num_samples
     outcome = finalists.current(made, workload) if is_searched else None
     if outcome:
-        _report(made, _draw(made, outcome), opened.console)
+        _report(made, _draw(made, outcome, opened.console), opened.console)
     if not outcome or tracker.lag(made):
         if outcome:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
@@ -151,7 +151,7 @@ def _work(opened: Session, workload: Workload, folder: Path, *, is_searched: boo
     drawn: list[Snapshot] = []
 
     def draw(outcome: Outcome | None) -> None:
-        drawn.append(_draw(made, outcome))
+        drawn.append(_draw(made, outcome, console))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
         if finalists.plan(made, workload):
@@ -179,13 +179,17 @@ def _import_what_draws() -> None:
     from search import plot, report  # noqa: F401
 
 
-def _draw(made: Study, found: Outcome | None) -> Snapshot:
+def _draw(made: Study, found: Outcome | None, console: Console) -> Snapshot:
     """Derive the tables and the pictures from the journal; return of what they were made."""
     from search import plot  # imports matplotlib: not before the first trial
+    from search.views import fonts, pictures
 
     snapshot = made.snapshot(found)
     made.write_tables()
     plot.draw(made, snapshot)
+    lacking = fonts.lacking(pictures.texts(snapshot))
+    if lacking:
+        console.print(lacking)
     return snapshot
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,8 +14,9 @@ from search.analysis import tables
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
+from search.views import fonts
 from search.views.axes import plain, scale_metric, scale_parameter
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, line_width
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, line_width, short
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -31,8 +31,16 @@ PARAMETER = "space."
 def draw(snapshot: Snapshot) -> dict[str, Figure]:
     """Return every picture of a study, by name."""
     pictures: tuple[Callable[[Snapshot], Figure], ...] = (curves, history, hyperparameters, importances)
-    with matplotlib.style.context(STYLE):
+    with fonts.style(STYLE, texts(snapshot)):
         return {picture.__name__: picture(snapshot) for picture in pictures}
+
+
+def texts(snapshot: Snapshot) -> list[str]:
+    """Return what is written into a study's pictures of the names that its user has chosen."""
+    texts = [snapshot.config.workload, snapshot.config.metric, *snapshot.space]
+    for axis in snapshot.axes.values():
+        texts += map(short, axis.choices)
+    return texts
 
 
 def curves(snapshot: Snapshot) -> Figure:
@@ -134,7 +142,8 @@ def importances(snapshot: Snapshot) -> Figure:
     names = table["name"].map(plain).to_list()
     spread = [table["share"] - table["low"], table["high"] - table["share"]]
     error_style = {"ecolor": FAINT_COLOUR, "elinewidth": 1.5}
-    axes.barh(names, table["share"], xerr=spread, color=BAR_COLOUR, error_kw=error_style)
+    axes.barh(range(len(table)), table["share"], xerr=spread, color=BAR_COLOUR, error_kw=error_style)
+    axes.set_yticks(range(len(table)), names)
     for at, (share, high) in enumerate(zip(table["share"], table["high"], strict=True)):
         axes.text(high, at, f" {share:.2f}", va="center")
     axes.set_xlim(0, table["high"].max() * 1.15)
