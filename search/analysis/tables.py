@@ -69,8 +69,7 @@ def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
     configs = _with_types(rows, pd.DataFrame(rows))
     for name in configs.select_dtypes(include="object"):
         if not _is_of_one_type(configs[name].dropna()):
-            texts = [None if pd.isna(value) else str(_quoted(value)) for value in configs[name]]
-            configs[name] = pd.Series(texts, dtype=object)
+            configs[name] = configs[name].map(_as_text, na_action="ignore")
     epochs = curves(trials)
     # A metric that has a hyperparameter's name gets another.
     in_both = set(configs.columns) & set(epochs.columns) - {"trial"}
@@ -109,7 +108,13 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def _quoted(value: Any) -> Any:
-    return quoted(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return quoted(value)
+    return value
+
+
+def _as_text(value: Any) -> str:
+    return str(_quoted(value))
 
 
 def _is_of_one_type(values: Iterable[Any]) -> bool:

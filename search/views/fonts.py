@@ -1,9 +1,8 @@
 """Fonts for the pictures: matplotlib's own lacks the letters of many scripts, in which users may name things, too."""
 
 import contextlib
-import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -49,24 +48,40 @@ def lacking(texts: Iterable[str]) -> str:
 def runs(text: str) -> list[tuple[str, str]]:
     """Return a text in parts, each with the file of a font that has its letters."""
     families, _ = fallbacks(_letters([text]))
-    others = [_file_of(name) for name in families if name != OWN]
-    if not others:
-        return [(text, OWN_FILE)]
-    letters_in = {file: _letters_in(file, frozenset(text)) for file in (OWN_FILE, *others)}
+    letters_in = {OWN_FILE: frozenset(text)}
+    if families not in ([], [OWN]):
+        for file in (OWN_FILE, *map(_file_of, families)):
+            letters_in[file] = _letters_in(file, frozenset(text))
     # A font is kept for as long as it has the letters: a part is written as a whole.
-    file_of_letter = []
+    parts: list[tuple[str, str]] = []
+    part = ""
     file = OWN_FILE
     for letter in text:
-        if letter not in letters_in[file]:
-            file = next((other for other in letters_in if letter in letters_in[other]), file)
-        file_of_letter.append((letter, file))
-    parts = itertools.groupby(file_of_letter, key=lambda pair: pair[1])
-    return [("".join(letter for letter, _ in pairs), file) for file, pairs in parts]
+        next_file = _first_with(letter, file, letters_in)
+        if part and next_file != file:
+            parts.append((part, file))
+            part = ""
+        part += letter
+        file = next_file
+    parts.append((part, file))
+    return parts
+
+
+def _first_with(letter: str, file: str, letters_in: Mapping[str, frozenset[str]]) -> str:
+    """Return the font of these that has a letter: this one, else the first; this one, too, where none has."""
+    for other in (file, *letters_in):
+        if letter in letters_in[other]:
+            return other
+    return file
 
 
 def _letters(texts: Iterable[str]) -> frozenset[str]:
     """Return the characters of texts that a font may lack: none of ASCII, which every font has."""
-    return frozenset(letter for text in texts for letter in text if not letter.isascii() and not letter.isspace())
+    return frozenset(filter(_is_rare, "".join(texts)))
+
+
+def _is_rare(letter: str) -> bool:
+    return not letter.isascii() and not letter.isspace()
 
 
 def fallbacks(letters: frozenset[str]) -> tuple[list[str], list[str]]:
@@ -80,8 +95,14 @@ def fallbacks(letters: frozenset[str]) -> tuple[list[str], list[str]]:
         if left:
             left = _choose(find(), left)
     FAMILY_OF.update(dict.fromkeys(left, ""))
-    families = dict.fromkeys(family for letter, family in FAMILY_OF.items() if letter in letters and family)
-    return list(families), [letter for letter in sorted(letters) if not FAMILY_OF[letter]]
+    families: dict[str, None] = {}
+    missing = []
+    for letter in sorted(letters):
+        if FAMILY_OF[letter]:
+            families[FAMILY_OF[letter]] = None
+        else:
+            missing.append(letter)
+    return list(families), missing
 
 
 def _choose(names: Iterable[str], left: frozenset[str]) -> frozenset[str]:
@@ -102,14 +123,13 @@ def _letters_in(file: str, letters: frozenset[str]) -> frozenset[str]:
         codes = font_manager.get_font(file).get_charmap()
     except (OSError, RuntimeError):
         return frozenset()
-    return frozenset(letter for letter in letters if ord(letter) in codes)
+    return letters.intersection(map(chr, codes))
 
 
 def _file_of(name: str) -> str:
     """Return the file of a family's font that is upright, and of normal weight or nearly so."""
     entries = [entry for entry in font_manager.fontManager.ttflist if entry.name == name]
-    entry = min(entries, key=lambda entry: (entry.style != "normal", _distance(entry)))
-    return entry.fname
+    return min(entries, key=lambda entry: (entry.style != "normal", _distance(entry))).fname
 
 
 def _distance(entry: FontEntry) -> int:
@@ -126,9 +146,14 @@ def _own() -> list[str]:
 
 def _known() -> list[str]:
     """Return the families that matplotlib knows: first those of normal weight, of these those without serifs."""
-    entries = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith(PLACEHOLDERS)]
-    entries.sort(key=lambda entry: (_distance(entry), "Sans" not in entry.name, entry.name))
-    return list(dict.fromkeys(entry.name for entry in entries))
+    names: dict[str, None] = {}
+    by_use = sorted(
+        font_manager.fontManager.ttflist, key=lambda entry: (_distance(entry), "Sans" not in entry.name, entry.name)
+    )
+    for entry in by_use:
+        if not entry.name.startswith(PLACEHOLDERS):
+            names[entry.name] = None
+    return list(names)
 
 
 def _new() -> list[str]:

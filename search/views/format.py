@@ -39,7 +39,9 @@ def number(value: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    return quoted(value) if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value)
 
 
 def span(seconds: float) -> str:

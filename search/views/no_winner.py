@@ -57,13 +57,16 @@ def _when(diverged: list[Trial]) -> str:
 def _of_finalists(snapshot: Snapshot) -> str:
     """Return why none of the retrained configurations could win."""
     assert snapshot.outcome is not None
-    finalists = [candidate for candidate in snapshot.outcome.candidates if candidate.trial is not None]
-    happened = [f"of {candidate.name} {wrong_seeds(candidate)}" for candidate in finalists[:MAX_LISTED]]
-    more = len(finalists) - len(happened)
-    if more:
-        happened.append(f"{more} more are like them")
+    happened = []
+    endings = set()
+    for candidate in snapshot.outcome.candidates:
+        if candidate is not snapshot.outcome.reference:
+            happened.append(f"of {candidate.name} {wrong_seeds(candidate)}")
+            endings |= {run.ending for run in candidate.runs}
+    more = len(happened) - MAX_LISTED
+    if more > 0:
+        happened[MAX_LISTED:] = [f"{more} more are like them"]
     # What may help against each of the endings that occurred.
-    endings = {run.ending for candidate in finalists for run in candidate.runs}
     fixes = []
     if "failed" in endings:
         fixes.append("mend what failed (see logs/retraining.log)")
@@ -76,5 +79,6 @@ def _of_finalists(snapshot: Snapshot) -> str:
 def wrong_seeds(candidate: Candidate) -> str:
     """Return what became of the seeds of a candidate that did not train to their end."""
     counts = Counter(run.ending for run in candidate.runs if run.ending != "complete")
-    wrong = [f"{number} of {count(len(candidate.runs), 'seed')} {ending}" for ending, number in counts.items()]
+    seeds = count(len(candidate.runs), "seed")
+    wrong = [f"{number} of {seeds} {ending}" for ending, number in counts.items()]
     return ", ".join(wrong) or "no finite value"

@@ -192,8 +192,8 @@ def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
     """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
     correlation_at = tables.correlations(table)
     full = table.dropna(subset=["final_value"])
-    for column in ("final_value", *(f"{tables.RUNG}{rung}" for rung in correlation_at)):
-        full = full.assign(**{column: full[column].map(drawn)})
+    values_at = full.select_dtypes(float).columns  # the rungs, and the end
+    full = full.assign(**full[values_at].map(drawn))
     columns = min(len(correlation_at), 3)
     rows = -(-len(correlation_at) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")

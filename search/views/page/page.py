@@ -91,11 +91,12 @@ def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
 
 
 def _out_of_range(snapshot: Snapshot) -> str:
-    """Return which values the charts draw at another place, as text."""
+    """Return which numbers the charts draw at another place, as text; empty where there are none."""
     values = snapshot.epoch_values
     for trial in snapshot.trials:
-        values += [snapshot.axes[name].position(value) for name, value in trial.params.items()]
-    if all(drawn(value) == value for value in values):
+        for name, value in trial.params.items():
+            values.append(snapshot.axes[name].position(value))
+    if list(map(drawn, values)) == values:
         return ""
     return f"In all charts a number closer to 0 than {MIN_DRAWN:g}, or further than {MAX_DRAWN:g}, is drawn there. "
 
