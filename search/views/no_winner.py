@@ -63,6 +63,7 @@ def _of_finalists(snapshot: Snapshot) -> str:
         if candidate is not snapshot.outcome.reference:
             happened.append(f"of {candidate.name} {wrong_seeds(candidate)}")
             endings |= {run.ending for run in candidate.runs}
+    are_all = len(happened) >= len(snapshot.able)
     more = len(happened) - MAX_LISTED
     if more > 0:
         happened[MAX_LISTED:] = [f"{more} more are like them"]
@@ -72,7 +73,8 @@ def _of_finalists(snapshot: Snapshot) -> str:
         fixes.append("mend what failed (see logs/retraining.log)")
     if "diverged" in endings:
         fixes.append("keep the space away from where they diverge")
-    fixes.append("retrain more finalists")
+    if not are_all:
+        fixes.append("retrain more finalists")
     return f"a winner must train to its end with every seed, but {', '.join(happened)}; {', or '.join(fixes)}"
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from search import retrain
 from search.journal.trial import Ending
 from search.study import RETRAINING, Study
-from search.views import summary
+from search.views import no_winner, summary
 from search.views.page import answers, page
 from tests import studies
 
@@ -118,6 +118,11 @@ def test_where_no_finalist_held_it_is_told_what_became_of_their_seeds(
     whole = f"a winner must train to its end with every seed, but {why}"
     assert f"no winner: {whole}" in lines
     assert answers.cards(made.snapshot(), [])[0].lines == ["nothing", whole]
+
+
+def test_more_finalists_are_advised_only_where_there_are_more(tmp_path: Path) -> None:
+    made = retrained(tmp_path, {f"trial {number}": "d" for number in range(9)})
+    assert no_winner.why(made.snapshot()).endswith("6 more are like them; keep the space away from where they diverge")
 
 
 def test_where_the_retraining_was_cut_short_the_report_says_how_to_go_on(tmp_path: Path) -> None:
