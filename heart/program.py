@@ -111,7 +111,7 @@ def _follow(epochs: Iterator[tuple[Metrics, MLP]], history: History, console: Co
     """Pull every epoch into the history, with a progress bar; return the exit code."""
     total = history.config.epochs
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"), TimeElapsedColumn())
-    hidden = not console.is_terminal
+    hidden = not console.is_terminal or console.is_dumb_terminal  # nothing is redrawn there
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=total)
         try:

@@ -10,7 +10,6 @@ end; the runs are the studies `NAME/audit 1`, `2`, ... in the journal, from whic
 from collections.abc import Callable
 from contextlib import ExitStack
 
-import matplotlib.style
 from rich.console import Console
 
 from search import cli, study
@@ -25,7 +24,7 @@ from search.study import AUDIT, Study
 from search.tune.pool import WorkerPool
 from search.tune.resources import Share
 from search.views import audit as audit_view
-from search.views import pictures
+from search.views import fonts, pictures
 
 LOG = "audit"
 
@@ -61,10 +60,14 @@ def show(console: Console, made: Study) -> int:
     files.write(file, table.to_csv(index=False))
     picture = made.folder / "plots" / "audit.png"
     picture.parent.mkdir(exist_ok=True)
-    with matplotlib.style.context(pictures.STYLE):
+    texts = pictures.texts(snapshot)
+    with fonts.style(pictures.STYLE, texts):
         pictures.audit(snapshot, table).savefig(picture, dpi=pictures.DPI)
     audit_view.show(console, snapshot, pairs, table)
     console.print(f"every trial is in {file}, the rungs against the end in {picture}")
+    lacking = fonts.lacking(texts)
+    if lacking:
+        console.print(lacking)
     return 0
 
 

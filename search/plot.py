@@ -8,7 +8,7 @@ from pathlib import Path
 from search import cli
 from search.analysis.snapshot import Snapshot
 from search.study import Study
-from search.views import pictures
+from search.views import fonts, pictures
 
 
 def draw(study: Study, snapshot: Snapshot | None = None) -> list[Path]:
@@ -16,10 +16,12 @@ def draw(study: Study, snapshot: Snapshot | None = None) -> list[Path]:
     folder = study.folder / "plots"
     folder.mkdir(exist_ok=True)
     paths = []
-    for name, figure in pictures.draw(snapshot or study.snapshot()).items():
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=pictures.DPI)
-        paths.append(path)
+    snapshot = snapshot or study.snapshot()
+    with fonts.style(pictures.STYLE, pictures.texts(snapshot)):
+        for name, figure in pictures.draw(snapshot).items():
+            path = folder / f"{name}.png"
+            figure.savefig(path, dpi=pictures.DPI)
+            paths.append(path)
     return paths
 
 
@@ -30,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _again(study: Study) -> str:
     study.write_tables()
-    return "\n".join(map(str, draw(study)))
+    snapshot = study.snapshot()
+    lines = [*map(str, draw(study, snapshot)), fonts.lacking(pictures.texts(snapshot))]
+    return "\n".join(filter(None, lines))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser = cli.study_parser("search.retrain", "Retrain a study's best and judge them again.")
         made = study.open_to_write(parser.parse_args(arguments).study, holding)
         session = cli.session_of(made, console, "search.retrain")
+        if not finalists.plan(made, session.workload):
+            is_program = session.workload.is_program
+            return lambda: summary.show(console, made.snapshot(), is_program, made.folder / "best.yaml")
         return lambda: _again(session)
 
     return cli.guarded(prepare)

@@ -142,7 +142,7 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     is_searched = made.ended() == made.wanted
     outcome = finalists.current(made, opened.workload) if is_searched else None
     if outcome:
-        _report(made, _draw(made, outcome), opened.console)
+        _report(made, _draw(made, outcome, opened.console), opened.console)
     if not outcome or tracker.lag(made):
         if outcome:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
@@ -164,11 +164,12 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
     drawn: list[Snapshot] = []
 
     def draw(outcome: Outcome | None) -> None:
-        drawn.append(_draw(made, outcome))
+        drawn.append(_draw(made, outcome, console))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
-        again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
-        console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
+        if finalists.plan(made, opened.workload):
+            again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
+            console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)
@@ -192,13 +193,17 @@ def _import_what_draws() -> None:
     from search import plot, report  # noqa: F401
 
 
-def _draw(made: Study, found: Outcome | None) -> Snapshot:
+def _draw(made: Study, found: Outcome | None, console: Console) -> Snapshot:
     """Derive the tables and the pictures from the journal; return of what they were made."""
     from search import plot  # imports matplotlib: not before the first trial
+    from search.views import fonts, pictures
 
     snapshot = made.snapshot(found)
     made.write_tables()
     plot.draw(made, snapshot)
+    lacking = fonts.lacking(pictures.texts(snapshot))
+    if lacking:
+        console.print(lacking)
     return snapshot
 
 

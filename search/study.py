@@ -191,8 +191,8 @@ class Study:
         from search.analysis import tables
 
         trials = self.trials()
-        files.write(self.folder / "trials.csv", tables.trials(trials).to_csv(index=False))
-        files.write(self.folder / "curves.csv", tables.curves(trials).to_csv(index=False))
+        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials)))
+        files.write(self.folder / "curves.csv", tables.csv(tables.curves(trials)))
 
     def write_best(self, values: Mapping[str, Any], note: str) -> None:
         """Write a full workload config to best.yaml, under a comment that names workload, study and value."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -71,6 +72,28 @@ def in_shell(line: str, cwd: Path) -> Done:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**ENVIRONMENT, "PATH": path}
     return subprocess.run(line, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def on_terminal(command: list[str], cwd: Path, term: str) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal of 60 columns to its end; return its exit code and all that it wrote."""
+    ours, theirs = pty.openpty()
+    environment = {**ENVIRONMENT, "COLUMNS": "60", "LINES": "20", "TERM": term}
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+        code = process.wait(60)
+    os.close(ours)
+    return code, shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    """Return what a process writes next to its terminal; nothing where it has closed that, which is an error here."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 @contextmanager

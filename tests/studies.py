@@ -1,10 +1,13 @@
 """Studies of the toy whose journal a test writes itself, without a search."""
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import optuna
 from optuna.samplers import RandomSampler
 
 from search import creation
@@ -73,31 +76,64 @@ def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[f
     for name, seeds in values.items():
         params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
         for seed, value in enumerate(seeds, 1):
-            run = OpenTrial(retraining, retraining.ask())
-            run.note("candidate", name)
-            run.note("config", {**made.defaults, **params, "seed": seed})
+            notes = {"candidate": name, "config": {**made.defaults, **params, "seed": seed}}
             worse = value * 1.5 if made.config.mode == "min" else value / 1.5
-            _record(run, [worse, value], made.objective)
-            run.end("complete")
+            number = run(made, retraining, notes, [worse, value], "complete").number
             if name in tests:
-                retraining.set_user_attr(f"test {run.number}", {metric: tests[name][seed - 1]})
+                retraining.set_user_attr(f"test {number}", {metric: tests[name][seed - 1]})
     made.finish(retraining, None)
 
 
 def diverge(made: Study, candidate: str) -> None:
     """Record a finished retraining of one run, which diverges."""
     retraining = made.add(RETRAINING, jobs=[])
-    run = OpenTrial(retraining, retraining.ask())
-    run.note("candidate", candidate)
-    run.note("config", {**made.defaults, **made.trials()[0].params, "seed": 1})
-    _record(run, [math.nan], made.objective)
-    run.end("diverged")
+    notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": 1}}
+    run(made, retraining, notes, [math.nan], "diverged")
     made.finish(retraining, None)
+
+
+def run(made: Study, retraining: optuna.Study, notes: dict[str, Any], values: list[float], ending: Ending) -> OpenTrial:
+    """Record a run of a retraining with these values of the metric, an epoch each; return it."""
+    trial = OpenTrial(retraining, retraining.ask())
+    for name, value in notes.items():
+        trial.note(name, value)
+    _record(trial, values, made.objective)
+    trial.end(ending)
+    return trial
 
 
 def _record(trial: OpenTrial, values: list[float], objective: Objective) -> None:
     for epoch, (value, best) in enumerate(zip(values, objective.running_best(values), strict=True), 1):
         trial.add(epoch, {objective.metric: value, "elapsed_s": 0.01 * epoch}, best)
+
+
+EXTREME_SPACE = {
+    "x": {"distribution": "log_uniform", "low": 5e-324, "high": 1},
+    "y": {"distribution": "uniform", "low": 0, "high": 1e-320},
+    "limit": {"distribution": "uniform", "low": -9.2e18, "high": 9.2e18},
+}
+EXTREMES = {
+    "denormal": [1e-320, 2e-320, 3e-320],
+    "wide": [5e-324, 1e-320, 1.0, 1e300, sys.float_info.max],
+    "huge": [sys.float_info.max, -sys.float_info.max, 0.0, 1e308],
+}
+"""Values near the ends of what a float holds: of a linear scale, a logarithmic one, and with both signs."""
+
+
+def extreme(folder: Path, name: str) -> Study:
+    """Return a study, retrained, with the values of one of EXTREMES, in a space of the like."""
+    chance = Random(0)
+    made = create(folder, name, num_samples=9, space=EXTREME_SPACE)
+    for number in range(9):
+        add(made, chance.choices(EXTREMES[name], k=9), "complete" if number % 3 else "stopped")
+    values = {candidate: chance.choices(EXTREMES[name], k=3) for candidate in ("trial 1", "trial 2", REFERENCE)}
+    retraining = made.add(RETRAINING, jobs=[])
+    for candidate, seeds in values.items():
+        for seed, value in enumerate(seeds, 1):
+            notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": seed}}
+            run(made, retraining, notes, [value, value], "complete")
+    made.finish(retraining, None)
+    return made
 
 
 def curve(depth: float, epochs: int, diverges: bool = False) -> list[float]:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
+from search.analysis.quotes import quoted
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
 from search.spec.objective import Objective
 
+MAX_EXACT = 2**53
+"""Up to which a float holds every whole number."""
 RUNG = "rung_"
 """What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
@@ -39,7 +43,7 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
             times["training_s"] = trial.worked
         params = _renamed(trial.params, {*result, *times})
         rows.append({**result, **params, **times})
-    table = frame(rows, ["trial", "state", "value", "best_epoch", "epochs"])
+    table = _with_types(rows, frame(rows, ["trial", "state", "value", "best_epoch", "epochs"]))
     return table.astype({"value": float})
 
 
@@ -54,12 +58,18 @@ def curves(trials: Iterable[Trial]) -> pd.DataFrame:
 
 
 def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
-    """Return a row an epoch: trial, the hyperparameters, epoch, the raw metrics, elapsed_s."""
+    """Return a row an epoch: trial, the hyperparameters, epoch, the raw metrics, elapsed_s.
+
+    A column has one type, as Parquet asks for: that of a choice between values of several is of texts, as in a CSV.
+    """
     rows = []
     for trial in trials:
         params = _renamed(trial.params, {"trial", "epoch"})
         rows.append({"trial": trial.number, **params})
-    configs = pd.DataFrame(rows)
+    configs = _with_types(rows, pd.DataFrame(rows))
+    for name in configs.select_dtypes(include="object"):
+        if not _is_of_one_type(configs[name].dropna()):
+            configs[name] = configs[name].map(_as_text, na_action="ignore")
     epochs = curves(trials)
     # A metric that has a hyperparameter's name gets another.
     in_both = set(configs.columns) & set(epochs.columns) - {"trial"}
@@ -72,6 +82,46 @@ def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(rows, columns=columns)
     return pd.DataFrame(rows)
+
+
+def _with_types(rows: list[dict[str, Any]], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of these rows with the values of each column as they are, where pandas would make them alike.
+
+    In a column of 1 and null it makes the one 1.0, and the other NaN.
+    """
+    for column in table.columns:
+        types = {type(row[column]) for row in rows if column in row}
+        if len(types) > 1:
+            values = [row.get(column, math.nan) for row in rows]
+            table[column] = pd.Series(values, dtype=object)
+    return table
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV: an empty field is no value, and a text that looks like another value stands in quotes."""
+    columns = {}
+    for name, column in table.items():
+        if not is_numeric_dtype(column):
+            column = pd.Series(map(_quoted, column), dtype=object)
+        columns[name] = column
+    return pd.DataFrame(columns).to_csv(index=False)
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, str):
+        return quoted(value)
+    return value
+
+
+def _as_text(value: Any) -> str:
+    return str(_quoted(value))
+
+
+def _is_of_one_type(values: Iterable[Any]) -> bool:
+    """Return whether a column of Parquet holds these values as they are, numbers as numbers."""
+    types = {type(value) for value in values}
+    is_small = all(abs(value) <= MAX_EXACT for value in values if isinstance(value, int))
+    return is_small and (len(types) <= 1 or types == {int, float})
 
 
 def _renamed(named: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The pictures of a retraining, by the workload's `plot`: the winner, a sheet of finalists, a film of the winner."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from search.spec.objective import Objective
 from search.study import Study
 from search.tune.pool import Kept, WorkerPool
 from search.views.format import evenly, spread
+from search.views.no_winner import wrong_seeds
 from search.worker.checkpoints import FEWEST_EPOCHS, MOST_BYTES
 from search.worker.jobs import UNPICKLED, WORK_S, Drawn, Shot
 
@@ -153,10 +153,7 @@ def _caption(candidate: Candidate, rank: int, metric: str) -> tuple[str, ...]:
         if name != REFERENCE:
             name = f"{rank}. {name}"
         return f"{name}, ", metric, f" {spread(candidate.values)}"
-    counts = Counter(run.ending for run in candidate.runs if run.ending != "complete")
-    wrong = [f"{count} of {len(candidate.runs)} seeds {ending}" for ending, count in counts.items()]
-    text = ", ".join(wrong) or "no finite value"
-    return f"{candidate.name}, {text}", "", "", UNSOUND
+    return f"{candidate.name}, {wrong_seeds(candidate)}", "", "", UNSOUND
 
 
 def _add_film(pictures: Pictures, metric: str, run: Trial, drawn: Mapping[Key, Drawn]) -> None:

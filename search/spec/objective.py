@@ -102,7 +102,7 @@ def mean(values: list[float]) -> float:
     try:
         return statistics.fmean(values)
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
+        return statistics.mean(values)  # exact, and slow
 
 
 def deviation(values: list[float]) -> float:

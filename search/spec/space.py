@@ -154,7 +154,8 @@ class Axis:
         """Return the place of a value on the scale that is searched, from 0 at the low end to 1 at the high one."""
         position = self.position(value)
         if self.is_log:
-            return math.log(position / self.low) / math.log(self.high / self.low)
+            span = math.log(self.high) - math.log(self.low)  # the quotient of two floats may be none
+            return (math.log(position) - math.log(self.low)) / span
         if self.high == self.low:  # a single choice
             return 0.0
         return (position - self.low) / (self.high - self.low)

@@ -7,7 +7,7 @@ from matplotlib.axis import Axis as MatplotlibAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from search.spec.space import Axis
-from search.views.format import short, spans_decades
+from search.views.format import drawn, short, spans_decades
 
 MARGIN_SHARE = 0.03
 """Of a range, free on each side of it."""
@@ -24,7 +24,7 @@ def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x"
     """Label the axis of a metric; logarithmic where the values are positive and span more than a factor of ten."""
     if not values:
         axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
-    elif spans_decades(values):
+    elif spans_decades(list(map(drawn, values))):
         axes.set(**{f"{side}scale": "log"})
         _write_plainly(axes.xaxis if side == "x" else axes.yaxis)
     axes.set(**{f"{side}label": plain(metric)})
@@ -33,19 +33,27 @@ def scale_metric(axes: Axes, metric: str, values: list[float], side: Literal["x"
 def scale_parameter(axes: Axes, name: str, axis: Axis) -> None:
     """Label the x axis; show the whole range that was searched, on its scale."""
     axes.set_xlabel(plain(name))
+    low = drawn(axis.low)
+    high = drawn(axis.high)
     if axis.choices:
         names = [plain(short(choice)) for choice in axis.choices]
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.5, len(names) - 0.5)
     elif axis.is_log:
         axes.set_xscale("log")
-        margin = (axis.high / axis.low) ** MARGIN_SHARE
-        axes.set_xlim(axis.low / margin, axis.high * margin)
+        factor = (high / low) ** MARGIN_SHARE
+        _show(axes, low / factor, high * factor)
         _write_plainly(axes.xaxis)
     else:
-        margin = (axis.high - axis.low) * MARGIN_SHARE
-        axes.set_xlim(axis.low - margin, axis.high + margin)
+        margin = (high - low) * MARGIN_SHARE
+        _show(axes, low - margin, high + margin)
         axes.xaxis.set_major_locator(MaxNLocator(integer=axis.is_integer))
+
+
+def _show(axes: Axes, left: float, right: float) -> None:
+    """Show this range of x; matplotlib's own choice where all of it is drawn at one place."""
+    if left < right:
+        axes.set_xlim(left, right)
 
 
 def _write_plainly(axis: MatplotlibAxis) -> None:

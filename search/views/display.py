@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: one compact live display, or plain lines where there is no terminal."""
+"""What a person sees while a search runs: one compact live display, or plain lines where nothing can be redrawn."""
 
 import itertools
 import math
@@ -52,13 +52,14 @@ class Display:
         self._forecast = forecast
         self._began = time.monotonic()
         self._seen = progress.events
+        self._is_redrawn = console.is_terminal and not console.is_dumb_terminal  # where Live draws at all
         self._live: Live | None = None
 
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Keep the live display on the terminal for as long as the search runs."""
         self._began = time.monotonic()
-        if not self._console.is_terminal:
+        if not self._is_redrawn:
             yield
             return
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True)
@@ -71,14 +72,14 @@ class Display:
             self._live.stop()
 
     def look(self) -> None:
-        """Print what is new since the last look: every ended trial, or on a terminal only a failure."""
+        """Print what is new since the last look: every ended trial, or beside the live display only a failure."""
         progress = self._progress
-        if self._console.is_terminal:
+        if self._is_redrawn:
             self._forecast.look()
         if progress.events == self._seen:
             return
         self._seen = progress.events
-        if not self._console.is_terminal:
+        if not self._is_redrawn:
             self._forecast.look()
             self._console.print(f"{progress.last}  [{progress.done}/{self._trials}{self._left()}]")
         elif progress.last_is_bad:

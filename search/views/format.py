@@ -7,10 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from search.analysis.quotes import quoted
 from search.spec.objective import deviation, mean
 
 T = TypeVar("T")
 
+MIN_DRAWN = 1e-150
+MAX_DRAWN = 1e150
+"""The least and the greatest number, without its sign, at which anything is drawn."""
 MAX_CHOICE_LENGTH = 18
 """Characters of a choice that are written out."""
 STATE_COLOURS = {
@@ -30,9 +34,15 @@ def values(params: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a value as a person writes it: four digits of a float."""
+    """Return a value as a person writes it: four digits of a float, a text that looks like a number in quotes."""
     if isinstance(value, float):
         return f"{value:.4g}"
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return quoted(value)
     return str(value)
 
 
@@ -70,6 +80,18 @@ def spans_decades(values: Collection[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
 
 
+def drawn(value: float) -> float:
+    """Return where a value stands in charts and pictures: itself, or the nearest number that they can still draw.
+
+    They multiply and divide what they draw: near the ends of what a float holds that gives infinity, or nothing.
+    """
+    if 0 < abs(value) < MIN_DRAWN:
+        return math.copysign(MIN_DRAWN, value)
+    if abs(value) > MAX_DRAWN:
+        return math.copysign(MAX_DRAWN, value)
+    return value
+
+
 def count(many: int, thing: str) -> str:
     """Return a number of things as text: 1 trial, 2 trials."""
     if many == 1:
@@ -79,7 +101,7 @@ def count(many: int, thing: str) -> str:
 
 def short(value: object) -> str:
     """Return a choice as text that fits at an axis."""
-    text = str(value)
+    text = _plain(value)
     if len(text) <= MAX_CHOICE_LENGTH:
         return text
     return f"{text[: MAX_CHOICE_LENGTH - 1]}…"

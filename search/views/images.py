@@ -8,17 +8,18 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from search.views import fonts
 from search.views.format import FRONT_COLOUR, evenly, first_that_fits
 
 T = TypeVar("T")
+Line = tuple[str, ...]
+"""A line of text in parts, each written by itself: in a name that runs from right to left no number is drawn along."""
 
 SIDE_PX = 480
 """Of the longer side of an image."""
@@ -99,7 +100,7 @@ def blank(text: str, size: tuple[int, int]) -> Image.Image:
     width, height = size
     image = Image.new("RGB", size, "#f3f3f3")
     line = _fitted(Caption("", text), width - 2 * MARGIN_PX)
-    ImageDraw.Draw(image).text((width / 2, height / 2), line, "#777777", _font(), "mm")
+    _write(image, ((width - _length(line)) / 2, height / 2), line, "#777777")
     return image
 
 
@@ -108,33 +109,54 @@ def captioned(image: Image.Image, caption: Caption, size: tuple[int, int]) -> Im
     width, height = size
     tile = Image.new("RGB", (width, height + STRIP_PX), "white")
     tile.paste(image, ((width - image.width) // 2, STRIP_PX))
-    text = _fitted(caption, width - 2 * MARGIN_PX)
-    ImageDraw.Draw(tile).text((MARGIN_PX, STRIP_PX / 2 - 1), text, caption.colour, _font(), "lm")
+    line = _fitted(caption, width - 2 * MARGIN_PX)
+    _write(tile, (MARGIN_PX, STRIP_PX / 2 - 1), line, caption.colour)
     return tile
 
 
-def _fitted(caption: Caption, width: int) -> str:
-    """Return a caption as one line of at most so many pixels: all of it, or less of its name, or less around that."""
+def _write(image: Image.Image, place: tuple[float, float], line: Line, colour: str) -> None:
+    """Write a line that begins at a place, half of it above that and half below."""
+    x, y = place
+    ascent, descent = _font(fonts.OWN_FILE).getmetrics()
+    baseline = y + (ascent - descent) / 2
+    for text, font in _runs(line):
+        ImageDraw.Draw(image).text((x, baseline), text, colour, font, "ls")
+        x += font.getlength(text)
+
+
+def _length(line: Line) -> float:
+    return sum(font.getlength(text) for text, font in _runs(line))
+
+
+def _runs(line: Line) -> Iterator[tuple[str, ImageFont.FreeTypeFont]]:
+    """Yield the parts of a line, each in a font that has its letters."""
+    for part in line:
+        for text, file in fonts.runs(part):
+            yield text, _font(file)
+
+
+def _fitted(caption: Caption, width: int) -> Line:
+    """Return a caption as a line of at most so many pixels: all of it, or less of its name, or less around that."""
     for line in _shorter_and_shorter(caption):
-        if _font().getlength(line) <= width:
+        if _length(line) <= width:
             return line
-    return ""
+    return ()
 
 
-def _shorter_and_shorter(caption: Caption) -> Iterator[str]:
+def _shorter_and_shorter(caption: Caption) -> Iterator[Line]:
     """Yield lines for a caption, all of it first, each shorter than the one before."""
     before = caption.before.replace("\n", " ")
     name = caption.name.replace("\n", " ")
     after = caption.after.replace("\n", " ")
     # Less and less of the name.
     for length in range(min(len(name), 300), 0, -1):
-        yield before + _cut(name, length) + after
-    yield before.rstrip() + after
+        yield before, _cut(name, length), after
+    yield before.rstrip(), after
     # Less and less of what stands before it, or, where that is nothing, after it.
     around = before.rstrip(", ") or after
-    yield around
+    yield (around,)
     for length in range(len(around) - 1, 0, -1):
-        yield f"{around[:length]}…"
+        yield (f"{around[:length]}…",)
 
 
 def _cut(name: str, length: int) -> str:
@@ -146,9 +168,8 @@ def _cut(name: str, length: int) -> str:
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(str(path), TEXT_PX)
+def _font(file: str) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, TEXT_PX)
 
 
 def sheet(tiles: Sequence[tuple[Caption, Image.Image]]) -> bytes:

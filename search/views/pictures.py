@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,8 +14,9 @@ from search.analysis import tables
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
+from search.views import fonts
 from search.views.axes import plain, scale_metric, scale_parameter
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, line_width
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, line_width, short
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -31,8 +31,16 @@ PARAMETER = "space."
 def draw(snapshot: Snapshot) -> dict[str, Figure]:
     """Return every picture of a study, by name."""
     pictures: tuple[Callable[[Snapshot], Figure], ...] = (curves, history, hyperparameters, importances)
-    with matplotlib.style.context(STYLE):
+    with fonts.style(STYLE, texts(snapshot)):
         return {picture.__name__: picture(snapshot) for picture in pictures}
+
+
+def texts(snapshot: Snapshot) -> list[str]:
+    """Return what is written into a study's pictures of the names that its user has chosen."""
+    texts = [snapshot.config.workload, snapshot.config.metric, *snapshot.space]
+    for axis in snapshot.axes.values():
+        texts += map(short, axis.choices)
+    return texts
 
 
 def curves(snapshot: Snapshot) -> Figure:
@@ -42,7 +50,7 @@ def curves(snapshot: Snapshot) -> Figure:
     # The curves: the one in front is drawn last.
     in_legend: set[str] = set()
     for trial in sorted(snapshot.trials, key=lambda trial: trial is snapshot.front):
-        values = trial.curve(snapshot.objective)
+        values = list(map(drawn, trial.curve(snapshot.objective)))
         label, style = _curve_style(snapshot, trial)
         axes.plot(range(1, len(values) + 1), values, label=None if label in in_legend else label, **style)
         in_legend.add(label)
@@ -87,7 +95,7 @@ def history(snapshot: Snapshot) -> Figure:
     axes = figure.add_subplot()
     table = _trials_with_a_value(snapshot)
     _scatter(axes, table, "trial")
-    best = [math.nan if value is None else value for value in snapshot.running_best]
+    best = [math.nan if value is None else drawn(value) for value in snapshot.running_best]
     axes.step(range(len(best)), best, where="post", color=FRONT_COLOUR, linewidth=1.5, label="best so far")
     scale_metric(axes, snapshot.config.metric, table["value"].to_list())
     last = max(1, len(snapshot.trials) - 1)
@@ -134,7 +142,8 @@ def importances(snapshot: Snapshot) -> Figure:
     names = table["name"].map(plain).to_list()
     spread = [table["share"] - table["low"], table["high"] - table["share"]]
     error_style = {"ecolor": FAINT_COLOUR, "elinewidth": 1.5}
-    axes.barh(names, table["share"], xerr=spread, color=BAR_COLOUR, error_kw=error_style)
+    axes.barh(range(len(table)), table["share"], xerr=spread, color=BAR_COLOUR, error_kw=error_style)
+    axes.set_yticks(range(len(table)), names)
     for at, (share, high) in enumerate(zip(table["share"], table["high"], strict=True)):
         axes.text(high, at, f" {share:.2f}", va="center")
     axes.set_xlim(0, table["high"].max() * 1.15)
@@ -148,10 +157,11 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
         for name, value in trial.params.items():
-            row[f"{PARAMETER}{name}"] = snapshot.axes[name].position(value)
+            row[f"{PARAMETER}{name}"] = drawn(snapshot.axes[name].position(value))
         rows.append(row)
-    table = tables.frame(rows, ["trial", "value", "state"])
-    return table.astype({"value": float}).dropna(subset=["value"])
+    table = tables.frame(rows, ["trial", "value", "state"]).astype({"value": float})
+    table["value"] = table["value"].map(drawn)
+    return table.dropna(subset=["value"])
 
 
 def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
@@ -182,6 +192,8 @@ def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
     """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
     correlation_at = tables.correlations(table)
     full = table.dropna(subset=["final_value"])
+    values_at = full.select_dtypes(float).columns  # the rungs, and the end
+    full = full.assign(**full[values_at].map(drawn))
     columns = min(len(correlation_at), 3)
     rows = -(-len(correlation_at) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
 from search.journal.trial import FAILURE, WORDS
+from search.views import no_winner
 from search.views.comparison import compare
 from search.views.format import command, span
 
@@ -25,7 +26,7 @@ def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> 
     if winner:
         _show_winner(console, snapshot)
     else:
-        console.print("no winner: no configuration was retrained to its end with every seed")
+        console.print(f"no winner: {no_winner.why(snapshot)}")
     _show_trials(console, snapshot)
     _show_failure(console, snapshot)
     best_folder = "the winner in best/, " if winner else ""

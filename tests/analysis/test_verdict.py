@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from search.analysis import verdict
 from search.analysis.snapshot import Snapshot
 from search.journal.outcome import Candidate, Outcome
 from search.journal.trial import Trial
-from search.spec.objective import Objective
+from search.spec.objective import Objective, mean
 from search.views.format import spread
 from search.views.page import advice, answers, timeline
 from tests import studies
+
+MAX = sys.float_info.max
 
 
 def judged(folder: Path, values: dict[str, list[float]], tests: dict[str, list[float]], **settings: Any) -> Snapshot:
@@ -142,12 +145,20 @@ def test_the_end_of_a_range_is_named_where_the_best_lies_there(tmp_path: Path) -
     assert any(line.startswith("x 4.95 of the best is at the high end") for line in advice.advice(made.snapshot()))
 
 
-@pytest.mark.parametrize("values", [[1e200, 3e200], [1.7e308, 1.7e308], [5e-324, 5e-324]])
+@pytest.mark.parametrize(
+    "values",
+    [[1e200, 3e200], [1.7e308, 1.7e308], [MAX] * 3, [-MAX] * 5, [5e-324, 5e-324]],
+)
 def test_values_at_the_ends_of_what_a_float_holds_are_judged(values: list[float], tmp_path: Path) -> None:
     found = judged(tmp_path, {"trial 0": [1.0, 2.0], "reference": values}, {}).verdict
     assert found is not None
     assert found.validation is not None
     assert found.validation.error is not None
+
+
+def test_the_mean_of_equal_values_is_that_value_where_their_sum_would_be_infinite() -> None:
+    for count in (2, 3, 5, 7):
+        assert mean([MAX] * count) == MAX
 
 
 def test_a_test_score_that_is_no_number_is_shown_and_judges_nothing(tmp_path: Path) -> None:

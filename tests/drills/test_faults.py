@@ -100,7 +100,10 @@ def test_a_trial_that_is_silent_for_too_long_fails_also_where_it_hangs_in_c(tmp_
 def test_a_search_in_which_every_trial_fails_shows_the_first_traceback_and_exits_1(tmp_path: Path) -> None:
     done = search(tmp_path, {**TOY, "fixed": {"fault": "raise"}, "num_samples": 3, "scheduler": None})
     assert done.returncode == 1
-    assert "no winner" in done.stdout
+    assert (
+        "no winner: a winner must train with a finite loss, but of 3 trials 3 failed; mend what failed" in done.stdout
+    )
+    assert "retraining the best" not in done.stdout
     assert "trial 0 failed: RuntimeError: the toy broke" in done.stdout
     assert "results/s/logs/trial-0000.log" in done.stdout
     assert re.search(r"Traceback \(most recent call last\):\n(.*\n)+.*RuntimeError: the toy broke", done.stdout)

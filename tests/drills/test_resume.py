@@ -68,7 +68,7 @@ def check_what_was_trained(trials: list[Trial]) -> None:
 def check_what_is_derived(made: Study) -> None:
     trials = made.trials()
     for name, table in (("trials", tables.trials(trials)), ("curves", tables.curves(trials))):
-        assert (made.folder / f"{name}.csv").read_text(encoding="utf-8") == table.to_csv(index=False)
+        assert (made.folder / f"{name}.csv").read_text(encoding="utf-8") == tables.csv(table)
     found = made.outcome()
     assert found is not None
     assert found.winner is not None
@@ -294,7 +294,7 @@ def test_a_study_goes_on_without_what_was_damaged_to_the_same_end(
     damaged = damage(whole, 40, tmp_path / "s")
     flags = cli.search_parser("search.run", "").parse_args(["--resume", str(tmp_path / "s"), "--repair"])
     with ExitStack() as holding:
-        opened = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), "{}")
+        opened = session.begin(cli.asked(vars(flags)), holding, cli.Terminal(), str)
         assert f"line 41 of {tmp_path}/s/journal.log and all behind it are gone, " in capsys.readouterr().out
         assert (tmp_path / "s" / "journal.log.broken").read_bytes() == damaged
         assert len(opened.study.trials()) < 7
@@ -334,7 +334,7 @@ def test_a_trial_of_which_all_was_recorded_when_it_was_cut_off_has_ended(
 def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what a session that goes on with a study says first."""
     with ExitStack() as holding:
-        opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), "{}")
+        opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), str)
         opened.announce()
     (line,) = capsys.readouterr().out.splitlines()
     return line

@@ -1,11 +1,8 @@
 """Real searches on a real Ray, as a user starts them."""
 
 import json
-import os
-import pty
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from search.spec.objective import Objective
 from search.tune import cluster
 from search.tune.resources import Node, Share
 from tests import toy
-from tests.programs import ENVIRONMENT, HEART, TOY, resume, search, start, write
+from tests.programs import HEART, TOY, on_terminal, resume, search, start, write
 from tests.shared import Finished
 from tests.studies import new
 
@@ -265,22 +262,8 @@ def test_on_a_terminal_there_is_one_live_display(tmp_path: Path) -> None:
     """A pseudo-terminal of 60 columns: the display is drawn over itself, and only the story is left behind."""
     config = write(tmp_path, TOY)
     command = [sys.executable, "-m", "search.run", "--config", str(config), "--name", "s"]
-    ours, theirs = pty.openpty()
-    environment = {**ENVIRONMENT, "COLUMNS": "60", "LINES": "20", "TERM": "xterm"}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:
-                break
-            if not part:
-                break
-            shown += part
-        assert process.wait(60) == 0
-    os.close(ours)
-    text = shown.decode()
+    code, text = on_terminal(command, tmp_path, "xterm")
+    assert code == 0
     assert "/12 trials" in text
     assert "running · " in text
     assert "stopped early" in text

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from heart import predict
 from heart.config import Config, build, find, read
 from heart.model import MLP, load, save
-from tests.programs import ROOT
+from tests.programs import ROOT, on_terminal
 
 
 def run(module: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -48,6 +48,16 @@ def test_a_run_leaves_the_complete_folder(trained: tuple[Path, subprocess.Comple
     assert "config read from configs/small.yaml" in done.stdout
     assert done.stdout.count("val_accuracy") == 12
     assert done.stderr == ""
+
+
+def test_on_a_terminal_that_cannot_redraw_there_are_the_lines_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "heart.train", "--points", "200", "--epochs", "2", "--hidden1", "2"]
+    code, text = on_terminal(command, tmp_path, "dumb")
+    assert code == 0, text
+    first, *_ = lines = text.splitlines()
+    assert first.startswith("epoch    1  train_loss")
+    assert "" not in lines
+    assert "\x1b" not in text
 
 
 def test_flags_win_over_the_file_wherever_they_stand(trained: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

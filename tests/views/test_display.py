@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from search.analysis.progress import Progress
 from search.journal.trial import Trial
 from search.spec.objective import Objective
 from search.views.display import BEST, UNITS, Display, between, sparkline
-from tests.programs import ENVIRONMENT
+from tests.programs import ENVIRONMENT, on_terminal
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -123,3 +124,40 @@ def test_a_character_that_the_terminal_lacks_ends_no_program() -> None:
     environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("0.5 ? 0.1\n", "")
+
+
+SEARCHING = """
+import math
+from search import cli
+from search.algorithms.forecast import Forecast, Survival
+from search.analysis.progress import Progress
+from search.spec.objective import Objective
+from search.views.display import Display
+
+class Ended:
+    number, epoch, best, params = 0, 9, 0.25, {"x": 0.5}
+
+progress = Progress(Objective("loss"), running=2)
+shown = Display(cli.Terminal(), 2, progress, Forecast(Survival([1, 3], 9, 3), 2, learns=True, clock=lambda: 0.0))
+with shown.showing():
+    for Ended.number in range(2):
+        progress.end(Ended(), "complete", "")
+        shown.look()
+"""
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_on_a_terminal_that_cannot_redraw_there_are_plain_lines(term: str, tmp_path: Path) -> None:
+    """As in Emacs and in some logs of CI: rich's live display draws nothing there, and says nothing of it."""
+    code, text = on_terminal([sys.executable, "-c", SEARCHING], tmp_path, term)
+    assert code == 0, text
+    lines = [f"trial {number} complete at epoch 9: best loss 0.25  [{number + 1}/2" for number in range(2)]
+    assert [line.startswith(start) for line, start in zip(text.splitlines(), lines, strict=True)] == [True, True]
+    assert "\x1b" not in text
+
+
+def test_on_a_terminal_that_can_the_lines_are_one_display(tmp_path: Path) -> None:
+    code, text = on_terminal([sys.executable, "-c", SEARCHING], tmp_path, "xterm")
+    assert code == 0, text
+    assert "\x1b" in text
+    assert "complete at epoch" not in text

@@ -85,14 +85,22 @@ def test_tiles_of_any_shape_stand_in_their_order_row_by_row(count: int, columns:
 def test_a_long_name_in_a_caption_is_cut_and_the_numbers_around_it_are_not() -> None:
     name = "validation_" + "very_" * 60 + "long_loss"
     for width in (200, 480):
-        text = images._fitted(Caption("1. trial 31, ", name, " 0.0057"), width)
+        line = images._fitted(Caption("1. trial 31, ", name, " 0.0057"), width)
+        text = "".join(line)
         assert text.startswith("1. trial 31, v")
         assert text.endswith(" 0.0057")
         assert "…" in text
-        assert images._font().getlength(text) <= width
-    shorter = [images._fitted(Caption("epoch 10 of 30, ", name, " 0.1, kept"), width) for width in (200, 120, 60, 5)]
-    assert shorter == ["epoch 10 of 30, … 0.1, kept", "epoch 10 of 30", "epoch…", ""]
-    assert images._fitted(Caption("1. trial 31, ", r"$\frac$ $x", " 1\n2"), 480) == r"1. trial 31, $\frac$ $x 1 2"
+        assert images._length(line) <= width
+    lines = [images._fitted(Caption("epoch 10 of 30, ", name, " 0.1, kept"), width) for width in (200, 120, 60, 5)]
+    assert list(map("".join, lines)) == ["epoch 10 of 30, … 0.1, kept", "epoch 10 of 30", "epoch…", ""]
+    formula = images._fitted(Caption("1. trial 31, ", r"$\frac$ $x", " 1\n2"), 480)
+    assert "".join(formula) == r"1. trial 31, $\frac$ $x 1 2"
+
+
+def test_a_name_that_runs_from_right_to_left_takes_no_number_along() -> None:
+    """Written with it, the number would stand on its left, and its error before it."""
+    parts = ("1. trial 3, ", "خسارة", " 0.12 ± 0.01")
+    assert images._fitted(Caption(*parts), 480) == parts
 
 
 def test_a_film_shows_each_frame_once_for_its_time_and_holds_the_last() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -126,6 +127,7 @@ def hostile(folder: Path) -> Study:
 
 
 STUDIES = {make.__name__: make for make in (faulty, many, single, empty, hopeless, hostile)}
+STUDIES |= {name: partial(studies.extreme, name=name) for name in studies.EXTREMES}
 FINISHED = "finished"
 """Stands for the study of a real search, retrained and judged."""
 

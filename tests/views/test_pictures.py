@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from search.spec.space import axis_of
 from search.study import Study
-from search.views.format import FRONT_COLOUR, STATE_COLOURS
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, drawn
 from tests import studies
 from tests.studies import curve
 
@@ -231,3 +231,26 @@ def test_a_study_of_which_nothing_can_be_drawn_says_so(tmp_path: Path) -> None:
         "hyperparameters": ["no finite value"] * 2,
         "importances": [few],
     }
+
+
+@pytest.mark.parametrize("name", studies.EXTREMES)
+def test_values_near_the_ends_of_what_a_float_holds_are_drawn_within_the_picture(name: str, tmp_path: Path) -> None:
+    """None is left out, and matplotlib has nothing to warn of, which is an error in tests."""
+    made = studies.extreme(tmp_path, name)
+    for figure in made.figures().values():
+        figure.canvas.draw()
+        for axes in figure.axes:
+            at = [each.get_xydata() for each in axes.lines if each.get_linestyle() != ":"]
+            at += [each.get_offsets() for each in axes.collections if isinstance(each, PathCollection)]
+            for points in at:
+                place = axes.transAxes.inverted().transform(axes.transData.transform(points))
+                assert ((place >= -1e-6) & (place <= 1 + 1e-6)).all(), (name, points)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"), [(1e-320, 1e-150), (-5e-324, -1e-150), (-math.inf, -1e150), (2e200, 1e150)]
+)
+def test_what_is_too_close_to_zero_or_too_far_from_it_is_drawn_at_the_nearest_place(value: float, place: float) -> None:
+    assert drawn(value) == place
+    assert [drawn(kept) for kept in (0.0, 1e-150, -3.5, 1e150)] == [0.0, 1e-150, -3.5, 1e150]
+    assert math.isnan(drawn(math.nan))

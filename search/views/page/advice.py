@@ -6,6 +6,7 @@ from typing import Any
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import SURE_ERRORS, Verdict
 from search.spec.space import Axis
+from search.views import no_winner
 from search.views.format import number
 
 END_SHARE = 0.03
@@ -42,7 +43,9 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
     if failed:
         yield f"{failed} of {total} trials failed: see the failures below."
     diverged = snapshot.endings["diverged"]
-    if diverged and diverged >= total / 10:
+    if diverged and no_winner.is_hopeless(snapshot):
+        yield f"{diverged} of {total} trials diverged: search another space, of a learning rate, for one, lower values."
+    elif diverged and diverged >= total / 10:
         yield f"{diverged} of {total} trials diverged: the panels below show where; keep the search out of there."
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import Gain, Verdict
 from search.journal.trial import WORDS, State
+from search.views import no_winner
 from search.views.format import count, number, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
@@ -37,8 +38,10 @@ def progress(snapshot: Snapshot) -> str:
     if snapshot.outcome and not snapshot.winner:
         return f"{asked} trials, retrained: no configuration trained to its end with every seed."
     trials = count(asked, "trial")
+    if not snapshot.able:
+        return f"{trials}, of which none can win."
     if not snapshot.winner:
-        return f"{trials}, not retrained yet."
+        return f"{trials}, not retrained to the end yet: --resume does that."
     if not snapshot.is_current:
         return f"{trials}; the verdict is on the best of fewer: --resume judges those of now."
     return f"{trials}, retrained and judged."
@@ -53,11 +56,13 @@ def _won(snapshot: Snapshot) -> Card:
     title = "What won?"
     front = snapshot.front
     winner = snapshot.winner
-    if not front:
-        return Card(title, ["nothing yet", "no trial has been trained to its end"])
-    if winner:
+    if winner and front:
         mean = f"{snapshot.config.metric} {spread(winner.values)} over {count(len(winner.values), 'seed')}"
         return Card(title, [winner.name, mean, values(front.params)])
+    if snapshot.outcome or no_winner.is_hopeless(snapshot):
+        return Card(title, ["nothing", no_winner.why(snapshot)])
+    if not front:
+        return Card(title, ["nothing yet", "no trial has been trained to its end"])
     value = f"{snapshot.config.metric} {number(front.value)} in the search; not retrained, so not judged"
     return Card(title, [f"trial {front.number} so far", value, values(front.params)])
 
@@ -67,6 +72,8 @@ def _trust(snapshot: Snapshot) -> Card:
     verdict = snapshot.verdict
     if not verdict and snapshot.outcome:
         return Card(title, ["no", "retrained with other seeds, no finalist trained to its end with every seed"])
+    if no_winner.is_hopeless(snapshot):
+        return Card(title, ["no", "no trial has a value that counts"])
     if not verdict:
         return Card(title, ["not yet", "the best of many noisy trials flatters itself; retraining judges it"])
     lines = ["nothing to compare it with"]

@@ -142,8 +142,9 @@ def _history(snapshot: Snapshot) -> Chart:
         *points(snapshot, x),
     ]
     alt = f"Best value of each of {len(snapshot.trials)} trials by number"
-    if best:
-        alt += f"; the best, {number(best[-1]['value'])}, came in trial {best[-2]['trial']}"
+    first_best = snapshot.objective.best(snapshot.able)
+    if first_best:
+        alt += f"; the best, {number(first_best.value)}, came in trial {first_best.number}"
     return chart("history", alt, 260, layers)
 
 

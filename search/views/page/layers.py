@@ -10,7 +10,7 @@ from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.spec.space import Axis
-from search.views.format import short, spans_decades
+from search.views.format import drawn, number, short, spans_decades
 from search.views.page import rows
 from search.views.page.rows import Rows
 
@@ -92,10 +92,11 @@ def metric_channel(snapshot: Snapshot, column: str = "value", values: Sequence[f
 
 def value_scale(values: Sequence[float]) -> Spec:
     """Return the scale of these values, which must be some."""
+    places = list(map(drawn, values))
     kind: Spec = {"type": "linear", "zero": False}
-    if spans_decades(values):
+    if spans_decades(places):
         kind = {"type": "log"}
-    return {**kind, "padding": 8, "domain": [min(values), max(values)]}
+    return {**kind, "padding": 8, "domain": [min(places), max(places)]}
 
 
 def band(snapshot: Snapshot) -> list[Spec]:
@@ -128,7 +129,7 @@ def parameter_channel(snapshot: Snapshot, at: int) -> Spec:
     axis = snapshot.axes[title]
     if axis.choices:
         return _choice_channel(f"p{at}", title, axis)
-    scale: Spec = {"domain": [axis.low, axis.high], "padding": 6}
+    scale: Spec = {"domain": [drawn(axis.low), drawn(axis.high)], "padding": 6}
     if axis.is_log:
         scale["type"] = "log"
     else:
@@ -147,8 +148,8 @@ def _choice_channel(column: str, title: str, axis: Axis) -> Spec:
     return {"field": column, "type": "ordinal", "title": title, "scale": scale, "axis": labelled}
 
 
-def range_of(axis: Axis) -> tuple[object, object]:
-    """Return the two ends of a hyperparameter's range: of a choice its first and its last."""
+def range_of(axis: Axis) -> tuple[str, str]:
+    """Return the two ends of a hyperparameter's range as texts: of a choice its first and its last."""
     if axis.choices:
         return short(axis.choices[0]), short(axis.choices[-1])
-    return axis.low, axis.high
+    return number(axis.low), number(axis.high)

@@ -44,7 +44,7 @@ def _cells(trial: Trial, names: list[str]) -> list[tuple[str, str]]:
         _cell(trial.best_epoch or None),
         _cell(len(trial.epochs)),
         _cell(worked_s, ".3g"),
-        *(_cell(trial.params.get(name)) for name in names),
+        *(_param_cell(trial, name) for name in names),
     ]
 
 
@@ -52,12 +52,18 @@ def _cell(value: Any, form: str = "") -> tuple[str, str]:
     """Return a value as text for a person, and what it is sorted by."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "", ""
-    if isinstance(value, bool | str):
-        text = str(value)[:MAX_CELL_LENGTH]
-        return text, text
     if form:
         return format(value, form), repr(value)
     return number(value), repr(value)
+
+
+def _param_cell(trial: Trial, name: str) -> tuple[str, str]:
+    """Return a hyperparameter as `_cell` does, null with a text of its own; nothing where the trial lacks it."""
+    value = trial.params.get(name, math.nan)
+    if value is None or isinstance(value, bool | str):
+        text = number(value)[:MAX_CELL_LENGTH]
+        return text, text
+    return _cell(value)
 
 
 def failure(snapshot: Snapshot, trial: Trial) -> dict[str, Any]:

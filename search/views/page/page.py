@@ -20,7 +20,7 @@ from search.analysis.snapshot import Snapshot
 from search.journal.trial import Trial
 from search.spec import files
 from search.views.comparison import compare
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, first_that_fits, span
+from search.views.format import FRONT_COLOUR, MAX_DRAWN, MIN_DRAWN, STATE_COLOURS, drawn, first_that_fits, span
 from search.views.page import answers, charts, lists, rows, timeline
 from search.views.page.layers import Chart
 from search.views.page.rows import Rows
@@ -61,7 +61,7 @@ def _render(snapshot: Snapshot, max_trials: int) -> bytes:
         **_about(snapshot, stretches),
         **_lists(snapshot, shown),
         timelines=[_timeline(stretch) for stretch in newest],
-        thinned=_thinned(snapshot, shown),
+        thinned=_thinned(snapshot, shown) + _out_of_range(snapshot),
         charts=sections,
         data=_data(snapshot, shown, sections),
         style=_resource("report.css"),
@@ -88,6 +88,17 @@ def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
     if stride > 1:
         thinned += f"Of each one epoch in {stride}. "
     return thinned
+
+
+def _out_of_range(snapshot: Snapshot) -> str:
+    """Return which numbers the charts draw at another place, as text; empty where there are none."""
+    values = snapshot.epoch_values
+    for trial in snapshot.trials:
+        for name, value in trial.params.items():
+            values.append(snapshot.axes[name].position(value))
+    if list(map(drawn, values)) == values:
+        return ""
+    return f"In all charts a number closer to 0 than {MIN_DRAWN:g}, or further than {MAX_DRAWN:g}, is drawn there. "
 
 
 def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:

@@ -73,10 +73,10 @@ def _fold(axes: int) -> list[Spec]:
 
 def _labels(snapshot: Snapshot) -> Rows:
     """Return a row an end of an axis: axis, at (just beyond it), text."""
-    worst_to_best = sorted((min(snapshot.values), max(snapshot.values)), reverse=snapshot.config.mode == "min")
-    ranges = [*(range_of(snapshot.axes[name]) for name in rows.leading(snapshot)), worst_to_best]
+    worst, best = sorted((min(snapshot.values), max(snapshot.values)), reverse=snapshot.config.mode == "min")
+    ranges = [*(range_of(snapshot.axes[name]) for name in rows.leading(snapshot)), (number(worst), number(best))]
     labels: Rows = []
     for axis, (low, high) in enumerate(ranges):
-        labels.append({"axis": axis, "at": -0.03, "text": number(low)})
-        labels.append({"axis": axis, "at": 1.03, "text": number(high)})
+        labels.append({"axis": axis, "at": -0.03, "text": low})
+        labels.append({"axis": axis, "at": 1.03, "text": high})
     return labels

@@ -8,7 +8,7 @@ from search.analysis.snapshot import Snapshot, epochs_of
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
 from search.spec.objective import deviation, mean
-from search.views.format import number, spans_decades
+from search.views.format import drawn, number, spans_decades
 
 Rows = list[dict[str, Any]]
 MAX_EPOCHS = 15_000
@@ -40,9 +40,10 @@ def leading(snapshot: Snapshot) -> list[str]:
 
 def floor(values: list[float]) -> float:
     """Return what a band may reach down to without taking a logarithmic axis from these values."""
-    if not spans_decades(values):
+    places = list(map(drawn, values))
+    if not spans_decades(places):
         return -math.inf
-    return min(values) / 2
+    return min(places) / 2
 
 
 def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
@@ -59,7 +60,7 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
         row: dict[str, Any] = {
             "trial": trial.number,
             "state": trial.ending,
-            "value": trial.value,
+            "value": None,
             "best": trial.number in best,
             "text": "none",
             "best_epoch": trial.best_epoch,
@@ -67,6 +68,7 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             **_params(snapshot, trial, names),
         }
         if trial.value is not None:
+            row["value"] = drawn(trial.value)
             row["text"] = f"{trial.value:.5g}"
             row[f"u{len(names)}"] = standing(trial.value)
         rows.append(row)
@@ -80,7 +82,7 @@ def _params(snapshot: Snapshot, trial: Trial, names: list[str]) -> dict[str, Any
         if name in trial.params:
             value = trial.params[name]
             axis = snapshot.axes[name]
-            columns[f"p{at}"] = axis.position(value)
+            columns[f"p{at}"] = drawn(axis.position(value))
             columns[f"u{at}"] = axis.unit(value)
             columns[f"t{at}"] = number(value)[:MAX_TEXT_LENGTH]
     return columns
@@ -127,7 +129,7 @@ def epochs(snapshot: Snapshot, shown: list[Trial]) -> Rows:
         for epoch, value in enumerate(trial.curve(snapshot.objective), 1):
             is_drawn = epoch % every == 1 % every or epoch == len(trial.epochs)
             if is_drawn:
-                finite = float(f"{value:.6g}") if math.isfinite(value) else None
+                finite = drawn(float(f"{value:.6g}")) if math.isfinite(value) else None
                 rows.append({"trial": trial.number, "epoch": epoch, "value": finite})
     return rows
 
@@ -136,8 +138,8 @@ def best_so_far(snapshot: Snapshot) -> Rows:
     """Return a row for each trial that improved, in order of proposal, and for the last: trial, value."""
     rows: Rows = []
     for trial, best in enumerate(snapshot.running_best):
-        if best is not None and (not rows or best != rows[-1]["value"]):
-            rows.append({"trial": trial, "value": best})
+        if best is not None and (not rows or drawn(best) != rows[-1]["value"]):
+            rows.append({"trial": trial, "value": drawn(best)})
     if rows:
         rows.append({"trial": len(snapshot.trials) - 1, "value": rows[-1]["value"]})
     return rows
@@ -149,8 +151,7 @@ def noise(snapshot: Snapshot) -> Rows:
     verdict = snapshot.verdict
     if not winner or not verdict or verdict.noise is None:
         return []
-    low = max(winner.mean - verdict.noise, floor(snapshot.values))
-    return [{"low": low, "mean": winner.mean, "high": winner.mean + verdict.noise}]
+    return [_band(winner.mean, verdict.noise, floor(snapshot.values))]
 
 
 def seeds_by_epoch(snapshot: Snapshot) -> Rows:
@@ -162,10 +163,14 @@ def seeds_by_epoch(snapshot: Snapshot) -> Rows:
     rows = []
     for epoch, seeds in enumerate(zip(*curve_of_seed, strict=False), 1):
         if len(seeds) > 1 and all(map(math.isfinite, seeds)):
-            center = mean(list(seeds))
-            spread = deviation(list(seeds))
-            rows.append({"epoch": epoch, "low": max(center - spread, least), "mean": center, "high": center + spread})
+            rows.append({"epoch": epoch, **_band(mean(list(seeds)), deviation(list(seeds)), least)})
     return rows
+
+
+def _band(center: float, spread: float, least: float = -math.inf) -> dict[str, float]:
+    """Return low, mean and high of what lies no further from a center than its spread, and above the least."""
+    low = max(center - spread, least)
+    return {"low": drawn(low), "mean": drawn(center), "high": drawn(center + spread)}
 
 
 def ends(rows: Rows) -> list[float]:
@@ -197,20 +202,19 @@ def candidates(snapshot: Snapshot) -> Rows:
         for part, seeds in parts.items():
             for value in filter(math.isfinite, seeds):
                 tip = f"{label}, {part}: {value:.5g}"
-                rows.append({"candidate": label, "part": part, "value": value, "tip": tip})
+                rows.append({"candidate": label, "part": part, "value": drawn(value), "tip": tip})
     return rows
 
 
 def spreads(runs: Rows) -> Rows:
-    """Return a row for each part of each of the candidates: candidate, part, low, high - mean ± standard deviation."""
+    """Return a row a part of a candidate: candidate, part, low, mean, high - mean ± standard deviation."""
     groups: dict[tuple[str, str], list[float]] = {}
     for row in runs:
         groups.setdefault((row["candidate"], row["part"]), []).append(row["value"])
     rows = []
     for (label, part), seeds in groups.items():
-        center = mean(seeds)
         spread = deviation(seeds) if len(seeds) > 1 else 0.0
-        rows.append({"candidate": label, "part": part, "low": center - spread, "high": center + spread})
+        rows.append({"candidate": label, "part": part, **_band(mean(seeds), spread)})
     return rows
 
 

@@ -1,0 +1,145 @@
+"""What a person is told at the end of a search that nothing won: the rule, what happened, and what to do."""
+
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from search import retrain
+from search.journal.trial import Ending
+from search.study import RETRAINING, Study
+from search.views import no_winner, summary
+from search.views.page import answers, page
+from tests import studies
+
+DIVERGED = [1.0, math.nan]
+ELSEWHERE = "search another space (of a learning rate, for one, lower values)"
+FINITE = "a winner must train with a finite loss"
+ENDINGS: dict[str, Ending] = {"c": "complete", "d": "diverged", "f": "failed"}
+Told = list[tuple[list[float], Ending | None]]
+
+
+def create(folder: Path, trials: Told, asked: int = 0) -> Study:
+    """Return a study with trials of these values and endings, of a search for as many or for more."""
+    made = studies.create(folder, "s", num_samples=asked or len(trials))
+    for values, ending in trials:
+        studies.add(made, values, ending, failure="boom" if ending == "failed" else "")
+    return made
+
+
+def retrained(folder: Path, endings: dict[str, str]) -> Study:
+    """Return a study whose retraining has ended: by candidate the initial of its ending for each seed."""
+    made = create(folder, [([2.0, 1.0], "complete")] * 9)
+    retraining = made.add(RETRAINING, jobs=[])
+    for candidate, seeds in endings.items():
+        for seed, initial in enumerate(seeds, 1):
+            notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": seed}}
+            studies.run(made, retraining, notes, [1.0] if initial == "c" else [math.nan], ENDINGS[initial])
+    made.finish(retraining, None)
+    return made
+
+
+def shown(made: Study) -> tuple[int, list[str]]:
+    """Return the exit code of the summary, and its lines."""
+    written = io.StringIO()
+    console = Console(file=written, width=300, highlight=False, soft_wrap=True, markup=False)
+    code = summary.show(console, made.snapshot(), True, made.folder / "best.yaml")
+    return code, written.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("trials", "why"),
+    [
+        ([(DIVERGED, "diverged")] * 3, f"{FINITE}, but of 3 trials 3 diverged, at epoch 2; {ELSEWHERE}"),
+        (
+            [([math.nan], "diverged"), (DIVERGED, "diverged")],
+            f"{FINITE}, but of 2 trials 2 diverged, at epochs 1 to 2; {ELSEWHERE}",
+        ),
+        ([([], "failed")], f"{FINITE}, but of 1 trial 1 failed; mend what failed"),
+        (
+            [(DIVERGED, "diverged"), ([3.0], "failed"), (DIVERGED, "diverged")],
+            f"{FINITE}, but of 3 trials 1 failed and 2 diverged, at epoch 2; mend what failed, and {ELSEWHERE}",
+        ),
+    ],
+)
+def test_where_no_trial_can_win_it_is_told_how_they_ended(trials: Told, why: str, tmp_path: Path) -> None:
+    made = create(tmp_path, trials)
+    code, lines = shown(made)
+    assert code == 1
+    assert f"no winner: {why}" in lines
+    assert ("trial 1 failed: boom" in lines) == (len(trials) == 3 and trials[1][1] == "failed")
+    snapshot = made.snapshot()
+    won, trust, *_ = answers.cards(snapshot, [])
+    assert won.lines == ["nothing", why]
+    assert trust.lines[0] == "no"
+    assert answers.progress(snapshot).endswith("of which none can win.")
+    assert "retrain" not in " ".join([*won.lines, *trust.lines])
+    assert "No trial may win." in page.render(snapshot).decode()
+
+
+def test_where_the_search_has_not_ended_it_is_told_to_go_on(tmp_path: Path) -> None:
+    begun: dict[str, Told] = {"none": [], "some": [(DIVERGED, "diverged"), ([1.0], None)]}
+    for name, trials in begun.items():
+        made = create(tmp_path / name, trials, asked=5)
+        code, lines = shown(made)
+        assert code == 1
+        assert f"no winner: {FINITE}, but no trial has ended so yet; go on with --resume" in lines
+        assert answers.cards(made.snapshot(), [])[0].lines[0] == "nothing yet"
+
+
+@pytest.mark.parametrize(
+    ("endings", "why"),
+    [
+        (
+            {"trial 2": "cd", "trial 0": "dd", "reference": "cc"},
+            "of trial 2 1 of 2 seeds diverged, of trial 0 2 of 2 seeds diverged; "
+            "keep the space away from where they diverge, or retrain more finalists",
+        ),
+        (
+            {"trial 1": "f"},
+            "of trial 1 1 of 1 seed failed; mend what failed (see logs/retraining.log), or retrain more finalists",
+        ),
+        (
+            {"trial 1": "cfd", "trial 2": "ccd", "trial 3": "ddd", "trial 4": "ccf", "trial 5": "ddc"},
+            "of trial 1 1 of 3 seeds failed, 1 of 3 seeds diverged, of trial 2 1 of 3 seeds diverged, "
+            "of trial 3 3 of 3 seeds diverged, 2 more are like them; mend what failed (see logs/retraining.log), "
+            "or keep the space away from where they diverge, or retrain more finalists",
+        ),
+    ],
+)
+def test_where_no_finalist_held_it_is_told_what_became_of_their_seeds(
+    endings: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    made = retrained(tmp_path, endings)
+    code, lines = shown(made)
+    assert code == 1
+    whole = f"a winner must train to its end with every seed, but {why}"
+    assert f"no winner: {whole}" in lines
+    assert answers.cards(made.snapshot(), [])[0].lines == ["nothing", whole]
+
+
+def test_more_finalists_are_advised_only_where_there_are_more(tmp_path: Path) -> None:
+    made = retrained(tmp_path, {f"trial {number}": "d" for number in range(9)})
+    assert no_winner.why(made.snapshot()).endswith("6 more are like them; keep the space away from where they diverge")
+
+
+def test_where_the_retraining_was_cut_short_the_report_says_how_to_go_on(tmp_path: Path) -> None:
+    made = create(tmp_path, [([2.0, 1.0], "complete")] * 4)
+    made.add(RETRAINING, jobs=[])
+    assert answers.progress(made.snapshot()) == "4 trials, not retrained to the end yet: --resume does that."
+    assert "no winner: a winner must be retrained, but no retraining has ended; go on with --resume" in shown(made)[1]
+
+
+def test_where_there_is_nothing_to_retrain_no_ray_is_started_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = create(tmp_path, [(DIVERGED, "diverged")] * 2)
+    assert retrain.main([str(made.folder)]) == 1
+    printed = capsys.readouterr()
+    assert f"no winner: {FINITE}, but of 2 trials 2 diverged, at epoch 2; {ELSEWHERE}\n" in printed.out
+    assert "the report is of before" not in printed.out
+    assert printed.err == ""
+    assert made.others(RETRAINING) == []
+    assert not (made.logs / "ray.log").exists()
