@@ -120,7 +120,8 @@ def test_the_study_says_how_it_was_made(toy_search: Finished) -> None:
     text = YAML(typ="safe").load(toy_search.folder / "study.yaml")
     assert set(text) == {"config", "sessions"}
     (session,) = text["sessions"]
-    assert set(session) == {"share", "command", "time", "versions", "machine", "git"}
+    assert set(session) == {"share", "sources", "command", "time", "versions", "machine", "git"}
+    assert set(session["sources"]) == {"tests/__init__.py", "tests/toy.py"}
     assert session["command"].startswith("python -m search.run --config ")
     assert (text["config"]["name"], session["share"]["cpus"]) == ("s", 1.0)
     assert StudyConfig.of(text["config"]) == study.load(toy_search.folder).config

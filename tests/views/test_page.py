@@ -113,7 +113,7 @@ def hopeless(folder: Path) -> Study:
 
 def hostile(folder: Path) -> Study:
     """Return a study whose every text is an attack; its values are of both signs, and more is better."""
-    choice = {"distribution": "choice", "values": [HOSTILE, "x", None, True, 1, 1.5]}
+    choice = {"distribution": "choice", "values": [HOSTILE, "x", None, True, 2, 1.5]}
     made = studies.create(
         folder, "hostile", num_samples=8, metric=NAME, mode="max", space={"fault": choice, **TOY["space"]}
     )

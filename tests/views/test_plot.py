@@ -12,7 +12,7 @@ from tests.studies import new
 def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
     metric = r"$\frac$"
     choice = {"distribution": "choice", "values": [metric, "$x"]}
-    values = {**TOY, "metric": metric, "space": {"fault": choice}, "name": "s", "output": str(tmp_path)}
+    values = {**TOY, "metric": metric, "mode": "min", "space": {"fault": choice}, "name": "s", "output": str(tmp_path)}
     made = new(values)
     for value in (3.0, 2.0, 1.0, 4.0, 5.0):
         trial = OpenTrial(made.search, made.search.ask(fixed_distributions=made.space))
