@@ -22,7 +22,7 @@ def why(snapshot: Snapshot) -> str:
 
 def is_hopeless(snapshot: Snapshot) -> bool:
     """Return whether the search has ended without a trial that could be retrained."""
-    return snapshot.ended >= snapshot.config.num_samples and not snapshot.able
+    return snapshot.ended >= snapshot.wanted and not snapshot.able
 
 
 def _of_trials(snapshot: Snapshot) -> str:

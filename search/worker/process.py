@@ -20,7 +20,12 @@ TOO_LONG = "it took longer than {:g} s"
 
 @cache
 def prepare(name: str, gpus: float) -> Workload:
-    """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all."""
+    """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all.
+
+    From here on SIGTERM, as of a node that is taken back, ends the process, and its trial is trained again: Ray's own
+    handler would raise SystemExit in the workload, as if that had raised it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with isolation.importing():

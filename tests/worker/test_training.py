@@ -301,3 +301,18 @@ def test_where_a_machine_does_not_have_the_folder_what_is_printed_goes_where_it_
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "before\nafter\n", "")
+
+
+TAKEN_BACK = """
+import os, signal, sys
+from search.worker import process
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # as a worker of Ray's does
+process.prepare("tests.toy", 0)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_process_that_is_told_to_end_dies_and_its_workload_raises_nothing() -> None:
+    """So that its trial is trained again, as that of any process that is lost."""
+    done = subprocess.run([sys.executable, "-c", TAKEN_BACK], env=ENVIRONMENT, check=False)
+    assert done.returncode == -signal.SIGTERM
