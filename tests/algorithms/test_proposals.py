@@ -6,8 +6,9 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
 
-from search.algorithms.proposals import MOST_POINTS, Proposer, Space, Takes, untried
+from search.algorithms.proposals import MOST_DRAWS, MOST_POINTS, Proposer, Space, Takes, untried
 from search.algorithms.samplers import SAMPLERS
 
 BOTH = pytest.mark.parametrize("kind", [*SAMPLERS])
@@ -84,6 +85,24 @@ def test_a_proposal_is_made_also_where_nothing_is_taken(kind: str) -> None:
     """Its trial then fails, and says why."""
     (found,) = played(kind, {"x": FloatDistribution(0, 1)}, lambda params: False, 1)
     assert 0 <= found["x"] <= 1
+
+
+def test_each_further_draw_is_that_of_a_sampler_with_another_seed_and_the_same_in_every_session() -> None:
+    def seeds_of_a_session() -> list[int]:
+        seeds = []
+
+        def make(seed: int) -> BaseSampler:
+            seeds.append(seed)
+            return SAMPLERS["tpe"].make(seed)
+
+        space = {"x": FloatDistribution(0, 1)}
+        optuna.create_study(sampler=Proposer(make, 3, space, lambda params: False)).ask(dict(space))
+        return seeds
+
+    seeds = seeds_of_a_session()
+    assert seeds[0] == 3
+    assert len(set(seeds)) == len(seeds) == MOST_DRAWS
+    assert seeds_of_a_session() == seeds
 
 
 def test_what_is_left_of_a_space_is_what_is_not_known_and_is_taken() -> None:
