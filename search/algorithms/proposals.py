@@ -64,16 +64,22 @@ class Proposer(BaseSampler):
             yield self._draw(study, trial, count)
         first, second = seeds_of(self._seed, trial.number, "another")
         left = untried(self._space, others, self._takes)
-        if left:
-            yield left[first % len(left)]
+        if left is not None:
+            if left:
+                yield left[first % len(left)]
+            return
         sampler = RandomSampler(seed=second)
-        for _ in range(MOST_RANDOM_DRAWS if left is None else 0):
-            names = self._space.items()
-            yield {name: sampler.sample_independent(study, trial, name, each) for name, each in names}
+        for _ in range(MOST_RANDOM_DRAWS):
+            drawn = {}
+            for name, distribution in self._space.items():
+                drawn[name] = sampler.sample_independent(study, trial, name, distribution)
+            yield drawn
 
     def _draw(self, study: optuna.Study, trial: FrozenTrial, count: int) -> dict[str, Any]:
         """Return a draw, counted from 0, as Optuna makes it of a sampler: what is drawn together, then the rest."""
-        seed, _ = (self._seed, 0) if count == 0 else seeds_of(self._seed, count, "draw")
+        seed = self._seed
+        if count:
+            seed, _ = seeds_of(self._seed, count, "draw")
         sampler = self._make(seed)
         drawn = dict(sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial)))
         for name, distribution in self._space.items():
@@ -96,8 +102,12 @@ def untried(space: Space, known: Iterable[Params], takes: Takes) -> list[dict[st
         return None
     keys = _keys(space, known)
     grid = itertools.product(*map(_values, space.values()))
-    each = (dict(zip(space, point, strict=True)) for point in grid)
-    return [params for params in each if _key(space, params) not in keys and takes(params)]
+    left = []
+    for point in grid:
+        params = dict(zip(space, point, strict=True))
+        if _key(space, params) not in keys and takes(params):
+            left.append(params)
+    return left
 
 
 def _count(distribution: BaseDistribution) -> int:
@@ -118,6 +128,7 @@ def _values(distribution: BaseDistribution) -> Iterable[Any]:
 
 
 def _keys(space: Space, known: Iterable[Params]) -> set[tuple[float, ...]]:
+    """Return the keys of configurations; one that a kill has cut short has none."""
     return {_key(space, params) for params in known if params.keys() >= space.keys()}
 
 

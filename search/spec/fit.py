@@ -74,17 +74,27 @@ class Fit:
     def _try_space(self) -> Any:
         """Try the ends of the space and points within; return a Config that fits."""
         points = [*corners(self._space), *scattered(self._space, TRIED)]
-        tried = [(params, self._built(params)) for params in points]
-        refusals = [built for _, built in tried if isinstance(built, Refusal)]
-        fitting = [(params, built) for params, built in tried if not isinstance(built, Refusal)]
+        refusals: list[Refusal] = []
+        fitting: list[Mapping[str, Any]] = []
+        first: Any = None
+        for params in points:
+            built = self._built(params)
+            if isinstance(built, Refusal):
+                refusals.append(built)
+                continue
+            fitting.append(params)
+            if first is None:
+                first = built
+        # Where none of these fits, some of many more may.
         name = self.workload.name
-        first = fitting[0][1] if fitting else self._first_built(scattered(self._space, MOST_TRIED))
+        if first is None:
+            first = self._first_built(scattered(self._space, MOST_TRIED))
         if first is None:
             raise UserError(
                 f"{name}.Config must take a point of the space, but refuses all that were tried: {refusals[0]}"
             )
         self._check_plain(first)
-        self._check_choices([params for params, _ in fitting])
+        self._check_choices(fitting)
         if refusals:
             share = len(refusals) / len(points)
             self.note = f"{name}.Config refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
@@ -92,8 +102,11 @@ class Fit:
 
     def _first_built(self, points: Iterable[Mapping[str, Any]]) -> Any:
         """Return the Config of the first of these points that fits; None where none does."""
-        built = map(self._built, points)
-        return next((config for config in built if not isinstance(config, Refusal)), None)
+        for params in points:
+            built = self._built(params)
+            if not isinstance(built, Refusal):
+                return built
+        return None
 
     def _check_choices(self, fitting: list[Mapping[str, Any]]) -> None:
         """Raise UserError where nothing fits with one of the choices: it would never be tried, without a word."""

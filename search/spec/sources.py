@@ -11,6 +11,8 @@ from pathlib import Path
 OURS = __package__.partition(".")[0]
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders that hold what was installed."""
+MOST_LISTED = 3
+"""Files that a person is told of."""
 
 
 def digests(workload: str) -> dict[str, str]:
@@ -84,16 +86,22 @@ def _imports(source: bytes, path: Path) -> Iterator[str]:
         return
     package = path.parts[:-1]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        parts: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            if node.level:  # relative: to the file's own package, or to one above it
+                parts += package[: len(package) - node.level + 1]
+            if node.module:
+                parts.append(node.module)
+        for alias in node.names:
+            yield ".".join([*parts, alias.name])
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """Return which files differ between two digests, as text; empty where none does."""
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    told = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
-    return ", ".join(told)
+    more = len(names) - MOST_LISTED
+    if more > 0:
+        names[MOST_LISTED:] = [f"{more} more"]
+    return ", ".join(names)

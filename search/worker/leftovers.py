@@ -40,12 +40,12 @@ class Leftovers:
         self._modules = modules
         self._threads = set(threading.enumerate())
         self._children = set(multiprocessing.process.active_children())
-        self._objects = {
-            (name, key): value
-            for name, module in self._modules.items()
-            for key, value in list(vars(module).items())
-            if not (key.startswith("__") or is_plain(value))
-        }
+        self._objects: dict[tuple[str, str], Any] = {}
+        """The objects at the top of the modules, by module and name."""
+        for name, module in modules.items():
+            for key, value in list(vars(module).items()):
+                if not (key.startswith("__") or is_plain(value)):
+                    self._objects[name, key] = value
         self._marks = self._look()
 
     def find(self) -> str:
@@ -54,14 +54,17 @@ class Leftovers:
         Names that now stand for other objects are put back. What was empty before and is filled now is no change: a
         workload loads its data once.
         """
-        found = [f"the running thread {name!r}" for name in self._new_threads()]
-        children = set(multiprocessing.process.active_children()) - self._children
-        found += [f"the running process {child.name!r}" for child in children]
-        found += [f"a changed {name}" for name in self._changed()]
+        changed = self._changed()  # in any case, as it puts back
+        for name in self._new_threads():
+            return f"the running thread {name!r}"
+        for child in set(multiprocessing.process.active_children()) - self._children:
+            return f"the running process {child.name!r}"
+        for name in changed:
+            return f"a changed {name}"
         grown = _memory_bytes() - _first_memory_bytes()
         if grown > MOST_GROWTH_BYTES:
-            found.append(f"{grown / 1e6:.0f} MB of memory")
-        return found[0] if found else ""
+            return f"{grown / 1e6:.0f} MB of memory"
+        return ""
 
     def _new_threads(self) -> list[str]:
         """Return the names of the threads that the trial began and that do not end by themselves now."""
@@ -81,7 +84,11 @@ class Leftovers:
             if vars(self._modules[name]).get(key) is not value:
                 setattr(self._modules[name], key, value)
         now = self._look()
-        return [name for name, mark in self._marks.items() if mark is not None and now.get(name) != mark]
+        changed = []
+        for name, mark in self._marks.items():
+            if mark is not None and now.get(name) != mark:
+                changed.append(name)
+        return changed
 
     def _look(self) -> dict[str, Any]:
         """Return a mark of every value within the objects at the top of the workload's modules, by its name."""
