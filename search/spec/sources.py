@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 OURS = __package__.partition(".")[0]
 INSTALLED = {"site-packages", "dist-packages"}
@@ -50,8 +51,10 @@ def own_tops(top: str) -> set[str]:
     if folder is None or INSTALLED & set(folder.parts):
         return tops
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file is None or "." in name or name in (OURS, "__main__"):
+        if "." in name or name in (OURS, "__main__") or not isinstance(module, ModuleType):
+            continue
+        file = object.__getattribute__(module, "__dict__").get("__file__")  # a module's own __getattr__ may do anything
+        if file is None:
             continue
         if os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
             tops.add(name)

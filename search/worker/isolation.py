@@ -108,7 +108,9 @@ def seed(number: int) -> None:
 def _own_modules(workload: str) -> dict[str, ModuleType]:
     """Return, by name, all that has been imported of a workload's package, and of its folder."""
     tops = own_tops(workload.partition(".")[0])
-    return {name: module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops}
+    imported = list(sys.modules.items())
+    modules = [(name, module) for name, module in imported if isinstance(module, ModuleType)]
+    return {name: module for name, module in modules if name.partition(".")[0] in tops}
 
 
 def _plain_values(module: ModuleType) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -87,3 +88,13 @@ def test_a_workloads_own_are_the_modules_of_its_folder_unless_packages_are_insta
             assert sources.own_tops("job") == own
         for name in ("job", "helper", "kit"):
             del sys.modules[name]
+
+
+def test_modules_that_answer_with_an_error_or_are_none_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError("not now")
+
+    monkeypatch.setitem(sys.modules, "a_lazy_one", Lazy("a_lazy_one"))
+    monkeypatch.setitem(sys.modules, "no_module", object())
+    assert "tests" in sources.own_tops("tests")
