@@ -158,6 +158,8 @@ def _import(name: str) -> Any:
     rule = f"workload {name!r} must be an importable module"
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(f"{rule}, named with dots as in package.module")
+    if name == "__main__":
+        raise UserError(f"{rule} in a file of its own, as other processes import it; move Config and train into one")
     if folder := _study_of(name):
         raise UserError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
     try:

@@ -267,6 +267,7 @@ MODULES = {
         ("not_there", "No module named 'not_there'"),
         ("../evil", "named with dots as in package.module"),
         ("", "named with dots as in package.module"),
+        ("__main__", "in a file of its own, as other processes import it"),
         ("no_config", "it lacks Config"),
         ("no_train", "it lacks train"),
         ("neither", "it lacks Config and train"),
