@@ -37,6 +37,8 @@ class Terminal(Console):
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a character ends no search
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=quiet)
+        if self.width < 1:  # of COLUMNS=0, with which rich would print nothing
+            self.width = 80
 
     def on_broken_pipe(self) -> None:
         """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
@@ -52,6 +54,7 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     its traceback is printed, and logged where there is a log, and the code is 1. What `prepare` puts on the stack is
     closed at the end.
     """
+    _open_closed_streams()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sys.path[:1] != [""]:
         sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
@@ -67,6 +70,15 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
             return action()
         except BaseException as error:
             return _answer(error)
+
+
+def _open_closed_streams() -> None:
+    """Give the process the streams that its shell has closed, as by `>&-`: what they get is lost, and nothing else."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            file = os.open(os.devnull, os.O_RDWR)
+            os.dup2(file, number)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))
 
 
 def _answer(error: BaseException) -> int:
@@ -98,7 +110,7 @@ def _one_line(error: BaseException) -> str:
 def leave(code: int) -> NoReturn:
     """End the process with this exit code: taking its libraries down object by object takes half a second."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # a stream that is closed from the start is None
             stream.flush()
     os._exit(code)
 

@@ -32,7 +32,12 @@ def shown(value: object, most: int = 80) -> str:
 
 def one_line(text: str, most: int) -> str:
     """Return a text as one line of at most so many characters, which can be written."""
-    return writable(" ".join(text.split())[:most])
+    return printable(" ".join(text.split())[:most])
+
+
+def printable(text: str) -> str:
+    """Return a text with what no terminal should get, as the beginning of a control sequence, escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def writable(text: str) -> str:

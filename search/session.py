@@ -25,7 +25,7 @@ from search.views.display import Display
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
-CHANGED = "changed since the last session: {}; what was trained before and after may not compare"
+CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
 Use = Callable[[list[Any], Callable[[], None]], None]
 """Uses processes, given as handles, and calls the second now and then: it raises where somebody wishes the end."""

@@ -9,6 +9,7 @@ import pytest
 from search import cli
 from search.errors import UserError
 from search.signals import Interrupted
+from tests.programs import in_shell
 
 Answer = Callable[[BaseException, bool], tuple[int, str]]
 
@@ -70,3 +71,23 @@ def test_a_fault_of_ours_stands_in_the_log_too_and_once_on_the_screen(
     file.close()
     assert errors.count("Traceback") == 1
     assert (tmp_path / "ray.log").read_text(encoding="utf-8").count("TypeError: ours") == 1
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 2), ("2>&-", 2), (">&- 2>&- <&-", 2)])
+def test_a_stream_that_the_shell_has_closed_costs_what_it_would_have_got_and_nothing_else(
+    closed: str, code: int, tmp_path: Path
+) -> None:
+    done = in_shell(f"python -m search.report nowhere {closed}", tmp_path)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr == (
+        "" if "2>&-" in closed else "error: a study is a folder with a journal.log, but nowhere has none\n"
+    )
+
+
+def test_a_terminal_of_no_columns_is_written_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    cli.Terminal().print("a line")
+    assert capsys.readouterr().out == "a line\n"

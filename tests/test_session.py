@@ -61,7 +61,7 @@ def test_a_study_whose_workload_was_edited_does_not_go_on_without_a_word(
 def test_it_goes_on_where_that_is_asked_for_and_says_what_changed_once(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "changed since the last session: edited_helper.py; what was trained before and after may not compare\n"
+    said = "changed since a session began: edited_helper.py; what was trained before and after may not compare\n"
     for allow_changes, expected in ((True, said), (False, "")):
         with ExitStack() as holding:
             asked = Asked(None, resume=folder, allow_changes=allow_changes)

@@ -137,7 +137,7 @@ class Models:
     def __init__(self, objective: Objective) -> None:
         self.of_run: dict[int, Kept] = {}
         """By the number of the run's trial in the journal."""
-        self._objective = objective
+        self.objective = objective
         self._leading: dict[str, tuple[float, int]] = {}
         """The loss and the number of each candidate's best run so far."""
 
@@ -146,7 +146,7 @@ class Models:
         self.of_run[run.number] = run.kept
         loss = math.inf
         if run.record.best is not None:
-            loss = self._objective.sign * run.record.best
+            loss = self.objective.sign * run.record.best
         standing = (loss, run.number)
         candidate = run.job.notes["candidate"]
         leading = self._leading.get(candidate, standing)
@@ -167,7 +167,12 @@ def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: Worke
     told = set()
     for run, (metrics, problem) in zip(tested, pool.test(work), strict=True):
         # At the retraining's study: Optuna takes no attributes of a trial that has been told.
-        plain = {name: to_json(value) for name, value in metrics.items()}
+        plain = {}
+        for name, value in metrics.items():
+            key = (
+                f"test_{name}" if name == models.objective.metric else name
+            )  # else it would stand for the validation's
+            plain[key] = to_json(value)
         retraining.set_user_attr(outcome.scores_key(run.number), plain)
         line = f"{run.attributes['candidate']}: {problem}, see {pool.log}"
         if problem and line not in told:  # most problems are those of every seed

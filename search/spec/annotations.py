@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.errors import UserError
-from search.spec.workload import Workload
+from search.spec.workload import Workload, plain
 
 PLAIN = (bool, int, float, str, NoneType)
 NULLS = ("none", "null", "nil", "nan", "na", "n/a")
@@ -69,8 +69,10 @@ def _check_entry(field: Field, distribution: BaseDistribution) -> None:
     ends = (distribution.low, distribution.high)
     if not all(takes(field.annotation, end, is_whole_only=is_whole) for end in ends):
         drawn = "whole numbers alone" if is_whole else "numbers with a fraction"
-        other = f"{'' if is_whole else 'int_'}{'log_' if distribution.log else ''}uniform"
-        raise UserError(f"{where} must draw values for {field}, but it draws {drawn}; use {other}, or choice")
+        fix = "use choice"
+        if takes(field.annotation, 1 if is_whole is False else 1.5):
+            fix = f"use {'' if is_whole else 'int_'}{'log_' if distribution.log else ''}uniform, or choice"
+        raise UserError(f"{where} must draw values for {field}, but it draws {drawn}; {fix}")
 
 
 def takes(annotation: Any, value: Any, *, is_whole_only: bool = False) -> bool:
@@ -88,8 +90,10 @@ def takes(annotation: Any, value: Any, *, is_whole_only: bool = False) -> bool:
         return any(takes(part, value, is_whole_only=is_whole_only) for part in get_args(annotation))
     if origin is Literal:
         return any(type(value) is type(part) and value == part for part in get_args(annotation))
-    if not isinstance(annotation, type) or issubclass(annotation, enum.Enum):
+    if not isinstance(annotation, type):
         return True
+    if issubclass(annotation, enum.Enum):
+        return any(plain(member) == value for member in annotation)
     for kind in PLAIN:
         if issubclass(annotation, kind):
             return type(value) is kind or (kind is float and type(value) is int and not is_whole_only)
@@ -103,6 +107,8 @@ def _refuse(where: str, field: Field, value: Any) -> None:
 
 def _fix(annotation: Any, value: Any) -> str:
     """Return what was meant with a value of another type, as far as that can be guessed."""
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return f"; its values are {', '.join(repr(plain(member)) for member in annotation)}"
     if isinstance(value, str):
         if value.lower() in TRUTHS and takes(annotation, value=True):
             return "; write true or false"
@@ -111,7 +117,7 @@ def _fix(annotation: Any, value: Any) -> str:
         if takes(annotation, 1) or takes(annotation, 1.5):
             return "; write a number, without quotes"
         return ""
-    if takes(annotation, ""):
+    if takes(annotation, "") and value is not None:
         return "; write it in quotes"
     if isinstance(value, float) and value.is_integer() and takes(annotation, int(value)):
         return f"; write {int(value)}"

@@ -1,7 +1,10 @@
 """The fit of a search to its workload: which configurations of the space the workload's Config takes."""
 
 import dataclasses
+import io
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 from search.errors import UserError, describe
@@ -41,7 +44,9 @@ class Fit:
         self._config = config
         self._space = parse(config.space)
         self._check_names()
-        first = self._try_space()
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
+            warnings.simplefilter("ignore")
+            first = self._try_space()
         self.epochs: int = plain(first.epochs)
         """Of a full trial."""
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:

@@ -13,8 +13,11 @@ LOSSES = {
     *("mse", "rmse", "mae", "mape", "nll", "bce", "wer", "cer", "fid"),
 }
 """Words that say of a metric that it is to be minimized."""
-TURNED = {"neg", "negative", "minus", "inverse", "reduction", "improvement", "gain", "score", "acc", "accuracy"}
-"""Words that may say the contrary of it, as neg_mse does."""
+BESIDES = {
+    *("val", "valid", "validation", "test", "train", "training", "eval", "dev", "mean", "avg", "total", "rate", "best"),
+    *("squared", "absolute", "root", "cross", "entropy", "word", "character", "percentage", "log"),
+}
+"""Words that may stand beside those without a change of what is better, as neg and free may not."""
 
 
 class Valued(Protocol):
@@ -32,8 +35,8 @@ T = TypeVar("T", bound=Valued)
 def mode_of(metric: str) -> str:
     """Return min where a metric's name says so, as val_loss does; empty where it does not, and somebody must say."""
     spaced = re.sub("([a-z])([A-Z])", r"\1 \2", metric)
-    words = set(re.findall("[a-z]+", spaced.lower()))
-    return "min" if words & LOSSES and not words & TURNED else ""
+    words = set(re.split(r"[ _/.]", spaced.lower()))
+    return "min" if words & LOSSES and words <= LOSSES | BESIDES else ""
 
 
 @dataclass(frozen=True)

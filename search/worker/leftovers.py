@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -121,8 +121,13 @@ class Leftovers:
         if isinstance(value, list | tuple | deque) and len(value) <= MOST_ENTRIES:
             return {f"[{index}]": part for index, part in enumerate(value)}
         origin = type(value).__module__
-        if origin in self._modules or origin.partition(".")[0] == "sklearn":
-            return {f".{key}": part for key, part in vars(value).items()}
+        is_own = origin in self._modules or origin.partition(".")[0] == "sklearn"
+        if is_own or isinstance(value, SimpleNamespace):
+            slots = [slot for kind in type(value).__mro__ for slot in getattr(kind, "__slots__", ())]
+            names = [*getattr(value, "__dict__", {}), *slots]
+            return {f".{name}": getattr(value, name, None) for name in names}
+        if isinstance(value, FunctionType) and value.__module__ in self._modules:
+            return {**{f".{name}": part for name, part in vars(value).items()}, "'s default": value.__defaults__}
         return {}
 
 

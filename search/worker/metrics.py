@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from search.errors import describe, shown, writable
+from search.errors import describe, printable, shown
 
 
 def read(metrics: Any, source: str) -> tuple[dict[str, float], dict[str, str]]:
@@ -33,7 +33,7 @@ def read(metrics: Any, source: str) -> tuple[dict[str, float], dict[str, str]]:
 def _name(key: Any) -> str:
     """Return a metric's name as plain text; an enum that is a text has that text."""
     text = str.__str__(key) if isinstance(key, str) else str(key)
-    return writable(text)
+    return printable(text)
 
 
 def _number(value: Any) -> float:

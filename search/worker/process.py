@@ -23,8 +23,9 @@ def prepare(name: str, gpus: float) -> Workload:
     """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all.
 
     From here on SIGTERM, as of a node that is taken back, ends the process, and its trial is trained again: Ray's own
-    handler would raise SystemExit in the workload, as if that had raised it.
+    handler would raise SystemExit in the workload, as if that had raised it. Nor does a workload find Ray's arguments.
     """
+    del sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

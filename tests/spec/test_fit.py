@@ -1,6 +1,7 @@
 """A search held against its workload: the types of Config's fields, and the points that Config takes."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal, NewType, Optional
 
 import pytest
@@ -14,6 +15,11 @@ from search.spec.workload import Workload
 Rate = NewType("Rate", float)
 
 
+class Optimizer(StrEnum):
+    SGD = "sgd"
+    ADAM = "adam"
+
+
 @dataclass(frozen=True)
 class Config:
     lr: float = 0.1
@@ -24,6 +30,7 @@ class Config:
     act: Literal["relu", "tanh"] = "relu"
     name: str = ""
     rate: Rate = Rate(0.5)
+    optimizer: Optimizer = Optimizer.SGD
     epochs: int = 3
     seed: int = 0
 
@@ -65,6 +72,8 @@ def between(kind: str, low: float, high: float) -> dict[str, Any]:
         ({"lr": choice("0.1")}, "but got '0.1'; write a number, without quotes"),
         ({"act": choice("relu", "rleu")}, "act: Literal['relu', 'tanh'] of w.Config, but got 'rleu'"),
         ({"name": choice("a", 1)}, "but got 1; write it in quotes"),
+        ({"amp": between("int_uniform", 0, 1)}, "it draws whole numbers alone; use choice"),
+        ({"optimizer": choice("sgd", "SGD")}, "but got 'SGD'; its values are 'sgd', 'adam'"),
     ],
 )
 def test_a_value_of_another_type_than_its_field_is_refused_with_the_fix(space: dict[str, Any], message: str) -> None:
@@ -82,6 +91,7 @@ def test_a_fixed_value_of_another_type_is_refused_too() -> None:
     "space",
     [
         {"amp": choice(True, False), "clip": choice(None, 1, 2.5), "act": choice("tanh")},
+        {"optimizer": choice("sgd", "adam")},
         {"lr": choice(1, 0.5), "width": choice(8, 16), "rate": between("uniform", 0, 1)},
         {"clip": between("uniform", 0, 1), "depth": between("int_uniform", 1, 4), "name": choice("1", "no", "None")},
     ],

@@ -103,10 +103,11 @@ from pathlib import Path
 from search.spec.objective import Objective
 from search.worker import jobs
 from search.worker.training import Order
+log, folder = sys.argv[1:]
 values = {"points": 2000, "epochs": 3, "engine": "torch"}
 for keep in (True, False):
-    record, best, models = jobs.train(Order("heart.train", 0, Objective("val_loss", "min"), values), sys.argv[1], keep)
-    Path(sys.argv[2], str(keep)).write_text(f"{record.checkpoints} {best is not None} {list(models)}")
+    record, best, models = jobs.train(Order("heart.train", 0, Objective("val_loss", "min"), values), log, keep)
+    Path(folder, str(keep)).write_text(f"{record.checkpoints} {best is not None} {list(models)}")
 """
 
 

@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,21 @@ class Counter:
         self.data: Any = None
 
 
-Counter.__module__ = NAME
+class Slotted:
+    """The same, without a dictionary."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls = 3
+
+
+def function(seen: Any = [1]) -> None:  # noqa: B006 - as people write it
+    seen[0] += 1
+
+
+for own in (Counter, Slotted, function):
+    own.__module__ = NAME
 
 
 @pytest.fixture
@@ -46,6 +60,9 @@ def module() -> ModuleType:
         "python": random.Random(0),
         "noise": torch.Generator(),
         "text": "plain",
+        "slotted": Slotted(),
+        "space": SimpleNamespace(a=1),
+        "function": function,
         "itself": [object()],
     }
     vars(made).update(values)
@@ -71,6 +88,9 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "generator": lambda module: module.generator.random(),
     "state": lambda module: module.state.rand(),
     "python": lambda module: module.python.random(),
+    "slotted.calls": lambda module: setattr(module.slotted, "calls", 4),
+    "space.a": lambda module: setattr(module.space, "a", 2),
+    "function's default[0][0]": lambda module: module.function(),
     "noise": lambda module: torch.rand(1, generator=module.noise),
 }
 
