@@ -48,7 +48,7 @@ def named(folder: Path, letter: str) -> Study:
     """Return a study with a letter in the name of its metric, and of a choice."""
     space = {"x": {"distribution": "uniform", "low": 0, "high": 1}}
     space["fault"] = {"distribution": "choice", "values": [f"{letter} choice", "b"]}
-    made = studies.create(folder, "s", num_samples=5, space=space, metric=f"{letter} loss")
+    made = studies.create(folder, "s", num_samples=5, space=space, metric=f"{letter} loss", mode="min")
     for depth in range(5):
         studies.add(made, studies.curve(1.0 + depth, 9), "complete")
     return made
