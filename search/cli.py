@@ -15,14 +15,13 @@ import optuna
 from rich.console import Console
 
 from search import study
-from search.errors import UserError
+from search.errors import UserError, command
 from search.session import CHANGED, Asked, Session, changed_sources
 from search.spec import files, sources, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
 from search.study import Study
 from search.tune import cluster
-from search.views.format import command
 from search.worker import isolation
 
 log = logging.getLogger(__name__)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+import shlex
 import types
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "list": "list [a, b]"}
@@ -50,6 +52,15 @@ def _ask(text: Callable[[], str], most: int) -> str:
         return one_line(text(), most)
     except BaseException:  # of a foreign object's own code, which may raise anything
         return "(its text cannot be read)"
+
+
+def command(module: str, *arguments: str | Path) -> str:
+    """Return the command that runs a module, as a shell takes it: `python -m search.run --resume 'my results/s'`."""
+    words = ["python", "-m", module]
+    for argument in arguments:
+        is_like_a_flag = isinstance(argument, Path) and str(argument).startswith("-")
+        words.append(f"./{argument}" if is_like_a_flag else str(argument))
+    return shlex.join(words)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

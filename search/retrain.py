@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from search import cli, study
+from search.errors import command
 from search.retraining import finalists
 from search.session import Session
 from search.tune.pool import WorkerPool
 from search.views import summary
-from search.views.format import command
 
 
 def main(arguments: list[str] | None = None) -> int:

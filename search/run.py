@@ -22,7 +22,7 @@ from rich.console import Console
 
 from search import __version__, cli, session
 from search.analysis.snapshot import Snapshot
-from search.errors import UserError
+from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
 from search.retraining import finalists
 from search.session import Asked, Session
@@ -33,7 +33,6 @@ from search.tune import tracker
 from search.tune.cluster import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
-from search.views.format import command
 
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
@@ -216,7 +215,7 @@ def _report(made: Study, snapshot: Snapshot, console: Console) -> None:
     try:
         report.write(made, snapshot)
     except Exception as error:
-        why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        why = f"{type(error).__name__}: {one_line(str(error), 200)}"
         console.print(f"the report could not be written, {why}; try {command('search.report', made.folder)}")
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from search import cli, session
 from search.analysis import tables
-from search.errors import UserError
+from search.errors import UserError, command
 from search.session import Session
-from search.views.format import command
 
 SETTINGS: dict[str, Any] = {"sampler": "random", "scheduler": None, "trackers": []}
 

@@ -7,14 +7,13 @@ as a merge marker, and to cut the journal there would cost what was recorded sin
 
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
+from search.errors import UserError, command, one_line
 from search.journal.records import EPOCH
 from search.journal.storage import BATCH, file_of
 
@@ -58,7 +57,7 @@ class Damage:
             return UserError(
                 f"{self.file} must be the journal of a search, but its first line is no record: {self.text}"
             )
-        resume = f"python -m search.run --resume {shlex.quote(str(self.file.parent))}"
+        resume = command("search.run", "--resume", self.file.parent)
         fix = f"{resume} cuts off what was being written"
         if not self.is_torn:
             fix = (
@@ -149,5 +148,5 @@ def explain(file: Path, error: Exception) -> UserError:
     damage = None if isinstance(error, OSError) else find(file)
     if damage and damage.line.endswith(b"\n"):
         return damage.as_error()
-    why = " ".join(str(error).split()) or type(error).__name__
-    return UserError(f"{file} must be the journal of a search, but: {why:.300}")
+    why = one_line(str(error), 300) or type(error).__name__
+    return UserError(f"{file} must be the journal of a search, but: {why}")

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.metadata import packages_distributions
 from typing import Any
 
-from search.errors import UserError
+from search.errors import UserError, one_line
 from search.spec.config import TRACKERS as PACKAGES
 from search.tune import names
 from search.tune.tracker import Ending, Run, Tracker
@@ -197,8 +197,8 @@ def _check_login() -> None:
         with redirect_stderr(io.StringIO()):
             wandb._set_api_key()
     except Exception as error:  # wandb has classes of its own for a key that cannot be one
-        why = " ".join(str(error).split())
+        why = one_line(str(error), 200)
         raise UserError(
-            f"tracker wandb must have a login, but: {why:.200}; run `wandb login`, or set WANDB_API_KEY, "
+            f"tracker wandb must have a login, but: {why}; run `wandb login`, or set WANDB_API_KEY, "
             "or WANDB_MODE=offline"
         ) from None

@@ -1,10 +1,8 @@
 """Numbers, values, time spans and commands as a person writes and looks at them, and the colours of trials."""
 
 import math
-import shlex
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from search.analysis.quotes import quoted
@@ -64,15 +62,6 @@ def plus_minus(value: float, error: float | None) -> str:
     if places > 8 or abs(value) >= 1e6:
         return f"{value:.4g} ± {error:.2g}"
     return f"{value:.{places}f} ± {error:.{places}f}"
-
-
-def command(module: str, *arguments: str | Path) -> str:
-    """Return the command that runs a module, as a shell takes it: `python -m search.run --resume 'my results/s'`."""
-    words = ["python", "-m", module]
-    for argument in arguments:
-        is_like_a_flag = isinstance(argument, Path) and str(argument).startswith("-")
-        words.append(f"./{argument}" if is_like_a_flag else str(argument))
-    return shlex.join(words)
 
 
 def spans_decades(values: Collection[float]) -> bool:

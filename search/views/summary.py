@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
+from search.errors import command
 from search.journal.trial import FAILURE, WORDS
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import command, span
+from search.views.format import span
 
 TRACEBACK = "Traceback (most recent call last):"
 TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}

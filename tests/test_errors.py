@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.views.format import command
+from search.errors import command
 
 
 @pytest.mark.parametrize("folder", ["results/s", "my results/s", "it's/s", "{}/$HOME", "a;b", "ü\\n"])
