@@ -16,8 +16,8 @@ from rich.console import Console
 
 from search import study
 from search.errors import UserError, command
-from search.session import CHANGED, Asked, Session, changed_sources
-from search.spec import files, sources, workload
+from search.session import Asked, Session, tell_changes
+from search.spec import files, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
 from search.study import Study
@@ -185,6 +185,5 @@ def session_of(made: Study, console: Console, module: str) -> Session:
     """
     fit = Fit(made.config, workload.load(made.config.workload))
     share, here = cluster.share_of(made.config)
-    if changed := changed_sources(made, sources.digests(made.config.workload)):
-        console.print(CHANGED.format(changed))
+    tell_changes(made, console)
     return Session(made, fit, share, here, console, command(module, made.folder))

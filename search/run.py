@@ -26,7 +26,7 @@ from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
 from search.retraining import finalists
 from search.session import Asked, Session
-from search.spec import files, sources
+from search.spec import files
 from search.spec.config import StudyConfig
 from search.study import Study
 from search.tune import tracker
@@ -169,8 +169,7 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         if finalists.plan(made, opened.workload):
             again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
             console.print(f"retraining the best{again} with other seeds, and the defaults beside them")
-        if changed := session.changed_sources(made, sources.digests(made.config.workload)):
-            console.print(session.CHANGED.format(changed))  # while it was searched: a process that starts has the new
+        session.tell_changes(made, console)  # while it was searched: a process that starts has the new ones
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)

@@ -188,7 +188,7 @@ def begin(
     digests = sources.digests(config.workload)
     changed = ""
     if before:
-        changed = changed_sources(before, digests)
+        changed = _changed_sources(before, digests)
         if changed and not asked.allow_changes:
             raise UserError(
                 f"a study that goes on must have its workload's sources as they were, else old and new trials do not "
@@ -223,8 +223,14 @@ def _count_possible(made: Study, fit: Fit) -> None:
         made.search.set_user_attr(POSSIBLE, len(known) + len(left))
 
 
-def changed_sources(made: Study, digests: Mapping[str, str]) -> str:
-    """Return which of its workload's sources have changed since a study's last session; empty where none has."""
+def tell_changes(made: Study, console: Console) -> None:
+    """Say which of its workload's sources have changed since a study's last session began, if any has."""
+    if changed := _changed_sources(made, sources.digests(made.config.workload)):
+        console.print(CHANGED.format(changed))
+
+
+def _changed_sources(made: Study, digests: Mapping[str, str]) -> str:
+    """Return which sources differ from those of a study's last session, as text; empty where none does."""
     before = made.sources()
     return sources.difference(before, digests) if before else ""
 

@@ -40,6 +40,16 @@ HEART: dict[str, Any] = {
     "finalists": 1,
     "seeds": 2,
 }
+CONFIG = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    epochs: int = 3
+    seed: int = 0
+"""
+"""The beginning of a workload that a test writes; more fields may follow."""
 Done = subprocess.CompletedProcess[str]
 
 

@@ -13,20 +13,16 @@ import ray
 import search
 from search.study import Study
 from search.tune import cluster
-from tests import studies
+from tests import programs, studies
 from tests.programs import ENVIRONMENT, LEAST
 
-WORKLOAD = """
-import time
-from dataclasses import dataclass
-from pathlib import Path
-
-@dataclass(frozen=True)
-class Config:
-    x: float = 0.0
-    epochs: int = 3
-    seed: int = 0
+WORKLOAD = (
+    programs.CONFIG
+    + """
     wait: str = ""
+
+import time
+from pathlib import Path
 
 def train(config):
     for epoch in range(config.epochs):
@@ -35,6 +31,7 @@ def train(config):
             Path(config.wait).touch()
             time.sleep(60)
 """
+)
 CONFIG = """
 CONFIG = {
     "workload": "bowl",

@@ -12,21 +12,14 @@ from search.run import main
 from search.session import Asked
 from search.spec import sources
 from tests import studies
-from tests.programs import X
+from tests.programs import CONFIG, X
 from tests.studies import SHARE
 
-WORKLOAD = """
-from dataclasses import dataclass
+WORKLOAD = f"""{CONFIG}
 from edited_helper import depth
 
-@dataclass(frozen=True)
-class Config:
-    x: float = 0.0
-    epochs: int = 3
-    seed: int = 0
-
 def train(config):
-    yield {"loss": depth(config.x)}, None
+    yield {{"loss": depth(config.x)}}, None
 """
 
 

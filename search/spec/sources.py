@@ -4,14 +4,16 @@ import ast
 import hashlib
 import importlib.util
 import os
+import re
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 OURS = __package__.partition(".")[0]
-INSTALLED = {"site-packages", "dist-packages"}
-"""Folders that hold what was installed."""
+INSTALLED = re.compile(rf"<|{re.escape(sysconfig.get_path('stdlib'))}/|.*/(site|dist)-packages/")
+"""Matches the file of code that no user writes: Python's library, installed packages, and what is in no file."""
 MOST_LISTED = 3
 """Files that a person is told of."""
 
@@ -26,7 +28,7 @@ def digests(workload: str) -> dict[str, str]:
     folder = folder_of(top)
     if folder is None:
         return {}
-    tops = {top} if INSTALLED & set(folder.parts) else None
+    tops = {top} if INSTALLED.match(f"{folder}/") else None
     found: dict[str, str] = {}
     unread = [workload]
     seen = {workload}
@@ -48,7 +50,7 @@ def own_tops(top: str) -> set[str]:
     """Return the packages and modules at the top, imported by now, that are a workload's own: with it in one folder."""
     folder = folder_of(top)
     tops = {top}
-    if folder is None or INSTALLED & set(folder.parts):
+    if folder is None or INSTALLED.match(f"{folder}/"):
         return tops
     for name, module in list(sys.modules.items()):
         if "." in name or name in (OURS, "__main__") or not isinstance(module, ModuleType):

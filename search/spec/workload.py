@@ -12,9 +12,7 @@ import argparse
 import dataclasses
 import importlib
 import inspect
-import re
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,11 +22,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from search.errors import UserError, describe, shown, suggestion
+from search.spec.sources import INSTALLED
 
 SCALAR = str | int | float | None
 """The types of plain values, which a workload's Config holds."""
-INSTALLED = re.compile(rf"<|{re.escape(sysconfig.get_path('stdlib'))}/|.*/(site|dist)-packages/")
-"""Matches the file of code that no user writes: Python's library, installed packages, and what is in no file."""
 
 
 @dataclass(frozen=True)

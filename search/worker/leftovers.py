@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,7 +28,7 @@ SAMPLE = 4096
 MOST_GROWTH_BYTES = 500_000_000
 """Memory by which a process may have grown since the end of its first trial."""
 PATIENCE_S = 0.5
-"""Time that a thread has to end after its trial."""
+"""Time that the threads of a trial have to end after it, all together."""
 FAMILIAR = ("ray", "tqdm")
 """Packages whose threads serve the process, not a trial."""
 
@@ -55,8 +56,8 @@ class Leftovers:
         workload loads its data once.
         """
         changed = self._changed()  # in any case, as it puts back
-        for name in self._new_threads():
-            return f"the running thread {name!r}"
+        if thread := self._running_thread():
+            return f"the running thread {thread!r}"
         for child in set(multiprocessing.process.active_children()) - self._children:
             return f"the running process {child.name!r}"
         for name in changed:
@@ -66,17 +67,18 @@ class Leftovers:
             return f"{grown / 1e6:.0f} MB of memory"
         return ""
 
-    def _new_threads(self) -> list[str]:
-        """Return the names of the threads that the trial began and that do not end by themselves now."""
-        names = []
-        for thread in set(threading.enumerate()) - self._threads:
+    def _running_thread(self) -> str:
+        """Return the name of a thread that the trial began and that does not end by itself now; empty without one."""
+        deadline = time.monotonic() + PATIENCE_S
+        new = set(threading.enumerate()) - self._threads
+        for thread in sorted(new, key=lambda thread: thread.name):
             function = getattr(thread, "_target", None) or type(thread).run
             if str(getattr(function, "__module__", "")).partition(".")[0] in FAMILIAR:
                 continue
-            thread.join(PATIENCE_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
-                names.append(thread.name)
-        return sorted(names)
+                return thread.name
+        return ""
 
     def _changed(self) -> list[str]:
         """Put back the names that now stand for other objects; return the names of what has changed within."""

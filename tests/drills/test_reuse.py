@@ -7,19 +7,16 @@ import pytest
 
 from search import study
 from search.tune.cluster import count_cpus
+from tests import programs
 from tests.programs import X, search
 
-WORKLOAD = """
-import os, signal
-from dataclasses import dataclass
-from pathlib import Path
-
-@dataclass(frozen=True)
-class Config:
-    x: float = 0.0
-    epochs: int = 3
-    seed: int = 0
+WORKLOAD = (
+    programs.CONFIG
+    + """
     dies: str = ""
+
+import os, signal
+from pathlib import Path
 
 def train(config):
     print("process", os.getpid())
@@ -34,6 +31,7 @@ def test(model, config):
     print("process", os.getpid())
     return {"test_loss": model**2}
 """
+)
 CONFIG: dict[str, Any] = {"workload": "lends", "metric": "loss", "space": {"x": X}, "num_samples": 6, "finalists": 2}
 
 
@@ -60,15 +58,10 @@ def test_the_best_are_retrained_in_the_processes_of_the_search_and_a_run_that_lo
     assert len(searched | retrained) <= 3  # one may have come too late for a trial, but none is new
 
 
-STALE = """
+STALE = (
+    programs.CONFIG
+    + """
 import threading
-from dataclasses import dataclass
-
-@dataclass(frozen=True)
-class Config:
-    x: float = 0.0
-    epochs: int = 2
-    seed: int = 0
 
 def train(config):
     threading.Thread(target=threading.Event().wait, name="poller", daemon=True).start()
@@ -76,13 +69,14 @@ def train(config):
     for epoch in range(config.epochs):
         yield {"loss": config.x**2, "pollers": pollers}, None
 """
+)
 
 
 def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "stale.py").write_text(STALE, encoding="utf-8")
     x = {"distribution": "uniform", "low": -1, "high": 1}
     settings = {"workload": "stale", "metric": "loss", "space": {"x": x}, "num_samples": 3, "finalists": 1, "seeds": 2}
-    done = search(tmp_path, settings)
+    done = search(tmp_path, {**settings, "fixed": {"epochs": 2}})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("a trial left the running thread 'poller' behind in its process") == 1
     made = study.load(tmp_path / "results" / "s")
