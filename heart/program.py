@@ -29,6 +29,8 @@ class Terminal(Console):
 
     def __init__(self) -> None:
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        if self.width < 1:  # of COLUMNS=0, with which rich would print nothing
+            self.width = 80
 
     def on_broken_pipe(self) -> None:
         """Train on without output where the reader of the pipe, such as `head`, has closed it."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from heart import predict
 from heart.config import Config, build, find, read
 from heart.model import MLP, load, save
+from heart.program import Terminal
 from tests.programs import ROOT, on_terminal
 
 
@@ -58,6 +59,14 @@ def test_on_a_terminal_that_cannot_redraw_there_are_the_lines_alone(tmp_path: Pa
     assert first.startswith("epoch    1  train_loss")
     assert "" not in lines
     assert "\x1b" not in text
+
+
+def test_a_terminal_of_no_columns_is_written_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    Terminal().print("a line")
+    assert capsys.readouterr().out == "a line\n"
 
 
 def test_flags_win_over_the_file_wherever_they_stand(trained: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
