@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from search import creation, study
-from search.algorithms.proposals import untried
+from search.algorithms.proposals import room
 from search.errors import UserError
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
@@ -216,11 +216,11 @@ def begin(
 
 
 def _count_possible(made: Study, fit: Fit) -> None:
-    """Record how many trials the space has room for, where that is fewer than are asked for."""
+    """Record how many trials the space has room for, where that is fewer than are asked for, or was."""
     known = [trial.params for trial in made.trials()]
-    left = untried(made.space, known, fit.takes)
-    if left is not None:
-        made.search.set_user_attr(POSSIBLE, len(known) + len(left))
+    possible = room(made.space, known, fit.takes, made.config.num_samples)
+    if possible < made.config.num_samples or POSSIBLE in made.search.user_attrs:
+        made.search.set_user_attr(POSSIBLE, possible)
 
 
 def tell_changes(made: Study, console: Console) -> None:

@@ -1,7 +1,7 @@
 """Proposals: what a sampler draws, and draws again where that is known already or the workload refuses it."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -63,8 +63,8 @@ class Proposer(BaseSampler):
         for count in range(MOST_DRAWS):
             yield self._draw(study, trial, count)
         first, second = seeds_of(self._seed, trial.number, "another")
-        left = untried(self._space, others, self._takes)
-        if left is not None:
+        if is_small(self._space):
+            left = list(untried(self._space, others, self._takes))
             if left:
                 yield left[first % len(left)]
             return
@@ -90,24 +90,33 @@ class Proposer(BaseSampler):
         return {name: drawn[name] for name in self._space}
 
 
-def untried(space: Space, known: Iterable[Params], takes: Takes) -> list[dict[str, Any]] | None:
-    """Return the points of a space that are not known and that the workload takes.
-
-    None stands for a space of more than MOST_POINTS, or with a number that may have a fraction.
-    """
+def is_small(space: Space) -> bool:
+    """Return whether a space has at most MOST_POINTS points: none with a number that may have a fraction."""
     points = 1
     for distribution in space.values():
         points *= _count(distribution)
-    if points > MOST_POINTS:
-        return None
+    return points <= MOST_POINTS
+
+
+def untried(space: Space, known: Iterable[Params], takes: Takes) -> Iterator[dict[str, Any]]:
+    """Yield the points of a small space that are not known and that the workload takes, which is asked one by one."""
     keys = _keys(space, known)
-    grid = itertools.product(*map(_values, space.values()))
-    left = []
-    for point in grid:
+    for point in itertools.product(*map(_values, space.values())):
         params = dict(zip(space, point, strict=True))
         if _key(space, params) not in keys and takes(params):
-            left.append(params)
-    return left
+            yield params
+
+
+def room(space: Space, known: Collection[Params], takes: Takes, most: int) -> int:
+    """Return how many trials a space has room for, those that are known included; it is not counted beyond `most`.
+
+    A trial whose proposal a kill has cut short is not known yet: it will be one of the others.
+    """
+    if not is_small(space):
+        return most
+    whole = sum(params.keys() >= space.keys() for params in known)
+    more = itertools.islice(untried(space, known, takes), max(0, most - whole))
+    return whole + sum(1 for _ in more)
 
 
 def _count(distribution: BaseDistribution) -> int:

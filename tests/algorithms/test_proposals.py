@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
-from search.algorithms.proposals import MOST_DRAWS, MOST_POINTS, Proposer, Space, Takes, untried
+from search.algorithms.proposals import MOST_DRAWS, MOST_POINTS, Proposer, Space, Takes, is_small, room, untried
 from search.algorithms.samplers import SAMPLERS
 
 BOTH = pytest.mark.parametrize("kind", [*SAMPLERS])
@@ -106,9 +106,34 @@ def test_each_further_draw_is_that_of_a_sampler_with_another_seed_and_the_same_i
 
 
 def test_what_is_left_of_a_space_is_what_is_not_known_and_is_taken() -> None:
-    assert untried(SMALL, [], anything) == POINTS
-    assert untried(SMALL, [POINTS[2], POINTS[2]], lambda params: params["act"] is None) == [POINTS[1], POINTS[3]]
-    assert untried(SMALL, [{"depth": 1}], anything) == POINTS
-    assert untried({**SMALL, "lr": FloatDistribution(0, 1)}, [], anything) is None
-    assert untried({"n": IntDistribution(1, MOST_POINTS + 1)}, [], anything) is None
-    assert untried({"n": IntDistribution(-(2**62), 2**62)}, [], anything) is None
+    assert list(untried(SMALL, [], anything)) == POINTS
+    assert list(untried(SMALL, [POINTS[2], POINTS[2]], lambda params: params["act"] is None)) == [POINTS[1], POINTS[3]]
+    assert list(untried(SMALL, [{"depth": 1}], anything)) == POINTS
+
+
+def test_a_space_is_small_where_all_its_points_can_be_gone_through() -> None:
+    assert is_small(SMALL)
+    assert is_small({"n": IntDistribution(1, MOST_POINTS)})
+    assert not is_small({**SMALL, "lr": FloatDistribution(0, 1)})
+    assert not is_small({"n": IntDistribution(1, MOST_POINTS + 1)})
+    assert not is_small({"n": IntDistribution(-(2**62), 2**62)})
+
+
+def test_a_space_has_room_for_what_is_known_and_what_is_left_and_a_proposal_that_was_cut_short_is_left() -> None:
+    assert room(SMALL, [], anything, 32) == 4
+    assert room(SMALL, [*POINTS[:2], {"depth": 2}], anything, 32) == 4
+    assert room(SMALL, [POINTS[0], POINTS[0]], anything, 32) == 5  # of a study of before, which repeated
+    assert room(SMALL, POINTS, anything, 2) == 4
+    assert room({"lr": FloatDistribution(0, 1)}, [], anything, 32) == 32
+
+
+def test_no_more_points_are_tried_than_are_asked_for() -> None:
+    """A Config may take a while, and nothing is trained meanwhile."""
+    asked: list[Any] = []
+
+    def takes(params: Mapping[str, Any]) -> bool:
+        asked.append(params)
+        return True
+
+    assert room({"n": IntDistribution(1, 9000)}, [{"n": 5}], takes, 3) == 3
+    assert len(asked) == 2
