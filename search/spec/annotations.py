@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from search.errors import UserError
 from search.spec.workload import Workload, plain
 
+NO_DEFAULT = object()
 PLAIN = (bool, int, float, str, NoneType)
 NULLS = ("none", "null", "nil", "nan", "na", "n/a")
 TRUTHS = ("yes", "no", "on", "off", "y", "n", "true", "false")
@@ -23,13 +24,16 @@ TRUTHS = ("yes", "no", "on", "off", "y", "n", "true", "false")
 
 def check(workload: Workload, space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
     """Raise UserError where a value that a search would give a field is not of the type that it is annotated with."""
-    annotations = _of(workload.Config)
+    fields = {}
+    defaults = workload.defaults()
+    for name, annotation in _of(workload.Config).items():
+        fields[name] = Field(workload.name, name, annotation, defaults.get(name, NO_DEFAULT))
     for name, distribution in space.items():
-        if name in annotations:
-            _check_entry(Field(workload.name, name, annotations[name]), distribution)
+        if name in fields:
+            _check_entry(fields[name], distribution)
     for name, value in fixed.items():
-        if name in annotations and not takes(annotations[name], value):
-            _refuse(f"fixed.{name}", Field(workload.name, name, annotations[name]), value)
+        if name in fields and not fields[name].takes(value):
+            _refuse(f"fixed.{name}", fields[name], value)
 
 
 def _of(config: type[Any]) -> dict[str, Any]:
@@ -47,6 +51,13 @@ class Field:
     workload: str
     name: str
     annotation: Any
+    default: Any
+    """As a plain value, or NO_DEFAULT."""
+
+    def takes(self, value: Any) -> bool:
+        """Return whether it takes a plain value: its own default in any case, as of `clip: float = None`."""
+        is_default = type(value) is type(self.default) and value == self.default
+        return is_default or takes(self.annotation, value)
 
     def __str__(self) -> str:
         if isinstance(self.annotation, type):
@@ -61,7 +72,7 @@ def _check_entry(field: Field, distribution: BaseDistribution) -> None:
     where = f"space.{field.name}"
     if isinstance(distribution, CategoricalDistribution):
         for value in distribution.choices:
-            if not takes(field.annotation, value):
+            if not field.takes(value):
                 _refuse(f"{where}.values", field, value)
         return
     assert isinstance(distribution, FloatDistribution | IntDistribution)

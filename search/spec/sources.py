@@ -55,22 +55,30 @@ def own_tops(top: str) -> set[str]:
     for name, module in list(sys.modules.items()):
         if "." in name or name in (OURS, "__main__") or not isinstance(module, ModuleType):
             continue
-        file = object.__getattribute__(module, "__dict__").get("__file__")  # a module's own __getattr__ may do anything
-        if file is None:
-            continue
-        if os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
+        file = _file_of(module)
+        if file and os.path.dirname(file) in (str(folder), f"{folder}{os.sep}{name}"):  # noqa: PTH120 - of a thousand modules
             tops.add(name)
     return tops
 
 
 def folder_of(top: str) -> Path | None:
     """Return the folder that a package or a module at the top is imported from; None where it is from no file."""
-    spec = importlib.util.find_spec(top)
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # what stands in sys.modules has none
+        file = _file_of(sys.modules[top])
+        return Path(file).absolute().parent if file else None
     if spec is None:
         return None
     if spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))).absolute().parent
     return Path(spec.origin).absolute().parent if spec.has_location and spec.origin else None
+
+
+def _file_of(module: ModuleType) -> str | None:
+    """Return the file that a module names, without its own __getattr__, which may do anything."""
+    file: str | None = object.__getattribute__(module, "__dict__").get("__file__")
+    return file
 
 
 def _files(folder: Path, module: str) -> Iterator[Path]:

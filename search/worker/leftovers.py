@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures.thread import _worker  # what each thread of a ThreadPoolExecutor runs
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,8 @@ class Leftovers:
             function = getattr(thread, "_target", None) or type(thread).run
             if str(getattr(function, "__module__", "")).partition(".")[0] in FAMILIAR:
                 continue
+            if isinstance(thread, threading._DummyThread) or _waits_for_work(thread):
+                continue
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 return thread.name
@@ -102,7 +105,7 @@ class Leftovers:
                 break
             name, value = unseen.popleft()
             if type(value) in PLAIN:
-                marks[name] = value
+                marks[name] = None if value is None else repr(value)  # as text a NaN is itself
             elif id(value) not in seen:
                 seen.add(id(value))
                 with suppress(Exception):  # whatever a foreign object raises: it is not looked at
@@ -131,6 +134,14 @@ class Leftovers:
         if isinstance(value, FunctionType) and value.__module__ in self._modules:
             return {**{f".{name}": part for name, part in vars(value).items()}, "'s default": value.__defaults__}
         return {}
+
+
+def _waits_for_work(thread: threading.Thread) -> bool:
+    """Return whether a thread is of a pool of which none works, such as that of torch.compile: it changes nothing."""
+    if getattr(thread, "_target", None) is not _worker:
+        return False
+    pool = getattr(thread, "_args", [lambda: None])[0]()
+    return pool is not None and pool._work_queue.empty() and pool._idle_semaphore._value >= len(pool._threads)
 
 
 def _mark_of(value: Any) -> Any:

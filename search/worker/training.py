@@ -143,7 +143,12 @@ class Training:
         guard.print()  # its results have been reported, and stand
         self._generator = None
         self.model = None
-        return self._surroundings.restore() if self._surroundings else ""
+        left = ""
+        with Guard() as guard:
+            if self._surroundings:
+                left = self._surroundings.restore()
+        guard.print()
+        return f"what could not be restored: {guard.failure}" if guard.failure else left
 
 
 def ending(result: Mapping[str, Any]) -> Ending:

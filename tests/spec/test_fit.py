@@ -31,6 +31,7 @@ class Config:
     name: str = ""
     rate: Rate = Rate(0.5)
     optimizer: Optimizer = Optimizer.SGD
+    loose: float = None  # type: ignore[assignment]  # as people write it
     epochs: int = 3
     seed: int = 0
 
@@ -71,6 +72,7 @@ def between(kind: str, low: float, high: float) -> dict[str, Any]:
         ({"rate": between("int_log_uniform", 1, 2)}, "use log_uniform"),
         ({"lr": choice("0.1")}, "but got '0.1'; write a number, without quotes"),
         ({"act": choice("relu", "rleu")}, "act: Literal['relu', 'tanh'] of w.Config, but got 'rleu'"),
+        ({"loose": choice("None", 1.5)}, "but got 'None'"),
         ({"name": choice("a", 1)}, "but got 1; write it in quotes"),
         ({"amp": between("int_uniform", 0, 1)}, "it draws whole numbers alone; use choice"),
         ({"optimizer": choice("sgd", "SGD")}, "but got 'SGD'; its values are 'sgd', 'adam'"),
@@ -92,6 +94,7 @@ def test_a_fixed_value_of_another_type_is_refused_too() -> None:
     [
         {"amp": choice(True, False), "clip": choice(None, 1, 2.5), "act": choice("tanh")},
         {"optimizer": choice("sgd", "adam")},
+        {"loose": choice(None, 1.5)},
         {"lr": choice(1, 0.5), "width": choice(8, 16), "rate": between("uniform", 0, 1)},
         {"clip": between("uniform", 0, 1), "depth": between("int_uniform", 1, 4), "name": choice("1", "no", "None")},
     ],

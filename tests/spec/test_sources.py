@@ -98,3 +98,16 @@ def test_modules_that_answer_with_an_error_or_are_none_are_passed_over(monkeypat
     monkeypatch.setitem(sys.modules, "a_lazy_one", Lazy("a_lazy_one"))
     monkeypatch.setitem(sys.modules, "no_module", object())
     assert "tests" in sources.own_tops("tests")
+
+
+def test_a_workload_that_stands_for_itself_without_a_spec_has_the_file_that_it_names(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = ModuleType("job")
+    replaced.__file__ = str(here / "job.py")
+    monkeypatch.setitem(sys.modules, "job", replaced)
+    assert list(sources.digests("job")) == USED
+    assert "job" in sources.own_tops("job")
+    del replaced.__file__
+    assert sources.digests("job") == {}
+    assert sources.own_tops("job") == {"job"}

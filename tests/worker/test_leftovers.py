@@ -1,10 +1,13 @@
 """What a trial leaves in its process that cannot be put back is found; what a workload loads once is not."""
 
+import _thread
+import math
 import multiprocessing
 import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -166,3 +169,42 @@ def test_memory_that_grows_from_trial_to_trial_is_told(monkeypatch: pytest.Monke
     assert before.find().endswith(" MB of memory")
     del kept, more
     leftovers._first_memory_bytes.cache_clear()
+
+
+def test_a_thread_that_python_did_not_begin_is_passed_over() -> None:
+    """It cannot be waited for: threading knows it only as one that has asked for its own name."""
+    before = Leftovers({})
+    known, stop = threading.Event(), threading.Event()
+
+    def foreign() -> None:
+        threading.current_thread()
+        known.set()
+        stop.wait()
+
+    _thread.start_new_thread(foreign, ())
+    known.wait()
+    try:
+        assert any(isinstance(thread, threading._DummyThread) for thread in threading.enumerate())
+        assert before.find() == ""
+    finally:
+        stop.set()
+
+
+def test_a_value_that_is_no_number_is_no_change_as_long_as_it_stays(module: ModuleType) -> None:
+    module.counter.calls = math.nan
+    before = Leftovers({NAME: module})
+    assert before.find() == ""
+    module.counter.calls = 1.0
+    assert before.find() == f"a changed {NAME}.counter.calls"
+
+
+def test_a_pool_that_waits_for_work_is_no_running_thread_and_one_that_works_is(stop: threading.Event) -> None:
+    """torch.compile keeps one, whose compiled code is to stay."""
+    before = Leftovers({})
+    with ThreadPoolExecutor(2, thread_name_prefix="pool") as pool:
+        pool.submit(int).result()
+        pool.submit(int).result()
+        assert before.find() == ""
+        pool.submit(stop.wait)
+        assert before.find() == "the running thread 'pool_0'"
+        stop.set()

@@ -316,3 +316,16 @@ def test_a_process_that_is_told_to_end_dies_and_its_workload_raises_nothing() ->
     """So that its trial is trained again, as that of any process that is lost."""
     done = subprocess.run([sys.executable, "-c", TAKEN_BACK], env=ENVIRONMENT, check=False)
     assert done.returncode == -signal.SIGTERM
+
+
+def test_a_process_that_cannot_be_restored_says_so_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be the next trial's failure."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    training = Training(Order("tests.toy", 0, Objective("loss"), {"x": 0.5}))
+    training.pull()
+    gone.rmdir()
+    assert training.close().startswith("what could not be restored: FileNotFoundError")
