@@ -9,7 +9,7 @@ import optuna
 from search.analysis.progress import LEFT
 from search.journal.records import OpenTrial
 from search.study import Study
-from search.tune.pool import Kept, WorkerPool
+from search.tune.pool import Kept, ProcessLostError, WorkerPool
 from search.worker.jobs import Record
 
 Report = Callable[[str], None]
@@ -43,7 +43,8 @@ def train(
 ) -> Iterator[Run]:
     """Train every job as a trial of a study in the journal; yield each run when it has ended and been recorded.
 
-    `report` is told of a run that is the first to leave something behind in its process, which is recorded, too.
+    `report` is told of a run that is the first to leave something behind in its process, which is recorded, too. Where
+    that is a process of the search, ProcessLostError is raised: none of them may train another run.
 
     Jobs of the same config are trained once: a workload is deterministic in it, so that the others come to the same.
     With `keep`, Ray keeps models of each run. Raises what the pool raises; OSError where the journal cannot be written.
@@ -64,6 +65,8 @@ def train(
         if record.left and not study.leaves:
             study.note_leaves(record.left)
             report(LEFT.format(record.left))
+            if pool.is_of_search:
+                raise ProcessLostError
         for job, trial in zip(jobs, trials, strict=True):
             if job.values == configs[index]:
                 with study.storage.together():

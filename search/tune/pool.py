@@ -56,7 +56,7 @@ class WorkerPool:
         self.log = study.logs / f"{name}.log"
         self._ray = ray
         self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
-        if study.leaves:
+        if study.leaves or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
         self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)
@@ -68,6 +68,11 @@ class WorkerPool:
         """The given process that works on each reference that has not ended."""
         self._ran: dict[Any, Any] = {}
         """The given process that works, or worked, on each reference."""
+
+    @property
+    def is_of_search(self) -> bool:
+        """Return whether its processes are those of a search."""
+        return bool(self._processes)
 
     def _start(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
         """Start a function in a free process, or wait for one; return the reference to its result, or one a result."""

@@ -61,10 +61,13 @@ def test_the_best_are_retrained_in_the_processes_of_the_search_and_a_run_that_lo
 STALE = (
     programs.CONFIG
     + """
+    from_seed: int = 0
+
 import threading
 
 def train(config):
-    threading.Thread(target=threading.Event().wait, name="poller", daemon=True).start()
+    if config.seed >= config.from_seed:
+        threading.Thread(target=threading.Event().wait, name="poller", daemon=True).start()
     pollers = sum(thread.name == "poller" for thread in threading.enumerate())
     for epoch in range(config.epochs):
         yield {"loss": config.x**2, "pollers": pollers}, None
@@ -72,11 +75,15 @@ def train(config):
 )
 
 
-def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that_is_said_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_seed", [0, 1])
+def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that_is_said_once(
+    from_seed: int, tmp_path: Path
+) -> None:
+    """Nor a run of the retraining, which has other seeds: with seed 1 it is the first that leaves one."""
     (tmp_path / "stale.py").write_text(STALE, encoding="utf-8")
     x = {"distribution": "uniform", "low": -1, "high": 1}
     settings = {"workload": "stale", "metric": "loss", "space": {"x": x}, "num_samples": 3, "finalists": 1, "seeds": 2}
-    done = search(tmp_path, {**settings, "fixed": {"epochs": 2}})
+    done = search(tmp_path, {**settings, "fixed": {"epochs": 2, "from_seed": from_seed}})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("a trial left the running thread 'poller' behind in its process") == 1
     made = study.load(tmp_path / "results" / "s")
@@ -86,8 +93,10 @@ def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that
     assert len(runs) == 4
     for trial in [*made.trials(), *runs]:
         assert trial.ending == "complete"
-        assert [metrics["pollers"] for metrics in trial.epochs] == [1, 1]
-    assert "it left the running thread 'poller' behind" in made.log_of(0).read_text(encoding="utf-8")
+        seed = trial.attributes.get("config", {}).get("seed", 0)
+        assert [metrics["pollers"] for metrics in trial.epochs] == [int(seed >= from_seed)] * 2
+    if from_seed == 0:
+        assert "it left the running thread 'poller' behind" in made.log_of(0).read_text(encoding="utf-8")
 
 
 @pytest.mark.full
