@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -169,15 +169,20 @@ def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: Worke
         # At the retraining's study: Optuna takes no attributes of a trial that has been told.
         plain = {}
         for name, value in metrics.items():
-            key = (
-                f"test_{name}" if name == models.objective.metric else name
-            )  # else it would stand for the validation's
-            plain[key] = to_json(value)
+            plain[_score_name(name, metrics, models.objective.metric)] = to_json(value)
         retraining.set_user_attr(outcome.scores_key(run.number), plain)
         line = f"{run.attributes['candidate']}: {problem}, see {pool.log}"
         if problem and line not in told:  # most problems are those of every seed
             report(line)
         told.add(line)
+
+
+def _score_name(name: str, scores: Collection[str], metric: str) -> str:
+    """Return the name of a score of `test`: its own, unless that is the metric's, for which it would then stand."""
+    free = name
+    while free == metric or (free != name and free in scores):
+        free = f"test_{free}"
+    return free
 
 
 def _keep_nothing(pictures: Pictures) -> None:

@@ -125,7 +125,9 @@ def _put_back(module: ModuleType, name: str, value: Any) -> None:
     """Give a module's name its old value back; a list, dict or set in place, as others may refer to it; caches stay."""
     now = vars(module).get(name)
     if type(now) is type(value) and not is_plain(now):
-        return  # it was an empty dict, and is now the workload's cache of data
+        if isinstance(now, dict) and isinstance(value, dict):
+            now.update(copy.deepcopy(value))
+        return  # what came beside it is the workload's data
     if type(now) is type(value) and now == value:  # of another type, whose == may raise, as an array's does
         return
     if isinstance(now, list) and isinstance(value, list):

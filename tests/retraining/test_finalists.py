@@ -93,3 +93,14 @@ def test_a_study_without_a_finalist_has_nothing_to_retrain(toy: Workload, tmp_pa
     studies.add(made, curve(1.0, 3, diverges=True), "diverged")
     assert finalists.plan(made, toy) == []
     assert finalists.current(made, toy) is None
+
+
+def test_a_score_that_has_the_metrics_name_gets_another_that_no_score_has() -> None:
+    scores = ["loss", "test_loss", "accuracy"]
+    assert [finalists._score_name(name, scores, "loss") for name in scores] == [
+        "test_test_loss",
+        "test_loss",
+        "accuracy",
+    ]
+    assert finalists._score_name("loss", ["loss"], "loss") == "test_loss"
+    assert finalists._score_name("test_loss", ["test_loss"], "val_loss") == "test_loss"

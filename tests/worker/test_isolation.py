@@ -82,6 +82,16 @@ def test_what_a_workload_has_loaded_stays(module: ModuleType) -> None:
     assert large[-1] == -1
 
 
+def test_a_setting_is_put_back_also_where_data_was_laid_beside_it(module: ModuleType) -> None:
+    before = leave(module, settings={"scale": 1.0}, cache={})
+    for _ in range(2):
+        module.settings["scale"] *= 2
+        module.settings["mean"] = np.zeros(3)
+        before.restore()
+        assert module.settings["scale"] == 1.0
+        assert module.settings["mean"].shape == (3,)
+
+
 def test_a_module_of_another_package_is_left_alone_though_its_name_begins_alike() -> None:
     other = ModuleType(f"{NAME}_more")
     sys.modules[other.__name__] = other
