@@ -50,6 +50,8 @@ class OptunaSearcher(Searcher):
         self._study = study
         self._gpus = gpus
         self._clock = clock
+        self._wanted = study.wanted
+        """Read once: whether the search is done is asked at every step, and the study would look into its journal."""
         scheduler = study.config.scheduler
         self._rungs = scheduler.rungs(study.epochs) if scheduler else []
         self._open: dict[str, OpenTrial] = {}
@@ -74,7 +76,7 @@ class OptunaSearcher(Searcher):
         config = self._study.config
         factor = config.scheduler.reduction_factor if config.scheduler else 1
         survival = Survival(self._rungs, self._study.epochs, factor)
-        return Forecast(survival, self._study.wanted, SAMPLERS[config.sampler].learns, self._clock)
+        return Forecast(survival, self._wanted, SAMPLERS[config.sampler].learns, self._clock)
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
@@ -102,7 +104,7 @@ class OptunaSearcher(Searcher):
     @property
     def is_done(self) -> bool:
         """Return whether no trial is left to propose; some may still be training."""
-        return not self._again and self._proposed >= self._study.wanted
+        return not self._again and self._proposed >= self._wanted
 
     @property
     def is_short_of_processes(self) -> bool:

@@ -1,4 +1,4 @@
-"""Numbers, values, time spans and commands as a person writes and looks at them, and the colours of trials."""
+"""Numbers, values and time spans as a person writes and looks at them, and the colours of trials."""
 
 import math
 from collections import deque
