@@ -72,6 +72,10 @@ class Study:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
         return files.trial_log(self.folder, number)
 
+    def folder_of(self, run: str) -> Path:
+        """Return the folder that a trial of the search, or a run of a retraining, has for itself."""
+        return self.folder / "trials" / run
+
     @cached_property
     def space(self) -> Space:
         """Return the distribution of each hyperparameter."""

@@ -156,7 +156,7 @@ def test_of_two_starts_with_one_name_the_slower_is_told_that_it_is_taken_or_take
 class Faster(Workload):
     """A workload that makes a study's folder when it is asked for its defaults."""
 
-    folder: Path
+    folder: Path = Path()
 
     def defaults(self) -> dict[str, Any]:
         self.folder.mkdir(exist_ok=True)

@@ -81,11 +81,16 @@ class Trial:
         """Return the best value so far at every epoch; None before the first finite one."""
         return objective.running_best(self.curve(objective))
 
+    def diverged_at(self, epoch: int, objective: Objective) -> bool:
+        """Return whether the metric of an epoch, counted from 1, is not finite; one that lacks it decides nothing."""
+        metrics = self.epochs[epoch - 1]
+        return objective.metric in metrics and not math.isfinite(metrics[objective.metric])
+
     def settled(self, epochs: int, objective: Objective) -> Ending | None:
         """Return how it ended, where its writer died before it recorded that; None where it must be trained again."""
         if FAILURE in self.attributes:
             return "failed"
-        if self.epochs and not math.isfinite(objective.value_in(self.epochs[-1])):
+        if self.epochs and self.diverged_at(len(self.epochs), objective):
             return "diverged"
         if len(self.epochs) >= epochs:
             return "complete"

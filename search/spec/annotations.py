@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.errors import UserError
-from search.spec.workload import Workload, plain
+from search.spec.arguments import Arguments, plain
 
 NO_DEFAULT = object()
 PLAIN = (bool, int, float, str, NoneType)
@@ -22,12 +22,12 @@ TRUTHS = ("yes", "no", "on", "off", "y", "n", "true", "false")
 """Texts that people write for null, and for true and false."""
 
 
-def check(workload: Workload, space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
+def check(arguments: Arguments, space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
     """Raise UserError where a value that a search would give a field is not of the type that it is annotated with."""
     fields = {}
-    defaults = workload.defaults()
-    for name, annotation in _of(workload.Config).items():
-        fields[name] = Field(workload.name, name, annotation, defaults.get(name, NO_DEFAULT))
+    defaults = arguments.defaults()
+    for name, annotation in _of(arguments.hinted).items():
+        fields[name] = Field(arguments.owner, name, annotation, defaults.get(name, NO_DEFAULT))
     for name, distribution in space.items():
         if name in fields:
             _check_entry(fields[name], distribution)
@@ -36,10 +36,10 @@ def check(workload: Workload, space: Mapping[str, BaseDistribution], fixed: Mapp
             _refuse(f"fixed.{name}", fields[name], value)
 
 
-def _of(config: type[Any]) -> dict[str, Any]:
-    """Return the annotation of each field of a dataclass; none where one names what cannot be found."""
+def _of(hinted: Any) -> dict[str, Any]:
+    """Return the annotation of each argument; none where one names what cannot be found."""
     try:
-        return typing.get_type_hints(config, include_extras=True)
+        return typing.get_type_hints(hinted, include_extras=True)
     except Exception:  # whatever is evaluated of a text: a name that only a type checker imports is a NameError
         return {}
 
@@ -48,7 +48,7 @@ def _of(config: type[Any]) -> dict[str, Any]:
 class Field:
     """A field of a workload's Config."""
 
-    workload: str
+    owner: str
     name: str
     annotation: Any
     default: Any
@@ -64,7 +64,7 @@ class Field:
             text = self.annotation.__name__
         else:
             text = str(self.annotation).replace("typing.", "")
-        return f"{self.name}: {text} of {self.workload}.Config"
+        return f"{self.name}: {text} of {self.owner}"
 
 
 def _check_entry(field: Field, distribution: BaseDistribution) -> None:

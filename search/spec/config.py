@@ -11,9 +11,9 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
+from search.spec.arguments import SCALAR, plain
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.space import parse
-from search.spec.workload import SCALAR, plain
 
 DEFAULT_FILE = "configs/search.yaml"
 TRACKERS: dict[str, tuple[str, ...]] = {
@@ -23,7 +23,6 @@ TRACKERS: dict[str, tuple[str, ...]] = {
 }
 """The trackers by name, and the packages that each imports."""
 ELSEWHERE = {
-    "epochs": "which is the workload's: put it under fixed, as in `fixed: {epochs: 30}`",
     "timeout": "a search has no time limit; epoch_timeout is another thing, of a trial that reports no epoch",
     "direction": "it is mode here: min or max",
     "n_trials": "it is num_samples here",
@@ -45,6 +44,8 @@ class StudyConfig:
     """min or max; may be left out where the metric's name says it, as a loss's does."""
     fixed: dict[str, Any] = field(default_factory=dict)
     """Values of the workload's Config that every trial shares."""
+    epochs: int | None = None
+    """Of a full trial; may be left out where the workload's Config has `epochs`."""
     num_samples: int = 32
     """Trials in all."""
     scheduler: Scheduler | None = field(default_factory=lambda: schedulers.make(schedulers.DEFAULT))
@@ -151,7 +152,10 @@ class StudyConfig:
         """
         if seed is None:
             seed = self.seed
-        return {**self.fixed, **params, "seed": seed}
+        values = {**self.fixed, **params, "seed": seed}
+        if self.epochs is not None:
+            values["epochs"] = self.epochs
+        return values
 
 
 def _meant(name: str, known: list[str]) -> str:

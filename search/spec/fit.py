@@ -9,9 +9,10 @@ from typing import Any
 
 from search.errors import UserError, describe
 from search.spec import annotations
+from search.spec.arguments import SCALAR, plain
 from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
-from search.spec.workload import SCALAR, Workload, plain
+from search.spec.workload import Workload
 
 TRIED = 200
 """Random points of a space that are tried beside its ends, before anything is trained."""
@@ -47,14 +48,18 @@ class Fit:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
             warnings.simplefilter("ignore")
             first = self._try_space()
-        self.epochs: int = plain(first.epochs)
+        has_epochs = "epochs" in workload.names()
+        self.epochs: Any = plain(first.epochs) if has_epochs else config.epochs
         """Of a full trial."""
+        if self.epochs is None and not has_epochs:
+            rule = "the config must say how many epochs a trial has at most"
+            raise UserError(f"{rule}, as {workload.arguments.owner} has no such field; write epochs: 30, say")
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
 
     def check_types(self) -> None:
         """Raise UserError where a value is of another type than its field; a study from before goes on as it began."""
-        annotations.check(self.workload, self._space, self._config.fixed)
+        annotations.check(self.workload.arguments, self._space, self._config.fixed)
 
     def takes(self, params: Mapping[str, Any]) -> bool:
         """Return whether Config takes these hyperparameters beside what is fixed."""
@@ -73,6 +78,8 @@ class Fit:
         for name in ("seed", "epochs"):
             if name in self._space:
                 raise UserError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
+        if "epochs" in self._config.fixed and self._config.epochs is not None:
+            raise UserError("the epochs of a trial stand in epochs or in fixed.epochs, but are in both; remove one")
         if "seed" in self._config.fixed:
             raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
 
@@ -91,18 +98,16 @@ class Fit:
             if first is None:
                 first = built
         # Where none of these fits, some of many more may.
-        name = self.workload.name
+        owner = self.workload.arguments.owner
         if first is None:
             first = self._first_built(scattered(self._space, MOST_TRIED))
         if first is None:
-            raise UserError(
-                f"{name}.Config must take a point of the space, but refuses all that were tried: {refusals[0]}"
-            )
+            raise UserError(f"{owner} must take a point of the space, but refuses all that were tried: {refusals[0]}")
         self._check_plain(first)
         self._check_choices(fitting)
         if refusals:
             share = len(refusals) / len(points)
-            self.note = f"{name}.Config refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
+            self.note = f"{owner} refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
         return first
 
     def _first_built(self, points: Iterable[Mapping[str, Any]]) -> Any:
@@ -120,10 +125,9 @@ class Fit:
                 continue
             points = [{**params, name: choice} for params in scattered(self._space, MOST_TRIED)]
             if self._first_built(points) is None:
-                raise UserError(
-                    f"space.{name}.values must be ones that {self.workload.name}.Config takes, but of {choice!r} it "
-                    f"says: {self._built(points[0])}"
-                )
+                owner = self.workload.arguments.owner
+                why = self._built(points[0])
+                raise UserError(f"space.{name}.values must be ones {owner} takes, but of {choice!r} it says: {why}")
 
     def _choices(self) -> Iterator[tuple[str, Any]]:
         for name, distribution in self._space.items():
@@ -134,4 +138,4 @@ class Fit:
         for name in self.workload.names():
             value = getattr(config, name)
             if not isinstance(plain(value), SCALAR):
-                raise UserError(f"{self.workload.name}.Config must hold plain values, but {name} is {value!r}")
+                raise UserError(f"{self.workload.arguments.owner} must hold plain values, but {name} is {value!r}")

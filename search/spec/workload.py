@@ -1,31 +1,44 @@
-"""The one interface: a workload is a module with `Config` and `train`, and up to four more names.
+"""The one interface: a workload is a module, or a file, with `train`, mostly a `Config`, and up to four more names.
 
-Config                   a frozen dataclass of scalars with `epochs` and `seed`; checks its limits itself
-train(config)            a generator: yields (metrics, model) once an epoch; deterministic in config
-test(model, config)      optional: a dict of metrics on data that `train` never showed
+Config                   a class that is made by keywords; checks its limits itself
+train(config)            yields metrics, or (metrics, model), once an epoch; or returns any iterator of those
+train(config, report)    the same of a trainer that owns its loop: its callback calls report(metrics, model)
+train(lr=0.1, epochs=3)  either of them without a Config: the signature is the Config
+test(model, config)      optional: metrics on data that `train` never showed
 plot(model, config)      optional: a matplotlib Figure of what the model learned
 save(model, config, path)  optional: writes the model; without it no model is kept
 resolve(config)          optional: the config with what depends on the machine (`device: auto`) settled
+
+`train` may ask for `folder`, too: a folder of the trial's own.
 """
 
-import argparse
-import dataclasses
-import importlib
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn
+from types import ModuleType
+from typing import Any
 
-from search.errors import UserError, describe, shown, suggestion
+from search.errors import UserError, shown
+from search.spec import arguments, modules
+from search.spec.arguments import MISSING, Arguments
 from search.spec.sources import INSTALLED
 
-SCALAR = str | int | float | None
-"""The types of plain values, which a workload's Config holds."""
+GIVEN = ("report", "folder")
+"""The arguments of `train` that are no hyperparameters: what the search gives, where it is asked for."""
+CONFIGS = ("config", "cfg", "conf", "args", "opt", "opts", "options", "hparams", "params", "hyperparameters")
+"""Names that people give an argument which holds all hyperparameters."""
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "test": ("model", "config"),
+    "plot": ("model", "config"),
+    "save": ("model", "config", "path"),
+    "resolve": ("config",),
+}
+"""The optional functions, and what each is called with."""
+SINGLE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""The kinds of a parameter that is one argument."""
+ALIASES = {*CONFIGS, "model", "net", "network", "path", "file", "filename", "name", "folder"}
+"""Names of arguments that say of a function with too few of them that it was meant for one of these."""
 
 
 @dataclass(frozen=True)
@@ -33,203 +46,175 @@ class Workload:
     """A workload that has been imported; an optional function is None where the module has none."""
 
     name: str
-    Config: type[Any]
-    train: Callable[[Any], Iterator[tuple[Mapping[str, Any], Any]]]
-    test: Callable[[Any, Any], Mapping[str, float]] | None
-    plot: Callable[[Any, Any], Any] | None
-    save: Callable[[Any, Any, Path], None] | None
-    resolve: Callable[[Any], Any]
-    is_program: bool
+    """As the search's config names it: that of a module, or the path of a file."""
+    arguments: Arguments
+    """Of its Config."""
+    train: Callable[..., Any]
+    test: Callable[[Any, Any], Any] | None = None
+    plot: Callable[[Any, Any], Any] | None = None
+    save: Callable[[Any, Any, Path], object] | None = None
+    resolve: Callable[[Any], Any] = lambda config: config
+    is_program: bool = False
     """Whether `python -m name` trains one config."""
+    module: str = ""
+    """The name that it is imported under."""
+    gets: tuple[str, ...] = ()
+    """Those of GIVEN for which `train` asks."""
+    takes_keywords: bool = False
+    """Whether `train` takes the hyperparameters themselves, in place of a Config."""
+    notes: tuple[str, ...] = ()
+    """Lines for the user on what of the module is not used."""
 
     def names(self) -> list[str]:
-        """Return the names of Config's arguments, in the order of its fields."""
-        return [field.name for field in self._arguments()]
+        """Return the names of Config's arguments."""
+        return self.arguments.names()
 
     def defaults(self) -> dict[str, Any]:
-        """Return the default of every argument of Config that has one, as plain values; no factory's."""
-        return {name: plain(default) for name, default in self._defaults().items()}
+        """Return the default of every argument that has one, as plain values."""
+        return self.arguments.defaults()
 
     def build(self, values: Mapping[str, Any]) -> Any:
-        """Return the Config of these values: the one place where they become typed.
-
-        Where a default is a member of an enum, so is the value. Raises UserError where a name is unknown or missing,
-        and whatever Config raises at a value.
-        """
-        names = self.names()
-        for name in values:
-            if name not in names:
-                raise UserError(f"unknown hyperparameter {name!r} of {self.name}, {suggestion(name, names)}")
-        defaults = self._defaults()
-        for field in self._arguments():
-            if field.name not in {*values, *defaults} and field.default_factory is dataclasses.MISSING:
-                raise UserError(f"{self.name}.Config needs a value for {field.name!r}: put it in space or in fixed")
-        typed = {name: _typed(value, defaults.get(name)) for name, value in values.items()}
-        return self.Config(**typed)
+        """Return the Config of these values, as `Arguments.build`."""
+        return self.arguments.build(values)
 
     def values_of(self, config: Any) -> dict[str, Any]:
-        """Return the arguments, as plain values, of which `build` makes this Config again.
+        """Return the plain values of which `build` makes this Config again, as `Arguments.values_of`."""
+        return self.arguments.values_of(config)
 
-        Raises TypeError where it is no Config: a workload's `resolve` may return anything.
-        """
-        if not isinstance(config, self.Config):
-            raise TypeError(f"resolve must return a Config, but got {shown(config)}")
-        values = {}
-        for name in self.names():
-            value = plain(getattr(config, name))
-            values[name] = value if isinstance(value, SCALAR) else str(value)
-        return values
-
-    def _arguments(self) -> list[dataclasses.Field[Any]]:
-        return [field for field in dataclasses.fields(self.Config) if field.init]
-
-    def _defaults(self) -> dict[str, Any]:
-        """Return the defaults as Config has them: members of enums, NumPy's numbers."""
-        defaults = {}
-        for field in self._arguments():
-            if field.default is not dataclasses.MISSING:
-                defaults[field.name] = field.default
-        return defaults
-
-
-def plain(value: Any) -> Any:
-    """Return a scalar as YAML and JSON can hold it, also where it is an enum's or NumPy's; any other value as it is."""
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, bool | None):
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if getattr(value, "shape", None) == ():
-        item = value.item()
-        return item if isinstance(item, SCALAR) else value
-    return value
-
-
-def _typed(value: Any, default: Any) -> Any:
-    """Return a plain value as the default of its field is typed: the default itself, or another member of its enum."""
-    if isinstance(default, Enum) and not isinstance(value, Enum):
-        with suppress(ValueError):  # Config may take, or refuse, what is no member
-            return type(default)(value)
-    usual = plain(default)
-    if type(value) is type(usual) and value == usual:
-        return default
-    return value
+    def call(self, config: Any, given: Mapping[str, Any]) -> Any:
+        """Call `train` with a Config and those of the `given` arguments that it asks for; return what it returns."""
+        asked = {name: given[name] for name in self.gets}
+        if self.takes_keywords:
+            return self.train(**vars(config), **asked)
+        return self.train(config, **asked)
 
 
 def load(name: str) -> Workload:
-    """Import a workload by the name of its module. Raises UserError where it breaks the interface above."""
-    module = _import(name)
-    # The two names that it must have.
-    config = getattr(module, "Config", None)
+    """Import a workload by the name of its module, or from its file.
+
+    Raises UserError where it breaks the interface above.
+    """
+    module = modules.import_module(name)
     train = getattr(module, "train", None)
-    lacking = []
-    if config is None:
-        lacking.append("Config")
     if train is None:
-        lacking.append("train")
-    if lacking:
+        raise UserError(f"workload {name!r} must be a module with Config and train, but it lacks {_lacking(module)}")
+    if not callable(train):
+        raise UserError(f"{name}.train must be a function, but got {shown(train)}")
+    parameters = _parameters(train)
+    gets = tuple(given for given in GIVEN if given in parameters)
+    if "report" in gets and inspect.isgeneratorfunction(train):
+        raise UserError(f"{name}.train must yield its metrics or report them, but does both; remove one")
+    hyperparameters = {key: parameter for key, parameter in parameters.items() if key not in GIVEN}
+    takes_keywords = _takes_keywords(name, module, hyperparameters)
+    if takes_keywords:
+        taken = arguments.of_function(f"{name}.train", train, but=GIVEN)
+    else:
+        taken = arguments.of_class(f"{name}.Config", module.Config)
+    optional, notes = _optional(name, module)
+    return Workload(
+        name,
+        taken,
+        train,
+        **optional,
+        is_program=modules.is_program(module),
+        module=module.__name__,
+        gets=gets,
+        takes_keywords=takes_keywords,
+        notes=tuple(notes),
+    )
+
+
+def _lacking(module: ModuleType) -> str:
+    return "train" if hasattr(module, "Config") else "Config and train"
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return what a function can be called with, by name; nothing where that cannot be found out."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _takes_keywords(name: str, module: ModuleType, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Return whether `train` takes the hyperparameters themselves: without a Config, or where all have defaults.
+
+    Raises UserError where it can be called in neither way.
+    """
+    single = [key for key, parameter in parameters.items() if parameter.kind in SINGLE]
+    required = [key for key in single if parameters[key].default is MISSING]
+    if not hasattr(module, "Config"):
+        if len(single) == 1 and single[0] in CONFIGS:
+            raise UserError(
+                f"workload {name!r} must be a module with Config and train, but it lacks Config, of which "
+                f"train({single[0]}) gets one; a dataclass with the hyperparameters does"
+            )
+        if not single:
+            raise UserError(f"{name}.train must take hyperparameters by name, as train(lr=0.1), but it takes none")
+        return True
+    if len(single) > 1 and not required:
+        return True
+    if len(required) > 1:
         raise UserError(
-            f"workload {name!r} must be a module with Config and train, but it lacks {' and '.join(lacking)}"
+            f"{name}.train must be called as train(config), but it needs {', '.join(required[1:])}, too; "
+            f"make that in train, give it a default, or ask for one of: {', '.join(GIVEN)}"
         )
-    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
-        raise UserError(f"{name}.Config must be a dataclass, but got {config!r}")
-    if not inspect.isgeneratorfunction(train):
-        raise UserError(f"{name}.train must be a generator function that yields (metrics, model) once an epoch")
-    # The four that it may have.
-    optional = {function: getattr(module, function, None) for function in ("test", "plot", "save")}
-    resolve = getattr(module, "resolve", lambda config: config)
-    workload = Workload(name, config, train, **optional, resolve=resolve, is_program=_is_program(module))
-    for field in ("epochs", "seed"):
-        if field not in workload.names():
-            raise UserError(f"{name}.Config must have the field {field!r}, but it has {', '.join(workload.names())}")
-    return workload
+    return False
 
 
-def _import(name: str) -> Any:
-    """Import a module by its dotted name. Raises UserError where there is none, it lies in a study, or it raises."""
-    rule = f"workload {name!r} must be an importable module"
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise UserError(f"{rule}, named with dots as in package.module")
-    if name == "__main__":
-        raise UserError(f"{rule} in a file of its own, as other processes import it; move Config and train into one")
-    if folder := _study_of(name):
-        raise UserError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
-    try:
-        with _without_arguments(name):
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"{rule}, but: {error}; run from the folder it lies in, or install it") from None
-    except (Exception, SystemExit) as error:
-        fix = ""
-        if isinstance(error, SystemExit):
-            fix = '; what ends the program, as parse_args() may, belongs under `if __name__ == "__main__":`'
-        raise UserError(f"{rule}, but it raises {describe(error)} ({_place_of(error, name)}){fix}") from error
+def _optional(name: str, module: ModuleType) -> tuple[dict[str, Callable[..., Any]], list[str]]:
+    """Return the optional functions that a module has, by name, and lines on what is not taken for one of them.
 
-
-@contextmanager
-def _without_arguments(name: str) -> Iterator[None]:
-    """Import in the block as a program without arguments: ours are none of a workload's, nor are those of a Ray worker.
-
-    What argparse refuses is raised as the text of SystemExit, in place of lines on the screen.
+    Raises UserError where one was meant, but takes other arguments than it is called with.
     """
-
-    def refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-        raise SystemExit(message)
-
-    arguments = sys.argv
-    error = argparse.ArgumentParser.error
-    sys.argv = [name]
-    argparse.ArgumentParser.error = refuse  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        sys.argv = arguments
-        argparse.ArgumentParser.error = error  # type: ignore[method-assign]
-
-
-def _place_of(error: BaseException, name: str) -> str:
-    """Return the last line that led to an error of an import, in the workload's own package or in files of the user's.
-
-    The lines below it, of Python's library and of installed packages, say little of the mistake.
-    """
-    package = name.partition(".")[0]
-    place = name
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
-        module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] == package or (module != __name__ and not INSTALLED.match(file)):
-            place = f"{file}, line {line}"
-    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(error.filename):
-        place = f"{error.filename}, line {error.lineno}"
-    return place
+    functions: dict[str, Callable[..., Any]] = {}
+    notes = []
+    for key, called_with in OPTIONAL.items():
+        function = getattr(module, key, None)
+        if function is None:
+            continue
+        form = f"{key}({', '.join(called_with)})"
+        why = _foreign(function, module)
+        if not why:
+            taken = _taken(function)
+            mine = f"{key}({', '.join(taken)})"
+            if not _fits(function, len(called_with)):
+                if taken and set(taken) <= ALIASES:
+                    raise UserError(
+                        f"{name}.{key} must be {form}, as it is called, but it is {mine}; change or rename it"
+                    )
+                why = f"is {mine}"
+        if why:
+            notes.append(f"{name}.{key} {why}, so it is not used as the workload's {form}")
+        else:
+            functions[key] = function
+    return functions, notes
 
 
-def _study_of(name: str) -> str:
-    """Return the study's folder from which a module would be imported; empty where it would be from none.
-
-    A foreign study, unpacked into results/theirs, may name results.theirs.anything as its workload, whose code must not
-    run. So this looks for the folder of each part, without an import.
-    """
-    with suppress(OSError):  # a name too long for a file: there is no such module either
-        for root in sys.path:
-            folder = Path(root)
-            for part in name.split(".")[:-1]:
-                folder /= part
-                if not folder.is_dir():
-                    break
-                if (folder / "journal.log").exists():
-                    return str(folder)
+def _foreign(function: Any, module: ModuleType) -> str:
+    """Return why something is plainly no function of the interface: no function, or another package's; else empty."""
+    if not callable(function) or inspect.isclass(function):
+        return "is no function"
+    package = module.__name__.partition(".")[0]
+    origin = str(getattr(function, "__module__", None) or package)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is not None and INSTALLED.match(code.co_filename) and origin.partition(".")[0] != package:
+        return f"comes from {origin}"
     return ""
 
 
-def _is_program(module: Any) -> bool:
-    """Return whether a module has a main block."""
+def _taken(function: Callable[..., Any]) -> list[str]:
+    """Return the arguments without a default of a function; none where they cannot be found out."""
+    parameters = _parameters(function)
+    return [name for name, item in parameters.items() if item.default is MISSING and item.kind in SINGLE]
+
+
+def _fits(function: Callable[..., Any], count: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
     try:
-        return 'if __name__ == "__main__"' in inspect.getsource(module)
-    except (OSError, TypeError):
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
         return False
+    except ValueError:  # of one written in C its signature may not be known
+        return True
+    return True

@@ -152,6 +152,8 @@ class OptunaSearcher(Searcher):
             objective=config.objective,
             values=config.values(trial.params),
             timeout=config.epoch_timeout,
+            epochs=self._study.epochs,
+            folder=self._study.folder_of(f"{trial.number:04d}").absolute(),
         )
         log_file = self._study.log_of(trial.number).absolute()
         return TrialOrder(trial.number, order, self._rungs, log_file)

@@ -41,13 +41,17 @@ class Scheduler(FIFOScheduler):
     def recall(self, trials: Iterable[RecordedTrial]) -> None:
         """Replay the trials of earlier sessions to the rule, epoch by epoch."""
         for trial in trials:
-            epochs = zip(trial.curve(self._objective), trial.running_best(self._objective), strict=True)
-            for epoch, (value, best) in enumerate(epochs, 1):
-                if math.isfinite(value) and best is not None:
+            for epoch, best in enumerate(trial.running_best(self._objective), 1):
+                if best is not None and not trial.diverged_at(epoch, self._objective):
                     self.goes_on(trial.number, epoch, best)
 
-    def goes_on(self, trial: int, epoch: int, best: float) -> bool:
-        """Return whether a trial goes on after an epoch; `best` is its best value so far, NaN where it diverged."""
+    def goes_on(self, trial: int, epoch: int, best: float | None) -> bool:
+        """Return whether a trial goes on after an epoch.
+
+        `best` is its best value so far: None where it has none yet, which decides nothing, and NaN where it diverged.
+        """
+        if best is None:
+            return True
         if not math.isfinite(best):
             return False
         return self._rule is None or self._rule.goes_on(trial, epoch, self._objective.sign * best)

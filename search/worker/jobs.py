@@ -132,6 +132,8 @@ def test(order: Order, log: str, model: bytes | None) -> Scores:
         workload = process.prepare(order.workload, order.gpus)
         assert workload.test is not None
         returned = workload.test(cloudpickle.loads(model), workload.build(order.values))
+        if isinstance(returned, int | float):
+            returned = {"test": returned}
         scores, others = metrics.read(returned, "what test returns")
         for name, why in others.items():
             tell(f"test: {name} must be a number, but {why}")

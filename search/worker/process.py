@@ -2,8 +2,10 @@
 
 import faulthandler
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -16,6 +18,10 @@ from search.spec.workload import Workload, load
 from search.worker import isolation
 
 TOO_LONG = "it took longer than {:g} s"
+
+
+FOLDER = "SEARCH_TRIAL_DIR"
+"""The variable of the environment that names the folder of the trial that is being trained."""
 
 
 @cache
@@ -107,6 +113,38 @@ def time_limit(seconds: float | None, message: str = TOO_LONG) -> Iterator[None]
         signal.signal(signal.SIGALRM, before)
     if is_late:
         raise TimeoutError(message.format(seconds))
+
+
+class OwnFolder:
+    """The folder of one trial, which the workload may ask for, and finds in the environment as SEARCH_TRIAL_DIR."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def make(self, *, is_wanted: bool) -> Path | None:
+        """Make it anew and return it; without a path a temporary one, where it `is_wanted`.
+
+        Raises OSError where it cannot be made; where it is not wanted, there is then none.
+        """
+        try:
+            if self._path is not None:
+                shutil.rmtree(self._path, ignore_errors=True)  # of a process that died while it trained this trial
+                self._path.mkdir(parents=True)
+            elif is_wanted:
+                self._path = Path(tempfile.mkdtemp(prefix="search-trial-"))
+        except OSError:
+            self._path = None
+            if is_wanted:
+                raise
+        if self._path is not None:
+            os.environ[FOLDER] = str(self._path)
+        return self._path
+
+    def remove_if_empty(self) -> None:
+        """Remove it where nothing was written into it."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.rmdir()
 
 
 def remove_if_empty(path: Path) -> None:

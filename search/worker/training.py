@@ -6,12 +6,13 @@ import platform
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from search.errors import shown, suggestion
+from search.errors import suggestion
 from search.journal.trial import Ending, Where
 from search.spec.objective import Objective
-from search.worker import isolation, metrics, process
+from search.worker import isolation, metrics, process, yields
 from search.worker.guard import Guard
 from search.worker.isolation import Surroundings
 
@@ -32,6 +33,10 @@ class Order:
     values: Mapping[str, Any]
     timeout: float | None = None
     """Time limit of an epoch, in seconds; None sets none."""
+    epochs: int | None = None
+    """Of a full trial, where the workload's Config does not say; None trains until the workload ends by itself."""
+    folder: Path | None = None
+    """The trial's own, which is made anew; None makes a temporary one where the workload asks for it."""
 
 
 class Training:
@@ -41,7 +46,8 @@ class Training:
         epoch: how many there were, counted from 1; 0 before the first has ended
         metrics: those of this epoch, floats by name
         best: the best finite value of the objective's metric so far, or None
-        value: the same, or NaN where this epoch's is not finite
+        value: the same, or NaN where this epoch's is not finite; an epoch that lacks the metric decides nothing
+        notes: lines for the user on metrics that are not recorded; each stands in one result of a training
         elapsed_s: seconds of training up to the end of this epoch
         ended: whether no epoch follows
         failure, traceback: texts, where the workload broke its contract
@@ -49,14 +55,18 @@ class Training:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._generator: Iterator[tuple[Mapping[str, Any], Any]] | None = None
+        self._yields: Iterator[Any] | None = None
+        self._epochs: int | None = order.epochs
+        self._folder = process.OwnFolder(order.folder)
+        self._told: set[str] = set()
+        """The metrics of which there was a note."""
         self._surroundings: Surroundings | None = None
         self.where: Where = (platform.node(), os.getpid(), time.time())
         self.config: Any = None
         self.values: dict[str, Any] = {}
         """The full config as it is trained, as plain values; empty before it was built."""
         self.model: Any = None
-        self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": math.nan, "elapsed_s": 0.0}
+        self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": None, "elapsed_s": 0.0}
 
     def advance(self, rungs: Collection[int] = (), seconds: float = REPORT_INTERVAL_S) -> dict[str, Any]:
         """Train epochs until one is at a rung or the last, or so many seconds have passed.
@@ -80,32 +90,35 @@ class Training:
         with Guard() as guard:
             begin = time.perf_counter()
             with process.time_limit(self._order.timeout, SILENT):
-                if self._generator is None:
-                    self._generator = self._start()
-                yielded = next(self._generator, END)
+                if self._yields is None:
+                    self._yields = self._start()
+                yielded = next(self._yields, END)
                 if yielded is not END:
-                    given, self.model = _unpack(yielded)
-                    numbers, others = metrics.read(given, "the metrics of train")
+                    given, self.model = yields.unpack(yielded)
+                    numbers, others = metrics.read(given, "the metrics of train", self._order.objective.metric)
             if yielded is END:
                 return self._end()
             return self._epoch(numbers, others, seconds=time.perf_counter() - begin)
         return self._failure(guard.failure, guard.traceback)
 
-    def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
-        """Return the workload's generator, in a process whose state was noted and whose generators are seeded."""
+    def _start(self) -> Iterator[Any]:
+        """Return what the workload yields, in a process whose state was noted and whose generators are seeded."""
         workload = process.prepare(self._order.workload, self._order.gpus)
-        self._surroundings = Surroundings(self._order.workload)
+        self._surroundings = Surroundings(workload.module)
         process.hold_memory(self._order.gpus)
+        folder = self._folder.make(is_wanted="folder" in workload.gets)
         self.config = workload.resolve(workload.build(self._order.values))
-        self.values = workload.values_of(self.config)
+        seed = self._order.values.get("seed", 0)
+        self.values = {"seed": seed, **workload.values_of(self.config)}
+        self._epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
-        return iter(workload.train(self.config))
+        return yields.of(workload, self.config, folder)
 
     def _end(self) -> dict[str, Any]:
         """Return the result of a workload that has ended by itself: the last one, or a failure where there is none."""
         if self._last["epoch"] == 0:
-            return self._failure("train yielded nothing; it must yield (metrics, model) once an epoch")
-        return {**self._last, "ended": True}
+            return self._failure(f"train ended without an epoch; it must {yields.FORMS}")
+        return self._checked({**self._last, "ended": True})
 
     def _epoch(self, numbers: dict[str, float], others: dict[str, str], seconds: float) -> dict[str, Any]:
         """Return the result of an epoch that yielded these metrics: a failure where the objective's is no number."""
@@ -113,21 +126,43 @@ class Training:
         metric = objective.metric
         if metric in others:
             return self._failure(f"{metric} must be a number, but {others[metric]}")
-        if metric not in numbers:
-            return self._failure(f"train yields no {metric!r}, {suggestion(metric, [*numbers, *others])}")
-        value = numbers[metric]
+        value = numbers.get(metric)
         best = self._last["best"]
-        if objective.is_better(value, best):
+        if value is not None and objective.is_better(value, best):
             best = value
         epoch = self._last["epoch"] + 1
+        is_finite = value is None or math.isfinite(value)
         self._last = {
             "epoch": epoch,
             "metrics": numbers,
             "best": best,
-            "value": best if math.isfinite(value) else math.nan,
+            "value": best if is_finite else math.nan,
             "elapsed_s": self._last["elapsed_s"] + seconds,
         }
-        return {**self._last, "ended": epoch >= self.values["epochs"] or not math.isfinite(value)}
+        is_last = self._epochs is not None and epoch >= self._epochs
+        result = {**self._last, "notes": self._notes(numbers, others), "ended": is_last or not is_finite}
+        return self._checked(result)
+
+    def _checked(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return a result; a failure where the training has ended and no epoch of it had the objective's metric."""
+        if result["ended"] and result["value"] is None:
+            metric = self._order.objective.metric
+            return self._failure(f"train yields no {metric!r}, {suggestion(metric, self._last['metrics'])}")
+        return result
+
+    def _notes(self, numbers: Mapping[str, float], others: Mapping[str, str]) -> list[str]:
+        """Return lines on what was given and is not recorded, and on the objective's metric where it is not there."""
+        notes = []
+        for name, why in others.items():
+            if name not in self._told:
+                notes.append(f"the metric {name!r} must be a number to be recorded, but {why}")
+        self._told |= others.keys()
+        metric = self._order.objective.metric
+        if metric not in numbers and metric not in self._told and self._last["best"] is None:
+            there = ", ".join(map(repr, numbers)) or "nothing"
+            notes.append(f"no {metric!r} in the first epoch, which decides nothing; there is {there}")
+            self._told.add(metric)
+        return notes
 
     def _failure(self, failure: str, text: str = "") -> dict[str, Any]:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
@@ -137,16 +172,16 @@ class Training:
 
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """
-        with Guard() as guard:
-            if self._generator is not None and hasattr(self._generator, "close"):
-                self._generator.close()
-        guard.print()  # its results have been reported, and stand
-        self._generator = None
-        self.model = None
         left = ""
         with Guard() as guard:
+            left = yields.close(self._yields)
+        guard.print()  # its results have been reported, and stand
+        self._yields = None
+        self.model = None
+        with Guard() as guard:
             if self._surroundings:
-                left = self._surroundings.restore()
+                left = self._surroundings.restore() or left
+            self._folder.remove_if_empty()
         guard.print()
         return f"what could not be restored: {guard.failure}" if guard.failure else left
 
@@ -155,15 +190,6 @@ def ending(result: Mapping[str, Any]) -> Ending:
     """Return how a trial with this last result ended; the scheduler stopped it where it had not ended by itself."""
     if result.get("failure"):
         return "failed"
-    if not math.isfinite(result["value"]):
+    if result["value"] is not None and not math.isfinite(result["value"]):
         return "diverged"
     return "complete" if result["ended"] else "stopped"
-
-
-def _unpack(yielded: Any) -> tuple[Any, Any]:
-    """Return the metrics and the model of what `train` yields. Raises TypeError where it yields anything else."""
-    try:
-        given, model = yielded
-    except (TypeError, ValueError):
-        raise TypeError(f"train must yield (metrics, model) once an epoch, but got {shown(yielded)}") from None
-    return given, model

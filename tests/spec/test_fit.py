@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NewType, Optional
 import pytest
 
 from search.errors import UserError
+from search.spec import arguments
 from search.spec.annotations import takes
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
@@ -44,7 +45,7 @@ class Config:
 
 def fit(**settings: Any) -> Fit:
     config = StudyConfig.of({"workload": "w", "metric": "loss", **settings})
-    workload = Workload("w", Config, iter, None, None, None, lambda config: config, is_program=False)
+    workload = Workload("w", arguments.of_class("w.Config", Config), iter)
     found = Fit(config, workload)
     found.check_types()
     return found

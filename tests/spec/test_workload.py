@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from search.errors import UserError
-from search.spec import files, workload
+from search.spec import arguments, files, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.spec.workload import Workload
@@ -150,7 +150,7 @@ class Config(Base):
         object.__setattr__(self, "made", [self.epochs])
 
 
-ODD = Workload("odd", Config, lambda config: iter(()), None, None, None, lambda config: config, False)
+ODD = Workload("odd", arguments.of_class("odd.Config", Config), iter)
 PLAIN = {
     "epochs": 3,
     "seed": 0,
@@ -237,6 +237,6 @@ def test_what_is_no_scalar_is_refused_as_a_default(value: Any) -> None:
         x: float = 0.0
         held: Any = dataclasses.field(default_factory=lambda: value)
 
-    odd = dataclasses.replace(ODD, Config=Holds)
+    odd = dataclasses.replace(ODD, arguments=arguments.of_class("odd.Config", Holds))
     with pytest.raises(UserError, match=r"odd\.Config must hold plain values, but held is"):
         Fit(StudyConfig.of({**LEAST, "workload": "odd"}), odd)

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from search import report, study
 from search.journal.outcome import REFERENCE
+from search.spec import arguments
 from search.spec.workload import load
 from search.study import Study
 from search.views.page import page
@@ -285,7 +286,8 @@ def test_on_paper_it_is_dark_on_white_and_whole(browser: Browser, faults: Study)
 def test_a_page_of_too_much_stays_below_three_megabytes_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     names = [f"x{at}" for at in range(30)]
     fields = [*((name, float, 0.0) for name in names), ("epochs", int, 9), ("seed", int, 0)]
-    wide = dataclasses.replace(load("tests.toy"), Config=dataclasses.make_dataclass("Config", fields, frozen=True))
+    config = dataclasses.make_dataclass("Config", fields, frozen=True)
+    wide = dataclasses.replace(load("tests.toy"), arguments=arguments.of_class("tests.toy.Config", config))
     space = {name: {"distribution": "uniform", "low": 0, "high": 1} for name in names}
     made = studies.create(tmp_path, "s", wide, num_samples=1100, space=space)
     with made.storage.together():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from search.spec import arguments
 from search.spec.workload import Workload
 from search.worker import jobs
 from search.worker.jobs import Drawn, Shot
@@ -16,7 +17,7 @@ from tests.toy import Config, train
 
 
 def workload(plot: Callable[[Any, Any], Any]) -> Workload:
-    return Workload("tests.toy", Config, train, None, plot, None, lambda config: config, False)
+    return Workload("tests.toy", arguments.of_class("tests.toy.Config", Config), train, plot=plot)
 
 
 def draw(plot: Callable[[Any, Any], Any], *epochs: int, whole: int = 0) -> list[Drawn]:

@@ -43,8 +43,8 @@ def test_a_trial_is_trained_to_its_epochs_one_a_pull() -> None:
         ("long", "complete", 9, None),
         ("nan", "diverged", 4, None),
         ("inf", "diverged", 4, None),
-        ("nothing", "failed", 0, "train yielded nothing"),
-        ("missing", "failed", 0, "train yields no 'loss', did you mean 'los'?"),
+        ("nothing", "failed", 0, "train ended without an epoch; it must yield metrics"),
+        ("missing", "failed", 9, "train yields no 'loss', did you mean 'los'?"),
         ("text", "failed", 0, "loss must be a number, but got 'much'"),
         ("raise", "failed", 1, "RuntimeError: the toy broke"),
         ("exit", "failed", 1, "SystemExit: the toy left"),
@@ -253,7 +253,7 @@ def test_a_trial_that_has_ended_holds_neither_model_nor_generator() -> None:
     training.pull()
     assert training.model is not None
     training.close()
-    assert (training.model, training._generator) == (None, None)
+    assert (training.model, training._yields) == (None, None)
 
 
 def test_a_time_limit_that_was_kept_leaves_nothing_behind() -> None:

@@ -1,0 +1,55 @@
+"""What a workload yields, an epoch at a time, whatever the form of its `train`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from search.errors import shown
+from search.spec.workload import Workload
+from search.worker.push import Pushed
+
+FORMS = "yield metrics, or (metrics, model), once an epoch, or call report(metrics, model)"
+
+
+def of(workload: Workload, config: Any, folder: Path | None) -> Iterator[Any]:
+    """Begin to train a config; return an iterator over what it yields, or reports, an epoch.
+
+    Raises TypeError where `train` returns nothing to iterate over.
+    """
+    if "report" in workload.gets:
+        return Pushed(lambda report: workload.call(config, {"folder": folder, "report": report}))
+    returned = workload.call(config, {"folder": folder})
+    if not hasattr(returned, "__iter__") or hasattr(returned, "items") or isinstance(returned, str | bytes):
+        raise TypeError(f"train must {FORMS}, but it returned {shown(returned)}")
+    return iter(returned)
+
+
+def close(yields: Iterator[Any] | None) -> str:
+    """End what is iterated over where it stands; return what could not be ended, as text. Raises what it raises."""
+    if yields is None or not hasattr(yields, "close"):
+        return ""
+    left = yields.close()
+    return left if isinstance(left, str) else ""
+
+
+def unpack(yielded: Any) -> tuple[Any, Any]:
+    """Return the metrics and the model of what was yielded; None for no model.
+
+    Raises TypeError where it is anything else.
+    """
+    if _are_metrics(yielded):
+        return yielded, None
+    why = f"got {shown(yielded)}"
+    if isinstance(yielded, tuple | list):
+        if len(yielded) == 2 and _are_metrics(yielded[0]):
+            return yielded[0], yielded[1]
+        if len(yielded) == 2 and _are_metrics(yielded[1]):
+            why = f"got them the other way round: {shown(yielded)}"
+        elif len(yielded) != 2:
+            why = f"got {len(yielded)} values: {shown(yielded)}"
+    raise TypeError(f"train must yield metrics, a mapping of numbers by name, or (metrics, model), but {why}")
+
+
+def _are_metrics(value: Any) -> bool:
+    """Return whether a value is a mapping, and no model that can be gone through like one, as torch's ModuleDict."""
+    return hasattr(value, "items") and not callable(value)
