@@ -17,7 +17,7 @@ from rich.console import Console
 from search import study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
-from search.spec import files, workload
+from search.spec import files, modules, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
 from search.study import Study
@@ -169,8 +169,19 @@ def asked(flags: dict[str, Any]) -> Asked:
     changes = {name: value for name, value in flags.items() if name not in ours}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
-    settings = files.read(Path(file)) if file else None
+    settings = settings_of(Path(file)) if file else None
     return Asked(settings, changes, resume, flags.get("repair", False), flags.get("allow_changes", False))
+
+
+def settings_of(file: Path) -> dict[str, Any]:
+    """Return the settings in a YAML file; the path of a workload's file is looked up in its folder first.
+
+    Raises UserError where it does not exist or is no config.
+    """
+    settings = files.read(file)
+    if isinstance(settings.get("workload"), str):
+        settings["workload"] = modules.found_from(settings["workload"], file)
+    return settings
 
 
 def resume_command(folder: Path) -> str:

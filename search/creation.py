@@ -14,9 +14,10 @@ import optuna
 from search.errors import UserError
 from search.journal import storage
 from search.journal.storage import Storage, Writer
+from search.spec import modules
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
-from search.study import Study
+from search.study import TAKES, Study
 
 
 def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
@@ -26,7 +27,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
     folder cannot be written or locked.
     """
     output = Path(config.output)
-    module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
+    module = re.sub(r"[^\w.-]", "_", modules.name_of(config.workload), flags=re.ASCII)[-70:]
     name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
     named = dataclasses.replace(config, name=name)
     folder = output / name
@@ -34,7 +35,12 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
     if os.path.lexists(folder):
         raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {"config": named.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
+    attributes = {
+        "config": named.as_mapping(),
+        "epochs": epochs,
+        "defaults": workload.defaults(),
+        TAKES: workload.names(),
+    }
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:

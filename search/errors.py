@@ -56,7 +56,15 @@ def _ask(text: Callable[[], str], most: int) -> str:
 
 def command(module: str, *arguments: str | Path) -> str:
     """Return the command that runs a module, as a shell takes it: `python -m search.run --resume 'my results/s'`."""
-    words = ["python", "-m", module]
+    return _typed(["python", "-m", module], arguments)
+
+
+def program(workload: str, *arguments: str | Path) -> str:
+    """Return the command that runs a workload as a program, by its module's name or its file's path."""
+    return _typed(["python", workload] if workload.endswith(".py") else ["python", "-m", workload], arguments)
+
+
+def _typed(words: list[str], arguments: Iterable[str | Path]) -> str:
     for argument in arguments:
         is_like_a_flag = isinstance(argument, Path) and str(argument).startswith("-")
         words.append(f"./{argument}" if is_like_a_flag else str(argument))

@@ -26,7 +26,6 @@ from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
 from search.retraining import finalists
 from search.session import Asked, Session
-from search.spec import files
 from search.spec.config import StudyConfig
 from search.study import Study
 from search.tune import tracker
@@ -84,7 +83,7 @@ def _call(folder: Path) -> str:
 def _settings(config: Config) -> Mapping[str, Any]:
     if isinstance(config, StudyConfig):
         return config.as_mapping()
-    return config if isinstance(config, Mapping) else files.read(Path(config))
+    return config if isinstance(config, Mapping) else cli.settings_of(Path(config))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from search import creation, study
 from search.algorithms.proposals import room
 from search.errors import UserError
 from search.signals import Interrupted, Shutdown
-from search.spec import sources, workload
+from search.spec import modules, sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.study import POSSIBLE, Study
@@ -92,6 +92,8 @@ class Session:
         config = made.config
         if self.share.note:
             self.console.print(self.share.note)
+        for note in self.workload.notes:
+            self.console.print(note)
         if self._fit.note:
             self.console.print(self._fit.note)
         trials = made.trials()
@@ -185,7 +187,7 @@ def begin(
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     fit = Fit(config, loaded)
-    digests = sources.digests(config.workload)
+    digests = sources.digests(loaded.module)
     changed = ""
     if before:
         changed = _changed_sources(before, digests)
@@ -225,7 +227,7 @@ def _count_possible(made: Study, fit: Fit) -> None:
 
 def tell_changes(made: Study, console: Console) -> None:
     """Say which of its workload's sources have changed since a study's last session began, if any has."""
-    if changed := _changed_sources(made, sources.digests(made.config.workload)):
+    if changed := _changed_sources(made, sources.digests(modules.name_of(made.config.workload))):
         console.print(CHANGED.format(changed))
 
 

@@ -32,6 +32,8 @@ SESSIONS = "sessions"
 SOURCES = "sources"
 LEAVES = "leaves"
 FINISHED = "finished"
+TAKES = "takes"
+"""The search's attribute that names the arguments of the workload's Config; studies of before have none."""
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 CHOOSING = threading.Lock()
@@ -173,9 +175,14 @@ class Study:
         """Return the full workload config of the winner's best run, else of the best trial; None where none is."""
         found = self.outcome()
         if found and found.winner:
-            return dict(found.winner.best_run(self.objective).attributes["config"])
+            return self._own(found.winner.best_run(self.objective).attributes["config"])
         best = self._best_trial()
-        return self.values(best.params) if best else None
+        return self._own(self.values(best.params)) if best else None
+
+    def _own(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of a run's values that the workload's Config takes: it may have no seed, or no epochs."""
+        takes = self.search.user_attrs.get(TAKES, list(values))
+        return {name: value for name, value in values.items() if name in takes}
 
     def figures(self) -> dict[str, Any]:
         """Return the matplotlib Figures of plots/ by name: curves, history, hyperparameters, importances."""
@@ -201,7 +208,7 @@ class Study:
     def write_best(self, values: Mapping[str, Any], note: str) -> None:
         """Write a full workload config to best.yaml, under a comment that names workload, study and value."""
         comment = f"# {self.config.workload}, study {self.name}: {note}\n"
-        files.write(self.folder / "best.yaml", comment + files.yaml(values))
+        files.write(self.folder / "best.yaml", comment + files.yaml(self._own(values)))
 
     def write_interim_best(self) -> None:
         """Write the best trial so far to best.yaml, unless a retraining has chosen one."""

@@ -77,6 +77,14 @@ class Trial:
         """Return the metric at every epoch; NaN where an epoch lacks it."""
         return [objective.value_in(metrics) for metrics in self.epochs]
 
+    def points(self, objective: Objective) -> list[tuple[int, float]]:
+        """Return (epoch, value) of every epoch, counted from 1, that has the metric."""
+        points = []
+        for epoch, metrics in enumerate(self.epochs, 1):
+            if objective.metric in metrics:
+                points.append((epoch, metrics[objective.metric]))
+        return points
+
     def running_best(self, objective: Objective) -> list[float | None]:
         """Return the best value so far at every epoch; None before the first finite one."""
         return objective.running_best(self.curve(objective))

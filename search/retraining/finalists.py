@@ -20,7 +20,8 @@ from search.journal.records import to_json
 from search.journal.trial import Trial
 from search.retraining import gallery, runs
 from search.retraining.gallery import Pictures
-from search.retraining.runs import Job, Report, Run
+from search.retraining.runs import FOLDER, Job, Report, Run
+from search.spec.arguments import OWN
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
@@ -42,7 +43,7 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     params: dict[str, dict[str, Any]] = {}
     for trial in finalists(study.trials(), config.finalists, study.objective):
         params[outcome.name_of(trial)] = trial.params
-    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, "seed"}
+    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, *OWN}
     if params and has_defaults:
         params[REFERENCE] = {}
     # Each of them with every seed.
@@ -216,6 +217,9 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
+        own = study.folder_of(run.attributes[FOLDER])
+        if own.is_dir():
+            shutil.copytree(own, folder / "folder", symlinks=True)
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
         shutil.rmtree(study.folder / "best", ignore_errors=True)

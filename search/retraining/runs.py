@@ -12,6 +12,8 @@ from search.study import Study
 from search.tune.pool import Kept, ProcessLostError, WorkerPool
 from search.worker.jobs import Record
 
+FOLDER = "folder"
+"""The attribute of a run that names its own folder in trials/."""
 Report = Callable[[str], None]
 """Prints a line for the user."""
 
@@ -61,7 +63,10 @@ def train(
     for job in jobs:
         if job.values not in configs:
             configs.append(job.values)
-    for index, record, kept in pool.train(configs, keep=keep):
+    kind = into.study_name.rpartition("/")[2].replace(" ", "-")
+    names = [f"{kind}-{index:02d}" for index in range(len(configs))]
+    folders = [study.folder_of(name) for name in names]
+    for index, record, kept in pool.train(configs, folders, keep=keep):
         if record.left and not study.leaves:
             study.note_leaves(record.left)
             report(LEFT.format(record.left))
@@ -70,6 +75,7 @@ def train(
         for job, trial in zip(jobs, trials, strict=True):
             if job.values == configs[index]:
                 with study.storage.together():
+                    trial.note(FOLDER, names[index])
                     _write(trial, record)
                 yield Run(job, trial.number, record, kept)
 

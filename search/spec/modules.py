@@ -38,6 +38,11 @@ def is_file(name: str) -> bool:
     return name.endswith(".py") or "/" in name
 
 
+def name_of(workload: str) -> str:
+    """Return the name that a workload's module is imported under: of a file its own, without the folder."""
+    return Path(workload).stem if is_file(workload) else workload
+
+
 def found_from(name: str, config: Path) -> str:
     """Return the path of a workload's file, relative to the working folder if it lies in that.
 
@@ -47,9 +52,9 @@ def found_from(name: str, config: Path) -> str:
     if not is_file(name):
         return name
     beside = config.absolute().parent / name
-    path = beside if beside.is_file() else Path(name).absolute()
+    path = (beside if beside.is_file() else Path(name)).resolve()
     with suppress(ValueError, OSError):  # a working folder that was removed has no path
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
+        return str(path.relative_to(Path.cwd().resolve()))
     return str(path)
 
 

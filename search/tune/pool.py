@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from search.study import Study
@@ -59,7 +60,7 @@ class WorkerPool:
         if study.leaves or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
-        self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)
+        self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout, study.epochs)
         self._processes = list(processes)
         self._check = check
         self._memory_kills = deaths.memory_kills()
@@ -103,14 +104,18 @@ class WorkerPool:
         self._busy.pop(ended[0], None)
         return ended[0]
 
-    def _ordered(self, values: dict[str, Any]) -> tuple[Order, str]:
+    def _ordered(self, values: dict[str, Any], folder: Path | None = None) -> tuple[Order, str]:
         """Return the first two arguments of every job: the order for this config, and the log file."""
-        return dataclasses.replace(self._order, values=values), str(self.log.absolute())
+        order = dataclasses.replace(self._order, values=values, folder=folder and folder.absolute())
+        return order, str(self.log.absolute())
 
-    def train(self, values: list[dict[str, Any]], *, keep: bool = True) -> Iterator[tuple[int, Record, Kept]]:
+    def train(
+        self, values: list[dict[str, Any]], folders: Sequence[Path], *, keep: bool = True
+    ) -> Iterator[tuple[int, Record, Kept]]:
         """Train every config in full; yield (index, record, references to its models) of each as it ends.
 
-        Without `keep` the references lead to nothing. A run whose given process dies is trained once more.
+        Each has the folder of its index for itself. Without `keep` the references lead to nothing. A run whose given
+        process dies is trained once more.
         """
         waiting = deque(enumerate(values))
         pending: dict[Any, tuple[int, Any, Any]] = {}
@@ -121,7 +126,8 @@ class WorkerPool:
             while waiting and len(pending) < most_pending:
                 index, config = waiting.popleft()
                 tries[index] += 1
-                record, model, checkpoints = self._start(jobs.train, *self._ordered(config), keep, returns=3)
+                ordered = self._ordered(config, folders[index])
+                record, model, checkpoints = self._start(jobs.train, *ordered, keep, returns=3)
                 pending[record] = (index, model, checkpoints)
             # Take in the run that ends first.
             ended = self._wait(list(pending))

@@ -248,6 +248,8 @@ class OptunaSearcher(Searcher):
     def _record(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the epochs of a result, and where they were trained."""
         trial.place(result["where"])
+        for line in result.get("notes", ()):
+            self.progress.note(line)
         for epoch, metrics, best in result["epochs"]:
             trial.add(epoch, metrics, best)
             self.forecast.hear(trial.number, epoch, metrics["elapsed_s"])

@@ -50,9 +50,11 @@ def curves(snapshot: Snapshot) -> Figure:
     # The curves: the one in front is drawn last.
     in_legend: set[str] = set()
     for trial in sorted(snapshot.trials, key=lambda trial: trial is snapshot.front):
-        values = list(map(drawn, trial.curve(snapshot.objective)))
+        points = trial.points(snapshot.objective)
+        epochs = [epoch for epoch, _ in points]
+        values = [drawn(value) for _, value in points]
         label, style = _curve_style(snapshot, trial)
-        axes.plot(range(1, len(values) + 1), values, label=None if label in in_legend else label, **style)
+        axes.plot(epochs, values, label=None if label in in_legend else label, **style)
         in_legend.add(label)
     for rung in snapshot.rungs:
         axes.axvline(rung, color=FAINT_COLOUR, linestyle=":", linewidth=1)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
-from search.errors import command
+from search.errors import program
 from search.journal.trial import FAILURE, WORDS
 from search.views import no_winner
 from search.views.comparison import compare
@@ -37,7 +37,7 @@ def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> 
         console.print(f"open {report} in a browser")
     if winner and is_program:
         console.print("train the winner again with")
-        console.print(f"  {command(snapshot.config.workload, '--config', best)}")
+        console.print(f"  {program(snapshot.config.workload, '--config', best)}")
     if not winner:
         return 1
     return 0

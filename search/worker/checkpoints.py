@@ -53,11 +53,11 @@ class Checkpoints:
     def add(self, epoch: int, model: bytes | None) -> None:
         """Keep the pickled model of an epoch that was wanted; the size of the first decides how many follow.
 
-        None stands for a model that cannot be pickled: no later one is wanted.
+        None stands for a model that cannot be pickled, and an empty one for none: no later one is wanted.
         """
         if epoch == 1 and model:
             self._choose(len(model))
-        if model is None or len(model) > self._bytes_left:
+        if not model or len(model) > self._bytes_left:
             self._chosen = set()
         elif self._chosen:
             self._bytes_left -= len(model)
@@ -77,6 +77,7 @@ class Copies:
 
     def __init__(self, order: Order) -> None:
         self.best: bytes | None = None
+        """None where it cannot be pickled; empty where the workload yields no model."""
         self.checkpoints = Checkpoints()
         self._order = order
         self._value: float | None = None
@@ -85,16 +86,18 @@ class Copies:
         """Pickle the model after an epoch's result, where it is the best so far or a wanted checkpoint."""
         is_best = result["best"] != self._value
         self._value = result["best"]
-        is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.values["epochs"])
+        is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.epochs)
         if not is_best and not is_wanted:
             return
-        pickled = _pickle(training.model)
+        pickled = b"" if training.model is None else _pickle(training.model)
         if is_best:
             self.best = pickled
         if is_wanted:
             self.checkpoints.add(result["epoch"], pickled)
 
-    def _wants(self, epoch: int, epochs: int) -> bool:
+    def _wants(self, epoch: int, epochs: int | None) -> bool:
+        if epochs is None:
+            return False
         is_drawn = process.prepare(self._order.workload, self._order.gpus).plot is not None
         return is_drawn and self.checkpoints.want(epoch, epochs)
 

@@ -28,6 +28,7 @@ PICTURE_S = 5.0
 WHOLE_PICTURE_S = 60.0
 """Time limit of one that is wanted in full size, which is the winner's own."""
 UNPICKLED = "its model cannot be pickled"
+NO_MODEL = "train yields no model; yield (metrics, model)"
 """Why a picture, a file or a test is missing."""
 Scores = tuple[dict[str, float], str]
 """Test metrics, and what went wrong."""
@@ -59,6 +60,10 @@ class Drawn:
     """In full size; empty where only the small one was wanted."""
     problem: str = ""
     """Why there is none; empty too where there was no time for it."""
+
+
+class Lacking(str):
+    """Why a model is not there."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,8 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
 def test(order: Order, log: str, model: bytes | None) -> Scores:
     """Return the metrics of a pickled model on the workload's test data, and what went wrong."""
     process.redirect_output(Path(log))
-    if model is None:
-        return {}, "its model cannot be pickled, so it cannot be tested"
+    if not model:
+        return {}, f"not tested: {_lacking(model)}"
     with Guard() as guard:
         workload = process.prepare(order.workload, order.gpus)
         assert workload.test is not None
@@ -146,13 +151,15 @@ def package(order: Order, log: str, model: bytes | None) -> Files:
     """Return the files that the workload's `save` writes for a pickled model (model.pt), and what went wrong."""
     process.redirect_output(Path(log))
     if model is None:
-        return {}, ["its model cannot be pickled, so it is not kept"]
+        return {}, [f"not kept: {UNPICKLED}"]
     problems = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Guard() as guard:
             workload = process.prepare(order.workload, order.gpus)
-            if workload.save:
+            if workload.save and not model:
+                problems.append(f"not kept: {NO_MODEL}")
+            elif workload.save:
                 workload.save(cloudpickle.loads(model), workload.build(order.values), folder / "model.pt")
         if guard.failure:
             guard.print()
@@ -172,7 +179,7 @@ def draw_all(order: Order, log: str, shots: list[Shot], *models: Any) -> list[Dr
         pickled = models[shot.model]
         if shot.epoch:
             pickled = pickled[shot.epoch]
-        return None if pickled is None else cloudpickle.loads(pickled)
+        return cloudpickle.loads(pickled) if pickled else Lacking(_lacking(pickled))
 
     with Guard() as guard:
         workload = process.prepare(order.workload, order.gpus)
@@ -184,8 +191,7 @@ def draw_all(order: Order, log: str, shots: list[Shot], *models: Any) -> list[Dr
 def draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any]) -> list[Drawn]:
     """Return a picture of each shot, drawn in this order until the time is used up; the others are empty.
 
-    The first shot is drawn in any case, as is one in full size. `models` returns a shot's model, None where it could
-    not be pickled.
+    The first shot is drawn in any case, as is one in full size. `models` returns a shot's model, or why it is Lacking.
     """
     from search.views import images  # noqa: F401 - imports matplotlib: not while a trial could be trained
 
@@ -212,8 +218,8 @@ def draw(workload: Workload, shots: Sequence[Shot], models: Callable[[Shot], Any
 def _draw_one(workload: Workload, shot: Shot, model: Any) -> Drawn:
     from search.views import images
 
-    if model is None:
-        return Drawn(problem=UNPICKLED)
+    if isinstance(model, Lacking):
+        return Drawn(problem=model)
     assert workload.plot is not None
     limit_s = WHOLE_PICTURE_S if shot.whole else PICTURE_S
     with process.time_limit(limit_s):
@@ -222,3 +228,8 @@ def _draw_one(workload: Workload, shot: Shot, model: Any) -> Drawn:
         png = images.png(figure) if shot.whole else b""
         images.close(figure)
     return Drawn(image, png)
+
+
+def _lacking(model: bytes | None) -> str:
+    """Return why there is no model, of which no pickle was kept, or an empty one."""
+    return UNPICKLED if model is None else NO_MODEL

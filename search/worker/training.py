@@ -56,7 +56,8 @@ class Training:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._yields: Iterator[Any] | None = None
-        self._epochs: int | None = order.epochs
+        self.epochs: int | None = order.epochs
+        """Of the whole training; None where the workload ends by itself."""
         self._folder = process.OwnFolder(order.folder)
         self._told: set[str] = set()
         """The metrics of which there was a note."""
@@ -72,9 +73,10 @@ class Training:
         """Train epochs until one is at a rung or the last, or so many seconds have passed.
 
         Returns the last result with two more keys: `epochs`, a list of (epoch, metrics with elapsed_s, best) of each
-        epoch that was trained here, and `where`.
+        epoch that was trained here, and `where`. Its `notes` are those of all of them.
         """
         epochs = []
+        notes: list[str] = []
         begin = time.monotonic()
         while True:
             before = self._last["epoch"]
@@ -82,8 +84,9 @@ class Training:
             if result["epoch"] > before:
                 metrics = {**result["metrics"], "elapsed_s": result["elapsed_s"]}
                 epochs.append((result["epoch"], metrics, result["best"]))
+            notes += result.get("notes", [])
             if result["ended"] or result["epoch"] in rungs or time.monotonic() - begin >= seconds:
-                return {**result, "epochs": epochs, "where": self.where}
+                return {**result, "epochs": epochs, "notes": notes, "where": self.where}
 
     def pull(self) -> dict[str, Any]:
         """Train one epoch and return its result. What the workload raises is a failure in the result, never raised."""
@@ -110,7 +113,7 @@ class Training:
         self.config = workload.resolve(workload.build(self._order.values))
         seed = self._order.values.get("seed", 0)
         self.values = {"seed": seed, **workload.values_of(self.config)}
-        self._epochs = self.values.get("epochs", self._order.epochs)
+        self.epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
         return yields.of(workload, self.config, folder)
 
@@ -139,7 +142,7 @@ class Training:
             "value": best if is_finite else math.nan,
             "elapsed_s": self._last["elapsed_s"] + seconds,
         }
-        is_last = self._epochs is not None and epoch >= self._epochs
+        is_last = self.epochs is not None and epoch >= self.epochs
         result = {**self._last, "notes": self._notes(numbers, others), "ended": is_last or not is_finite}
         return self._checked(result)
 

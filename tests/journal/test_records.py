@@ -15,6 +15,7 @@ from search.spec.objective import Objective
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
+from search.tune.tuner import Scheduler
 from tests import studies
 
 HERE = ("vm", 7, 1.5)
@@ -187,3 +188,31 @@ def test_every_number_is_written_as_any_reader_of_json_takes_it_and_comes_back(v
     written = json.dumps(to_json(value), allow_nan=False)
     back = float(json.loads(written, parse_constant=refuse))
     assert back == value or (math.isnan(back) and math.isnan(value))
+
+
+@given(st.lists(st.sampled_from([None, 3.0, 2.0, 1.0]), min_size=1, max_size=9))
+def test_a_resume_tells_the_rule_of_epochs_that_lack_the_metric_what_it_was_told_of_them_live(
+    values: list[float | None],
+) -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.of: list[tuple[int, int, float]] = []
+
+        def goes_on(self, trial: int, epoch: int, loss: float) -> bool:
+            self.of.append((trial, epoch, loss))
+            return True
+
+    live = Told()
+    best: float | None = None
+    epochs: list[dict[str, float]] = []
+    for epoch, value in enumerate(values, 1):
+        epochs.append({"elapsed_s": epoch} if value is None else {"elapsed_s": epoch, "loss": value})
+        if value is not None and MIN.is_better(value, best):
+            best = value
+        assert Scheduler(live, MIN).goes_on(0, epoch, best)
+    trial = Trial(0, "complete", best, 0, {}, tuple(epochs), {}, 0.0, 1.0)
+    again = Told()
+    Scheduler(again, MIN).recall([trial])
+    assert again.of == live.of
+    assert trial.settled(epochs=9, objective=MIN) in (None, "complete")
+    assert trial.points(MIN) == [(epoch, value) for epoch, value in enumerate(values, 1) if value is not None]

@@ -152,7 +152,8 @@ def test_a_proposal_is_the_full_config_with_the_studys_seed(tmp_path: Path) -> N
     told = proposal[TRIAL]
     assert set(told.order.values) == {"x", "y", "epochs", "seed"}
     assert (told.order.values["seed"], told.order.values["epochs"]) == (5, 4)
-    assert told.order == Order("tests.toy", 0.25, Objective("loss"), told.order.values, timeout=None)
+    own = tmp_path / "s" / "trials" / "0000"
+    assert told.order == Order("tests.toy", 0.25, Objective("loss"), told.order.values, epochs=4, folder=own)
     assert told.log == tmp_path / "s" / "logs" / "trial-0000.log"
 
 
@@ -317,7 +318,7 @@ def test_a_trial_that_fails_as_its_process_dies_keeps_the_epochs_that_it_had_and
         searcher.on_trial_result(name, result(1, 3.0, 3.0))
         searcher.on_trial_result(name, result(2, 2.0, 2.0))
         searcher.on_trial_complete(name, None, error=True)
-        said.append(searcher.progress.last)
+        said.append(searcher.progress.events[-1][0])
         assert searcher.progress.running == 0
     assert said[0] == "trial 0 lost its process after epoch 2; it will be trained again"
     assert said[1].startswith("trial 0 failed at epoch 2: the process that trained it died, 2 times in all, see ")

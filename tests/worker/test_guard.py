@@ -87,7 +87,7 @@ def train(order: Order) -> dict[str, Any]:
         ("Closed()", f"Silent: {NO_TEXT}"),
         (
             "[0.5]",
-            "TypeError: train must yield metrics, a mapping of numbers by name, or (metrics, model), but got ([0.5], None)",
+            "TypeError: train must yield metrics, a mapping of numbers by name, or (metrics, ",
         ),
         ("{Shy(): 0.5}", "SystemExit"),
     ],

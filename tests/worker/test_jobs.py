@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from search.spec import arguments
 from search.spec.workload import Workload
 from search.worker import jobs
-from search.worker.jobs import Drawn, Shot
+from search.worker.jobs import UNPICKLED, Drawn, Lacking, Shot
 from tests.pictures import frames_of
 from tests.toy import Config, train
 
@@ -23,7 +23,7 @@ def workload(plot: Callable[[Any, Any], Any]) -> Workload:
 def draw(plot: Callable[[Any, Any], Any], *epochs: int, whole: int = 0) -> list[Drawn]:
     """Draw the epochs of a run whose model is the epoch itself."""
     shots = [Shot({"x": 1.0}, 0, epoch, whole=epoch == whole) for epoch in epochs]
-    return jobs.draw(workload(plot), shots, lambda shot: shot.epoch or None)
+    return jobs.draw(workload(plot), shots, lambda shot: shot.epoch or Lacking(UNPICKLED))
 
 
 def test_figures_of_any_size_become_small_images_and_pyplot_forgets_them() -> None:

@@ -126,8 +126,9 @@ def epochs(snapshot: Snapshot, shown: list[Trial]) -> Rows:
     rows = []
     every = stride(shown)
     for trial in shown:
-        for epoch, value in enumerate(trial.curve(snapshot.objective), 1):
-            is_drawn = epoch % every == 1 % every or epoch == len(trial.epochs)
+        points = trial.points(snapshot.objective)
+        for count, (epoch, value) in enumerate(points, 1):
+            is_drawn = count % every == 1 % every or count == len(points)
             if is_drawn:
                 finite = drawn(float(f"{value:.6g}")) if math.isfinite(value) else None
                 rows.append({"trial": trial.number, "epoch": epoch, "value": finite})
