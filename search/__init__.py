@@ -2,7 +2,7 @@
 
 >>> import search
 >>> study = search.run("configs/search.yaml")
->>> study = search.load("results/wave")
+>>> study = search.load("results/sine")
 
 What people may import stands in `__all__`; the rooms below are ours to change. Nothing of it is imported before it is
 asked for: a worker process needs little of it. (Their types stand in __init__.pyi.)

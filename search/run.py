@@ -47,7 +47,7 @@ def run(
 
     It is quiet, but shows its progress where standard output is a terminal. Ctrl-C ends it as it ends the program.
 
-    >>> study = search.run({"workload": "wave", "metric": "loss", "space": {...}, "num_samples": 16})
+    >>> study = search.run({"workload": "sine", "metric": "loss", "space": {...}, "num_samples": 16})
     >>> study.best_config()
 
     Args:

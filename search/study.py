@@ -45,7 +45,7 @@ class Study:
     """One search and its folder.
 
     >>> import search
-    >>> study = search.load("results/wave")
+    >>> study = search.load("results/sine")
     >>> study.trials_dataframe()
     >>> study.best_config()
     """

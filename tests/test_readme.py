@@ -18,9 +18,9 @@ def test_the_example_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     notebook, module, _ = blocks("python")
     (config,) = blocks("yaml")
     assert module.count("\n") < 40
-    (tmp_path / "wave.py").write_text(module, encoding="utf-8")
-    (tmp_path / "wave.yaml").write_text(config, encoding="utf-8")
-    command = [sys.executable, "-m", "search.run", "--config", "wave.yaml", "--num-samples", "16"]
+    (tmp_path / "sine.py").write_text(module, encoding="utf-8")
+    (tmp_path / "sine.yaml").write_text(config, encoding="utf-8")
+    command = [sys.executable, "-m", "search.run", "--config", "sine.yaml", "--num-samples", "16"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -44,8 +44,8 @@ def _check_the_notebook(example: str, study: Path, cwd: Path) -> None:
 
 def test_the_script_of_the_readme_runs_beside_its_workload_and_prints_nothing(tmp_path: Path) -> None:
     _, module, script = blocks("python")
-    (tmp_path / "wave.py").write_text(module, encoding="utf-8")
-    check = "\nimport wave\nassert wave.Config(**best).seed in (1, 2, 3)\nassert len(study.trials()) == 16\n"
+    (tmp_path / "sine.py").write_text(module, encoding="utf-8")
+    check = "\nimport sine\nassert sine.Config(**best).seed in (1, 2, 3)\nassert len(study.trials()) == 16\n"
     (tmp_path / "script.py").write_text(script + check, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False

@@ -15,6 +15,9 @@ from typing import Any, NoReturn
 from search.errors import UserError, describe
 from search.spec.sources import INSTALLED, OURS
 
+PYTHON = "Python's library"
+TAKEN = "{} has a module {!r}, too, and one would hide the other; rename yours"
+
 
 def import_module(name: str) -> Any:
     """Import a module by its dotted name, or from the file of this path, under the file's own name.
@@ -28,6 +31,9 @@ def import_module(name: str) -> Any:
         raise UserError(f"{rule}, named with dots as in package.module, or the path of a file that ends in .py")
     if name == "__main__":
         raise UserError(f"{rule} in a file of its own, as other processes import it; move Config and train into one")
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        raise UserError(f"{rule}, but {TAKEN.format(PYTHON, top)}")
     if folder := _study_of(name):
         raise UserError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
     return _imported(name, rule)
@@ -86,11 +92,11 @@ def _check_name(path: Path, rule: str) -> None:
     name = path.stem
     owner = ""
     if name in sys.stdlib_module_names:
-        owner = "Python's library"
+        owner = PYTHON
     elif name == OURS or _is_installed(name, path):
         owner = "an installed package"
     if owner:
-        raise UserError(f"{rule}, but {owner} has a module {name!r}, too, and one would hide the other; rename yours")
+        raise UserError(f"{rule}, but {TAKEN.format(owner, name)}")
 
 
 def _is_installed(name: str, path: Path) -> bool:

@@ -156,6 +156,14 @@ def test_a_file_whose_name_or_place_would_mislead_is_refused(name: str, message:
     assert sys.path == before
 
 
+def test_a_module_with_the_name_of_one_of_pythons_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it would be found, on another node of a cluster Python's."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "wave.py").write_text(f"{CONFIG}\ndef train(c): yield\n", encoding="utf-8")
+    with pytest.raises(UserError, match="but Python's library has a module 'wave', too, and one would hide the other"):
+        workload.load("wave")
+
+
 def test_a_file_is_looked_for_beside_its_config_and_then_in_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
