@@ -173,3 +173,40 @@ def test_a_metric_that_is_not_finite_ends_the_trial_also_where_it_was_missing_be
     text = f"{CONFIG}\ndef train(c):\n  yield {{'a': 1}}\n  yield {{'loss': float('nan')}}\n"
     result = Training(write(text)).advance(seconds=60)
     assert (ending(result), result["epoch"], math.isnan(result["value"])) == ("diverged", 2, True)
+
+
+PUSHED = """
+import pathlib
+ends = pathlib.Path(__file__).with_name("ends")
+def train(config, report):
+    try:
+        for epoch in range(1, 10):
+            report({"loss": 1 / epoch}, f"model {epoch}")
+    finally:
+        ends.write_text(f"at {epoch}")
+"""
+
+
+def test_a_trainer_that_reports_is_trained_as_a_generator_is_and_ended_where_it_stands(
+    write: Write, tmp_path: Path
+) -> None:
+    training = Training(write(CONFIG + PUSHED))
+    assert training.pull()["metrics"] == {"loss": 1.0}
+    assert training.model == "model 1"
+    assert not (tmp_path / "ends").exists()
+    assert training.close() == ""
+    assert (tmp_path / "ends").read_text(encoding="utf-8") == "at 1"
+    result = Training(write(CONFIG + PUSHED)).advance(seconds=60)
+    assert (ending(result), result["epoch"]) == ("complete", 3)
+
+
+def test_a_trainer_that_is_silent_for_too_long_fails_and_one_that_goes_on_is_named(write: Write) -> None:
+    order = write(f"{CONFIG}\ndef train(c, report):\n  while True: pass\n")
+    result = Training(Order(order.workload, 0, order.objective, {}, timeout=0.2)).pull()
+    assert result["failure"] == "TimeoutError: reported nothing for longer than epoch_timeout (0.2 s)"
+    text = (
+        "def train(c, report):\n  for _ in range(99):\n    try: report({'loss': 1.0})\n    except BaseException: pass\n"
+    )
+    training = Training(write(f"{CONFIG}\n{text}"))
+    training.pull()
+    assert training.close() == "a trainer that goes on after it was told to end 4 times"
