@@ -183,7 +183,7 @@ def session_of(made: Study, console: Console, module: str) -> Session:
 
     Raises UserError, before Ray is started.
     """
-    fit = Fit(made.config, workload.load(made.config.workload))
+    fit = Fit(made.config, workload.load(made.config.source))
     share, here = cluster.share_of(made.config)
     tell_changes(made, console)
     return Session(made, fit, share, here, console, command(module, made.folder))

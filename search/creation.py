@@ -26,7 +26,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
     folder cannot be written or locked.
     """
     output = Path(config.output)
-    module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
+    module = re.sub(r"[^\w.-]", "_", config.title, flags=re.ASCII)[-70:]
     name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
     named = dataclasses.replace(config, name=name)
     folder = output / name
