@@ -1,6 +1,6 @@
 """The keeper of a script: a small process between a worker process and the script that it trains.
 
-python -I -S keeper.py SOCKET PROGRAM ARGUMENT ...
+python -I -S keeper.py SOCKET GRACE_S PROGRAM ARGUMENT ...
 
 It runs the program in a process group of its own, and ends all that comes of it, where the other end of the socket is
 closed, by a worker that has seen enough or that was killed, or where the program has ended and left processes behind:
@@ -36,10 +36,10 @@ def main() -> int:
         os.close(control)
         _, status = os.waitpid(keeper, 0)
         return code_of(status)
-    return keep(control, sys.argv[2:])
+    return keep(control, float(sys.argv[2]), sys.argv[3:])
 
 
-def keep(control: int, words: list[str]) -> int:
+def keep(control: int, grace_s: float, words: list[str]) -> int:
     """Run a program until it ends or the socket is closed; end what is left of it, and return its exit code."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     # SIGCHLD wakes the loop below.
@@ -60,7 +60,7 @@ def keep(control: int, words: list[str]) -> int:
         children.reap()
         if control in ready:
             break
-    children.end()
+    children.end(grace_s)
     return CANNOT_RUN if children.code is None else children.code
 
 
@@ -101,11 +101,11 @@ class Children:
         except ChildProcessError:
             self._are_left = False
 
-    def end(self) -> None:
+    def end(self, grace_s: float) -> None:
         """End all that are left: by SIGTERM to the group and to what was adopted, later by SIGKILL to each."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process takes no other signal
-        deadline = time.monotonic() + GRACE_S
+        deadline = time.monotonic() + grace_s
         while self._is_any_left():
             if time.monotonic() >= deadline:
                 self._signal(signal.SIGKILL)

@@ -37,13 +37,15 @@ class Program:
         os.set_blocking(self._pipe, False)
         self._rest = b""
         """What was read of a line that has not ended."""
+        self._is_too_long = False
+        """Whether the beginning of that line was longer than MOST_LINE_BYTES."""
         self._last: deque[str] = deque(maxlen=MOST_TOLD)
         self._is_closed = False
         self._left = ""
         self._deadline: float | None = None
         self.is_late = False
         """Whether it has printed, or run, until the deadline."""
-        command = [sys.executable, "-I", "-S", keeper.__file__, str(theirs.fileno()), *words]
+        command = [sys.executable, "-I", "-S", keeper.__file__, str(theirs.fileno()), str(keeper.GRACE_S), *words]
         try:
             self._keeper = subprocess.Popen(
                 command,
@@ -67,29 +69,26 @@ class Program:
         A line ends with a carriage return, too, as those of a progress bar do. One of more than MOST_LINE_BYTES is
         left out.
         """
-        is_too_long = False
         while piece := self._read():
-            *ended, self._rest = LINE_END.split(self._rest + piece)
-            for line in ended:
-                self._keep(line)
-                if not is_too_long:
-                    yield line
-                is_too_long = False
-            if len(self._rest) > MOST_LINE_BYTES:
-                self._keep(self._rest)
-                self._rest = b""
-                is_too_long = True
-        # What it printed last may have no end.
-        line, self._rest = self._rest, b""
-        if line:
-            log(b"\n")
-            self._keep(line)
-            if not is_too_long:
-                yield line
+            yield from self._take(piece)
+        yield from self._take(b"\n" if self._rest else b"")
 
-    def _keep(self, line: bytes) -> None:
-        if line.strip():
-            self._last.append(line[:MOST_TOLD_BYTES].decode(errors="replace"))
+    def _take(self, piece: bytes) -> list[bytes]:
+        """Log the lines that end with this piece, as a whole: others may print to the same file; return them."""
+        printed = self._rest + piece
+        *ended, self._rest = LINE_END.split(printed)
+        log(printed[: len(printed) - len(self._rest)])
+        for line in ended:
+            if line.strip():
+                self._last.append(line[:MOST_TOLD_BYTES].decode(errors="replace"))
+        if ended and self._is_too_long:
+            del ended[0]
+            self._is_too_long = False
+        if len(self._rest) > MOST_LINE_BYTES:
+            log(self._rest)
+            self._rest = b""
+            self._is_too_long = True
+        return ended
 
     def _read(self) -> bytes:
         """Return what it prints next; nothing where it has ended, or the deadline has come."""
@@ -115,7 +114,6 @@ class Program:
         piece = b""
         with suppress(BlockingIOError):
             piece = os.read(self._pipe, PIECE_BYTES)
-        log(piece)
         return piece
 
     def told(self) -> list[str]:
@@ -137,7 +135,7 @@ class Program:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         self.end_within(keeper.GRACE_S + PATIENCE_S)
-        while self._read():  # what it prints at its end: a full pipe would hold it up
+        for _ in self.lines():  # what it prints at its end: a full pipe would hold it up
             pass
         self._close_ends()
         try:
