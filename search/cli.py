@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import study
+from search import creation, study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
 from search.spec import files, workload
@@ -183,6 +183,7 @@ def session_of(made: Study, console: Console, module: str) -> Session:
 
     Raises UserError, before Ray is started.
     """
+    creation.check_origin(made)
     fit = Fit(made.config, workload.load(made.config.source))
     share, here = cluster.share_of(made.config)
     tell_changes(made, console)

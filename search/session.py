@@ -183,6 +183,8 @@ def begin(
     elif asked.repair:
         raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
+    if before and asked.settings is None:
+        creation.check_origin(before)
     loaded = workload.load(config.source)
     fit = Fit(config, loaded)
     digests = sources.digests(config.source)
@@ -201,6 +203,7 @@ def begin(
     trackers.check(config.trackers)
     if before:
         made = continued(before, config, fit.epochs, loaded.defaults())
+        creation.confirm_origin(made)
     else:
         made = creation.create(config, loaded, fit.epochs, holding)
     try:

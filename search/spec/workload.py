@@ -10,6 +10,8 @@ save(model, config, path)  optional: writes the model; without it no model is ke
 resolve(config)          optional: the config with what depends on the machine (`device: auto`) settled
 
 `train` may ask for `folder`, too: a folder of the trial's own.
+
+In place of a workload a search may have a command, of any program (see command.py); that is a Workload as well.
 """
 
 import inspect

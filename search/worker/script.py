@@ -76,8 +76,8 @@ class Script(Iterator[dict[str, Any]]):
         """Wait for the script to end after its last epoch."""
         self._program.end_within(END_S)
         if self._next_metrics() or self._program.is_late:
-            self._program.close()
-        elif code := self._program.wait():
+            return  # `close` ends it
+        if code := self._program.wait():
             log(f"{self._title} ended with {shown_code(code)} after its last epoch\n".encode())
 
     def close(self) -> str:

@@ -298,6 +298,19 @@ def test_a_killed_worker_leaves_no_script_running(folder: Path, is_keeper_killed
     until(lambda: all(map(is_gone, numbers)), 30)
 
 
+def test_a_script_whose_keeper_is_killed_ends_and_has_failed(folder: Path) -> None:
+    training = training_of(f"echo $$ end > numbers; echo '{HALF}'; exec sleep 1000")
+    training.pull()
+    number = numbers_in(folder / "numbers")[0]
+    parent = psutil.Process(number).parent()
+    assert parent is not None
+    parent.kill()
+    result = training.pull()
+    assert result["failure"].startswith("sh ended with exit code 137 (SIGKILL)")
+    training.close()
+    until(lambda: is_gone(number))
+
+
 ARGPARSE = """
 import argparse
 import json
