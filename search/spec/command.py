@@ -22,6 +22,8 @@ PYTHON = re.compile(r"(python|pypy)[0-9.]*")
 INTERPRETERS = re.compile(rf"{PYTHON.pattern}|{template.SHELLS.pattern}|Rscript|julia|node|perl|ruby|lua|php|octave")
 SCRIPT = re.compile(r"[^\s-]\S*\.(py|pyc|sh|bash|R|r|jl|js|mjs|ts|pl|rb|lua|php|m)")
 """Matches a word that names the file of a script."""
+SOURCE = re.compile(rf"{SCRIPT.pattern}|[^\s-]\S*\.(ya?ml|json|toml|ini|cfg|conf|gin)")
+"""Matches one that names that or a config."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,13 @@ class Command:
             _refuse_of_study(script)
 
     def files(self) -> Iterator[Path]:
-        """Yield the files among its words: scripts, and data."""
-        for word in self.words:
-            if word.is_plain:
+        """Yield the files among its words that make it what it is: its program, scripts and configs, but no data."""
+        for number, word in enumerate(self.words):
+            text = word.texts[0]
+            is_program = number == 0 and not INTERPRETERS.fullmatch(Path(text).name)
+            if word.is_plain and (is_program or SOURCE.fullmatch(text)):
                 with suppress(OSError, ValueError):  # a word too long for a path
-                    path = Path(word.texts[0])
+                    path = Path(text)
                     if path.is_file():
                         yield path
 

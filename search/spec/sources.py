@@ -27,7 +27,7 @@ def digests(workload: str | Command) -> dict[str, str]:
 
     The files are those that its module imports by a statement, at its top or within: of its own package, and of its own
     folder unless that is where packages are installed. What is imported in another way is not seen, nor is data. Of a
-    command they are the files among its words, and what those import where they are Python's.
+    command they are its program, and the scripts and configs among its words, with what the former import of Python.
     """
     if isinstance(workload, Command):
         return _of_command(workload)
@@ -47,11 +47,12 @@ def _of_command(command: Command) -> dict[str, str]:
     for path in command.files():
         if path.stat().st_size > MOST_BYTES or INSTALLED.match(str(path.absolute())):
             continue
-        found[path.as_posix()] = _digest(path.read_bytes())
+        source = path.read_bytes()
+        found[path.as_posix()] = _digest(source)
         if path.suffix != ".py":
             continue
         folder = path.absolute().parent
-        for imported in _imports(path.read_bytes(), Path(path.name)):
+        for imported in _imports(source, Path(path.name)):
             for name, digest in _followed(folder, imported, None).items():
                 found[(path.parent / name).as_posix()] = digest
     return dict(sorted(found.items()))

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,18 @@ def test_what_does_not_fit_the_command_is_refused() -> None:
     assert "has both; remove one" in refusal("main {lr}", workload="tests.toy")
 
 
+@given(st.lists(st.sampled_from([*"{}'\"\\:$ ", "lr", "flag", "sh", "-c", "{lr}", "{{", "\0", "&&", "é\n"])), st.text())
+def test_whatever_stands_there_is_a_command_or_is_refused(parts: list[str], report: str) -> None:
+    for line in ("".join(parts), "".join(["sh {lr} ", *parts])):
+        with suppress(UserError):
+            source = config_of(line).source
+            assert isinstance(source, Command)
+            assert all(isinstance(word, str) for word in source.filled({"lr": 0.5, "seed": 0, "epochs": 3}))
+    for found in (report, f"(?P<loss>{report})"):
+        with suppress(UserError):
+            assert config_of("sh {lr}", report=found).report == found
+
+
 @pytest.mark.parametrize("more", [{"report": "(?P<loss>x)"}, {"defaults": {"x": 1}}])
 def test_what_belongs_to_a_command_is_refused_beside_a_workload(more: dict[str, Any]) -> None:
     values = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}, **more}
@@ -249,8 +262,10 @@ def test_the_sources_of_a_command_are_its_files_and_what_those_import(
     (tmp_path / "src" / "pack").mkdir()
     (tmp_path / "src" / "pack" / "part.py").touch()
     (tmp_path / "data.csv").touch()
-    source = config_of("python src/train-it.py {lr} --data data.csv").source
+    (tmp_path / "model.yaml").touch()
+    (tmp_path / "run").touch(mode=0o755)
+    source = config_of("./run src/train-it.py {lr} --data data.csv -c model.yaml").source
     before = sources.digests(source)
-    assert list(before) == ["data.csv", "src/deep.py", "src/helps.py", "src/pack/part.py", "src/train-it.py"]
+    assert list(before) == ["model.yaml", "run", "src/deep.py", "src/helps.py", "src/pack/part.py", "src/train-it.py"]
     (tmp_path / "src" / "deep.py").write_text("x = 2\n", encoding="utf-8")
     assert sources.difference(before, sources.digests(source)) == "src/deep.py"
