@@ -172,9 +172,10 @@ def test_whatever_bytes_a_script_prints_its_metrics_are_found_and_its_log_has_th
 
 
 def test_a_script_gets_no_input_and_runs_where_the_user_is_with_a_folder_of_its_own(
-    folder: Path, capfd: pytest.CaptureFixture[str]
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = "$SEARCH_TRIAL_DIR|$PYTHONUNBUFFERED|$CUDA_VISIBLE_DEVICES|"
+    monkeypatch.setenv("PYTHONBREAKPOINT", "ray.util.rpdb.set_trace")
+    variables = "$SEARCH_TRIAL_DIR|$PYTHONUNBUFFERED|$CUDA_VISIBLE_DEVICES|$PYTHONBREAKPOINT"
     code = f"""cat; pwd; echo "{variables}"; touch "$1/made"; echo '{HALF}'"""
     own = folder / "its own"
     values = {"epochs": 1, "seed": 0}
