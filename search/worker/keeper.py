@@ -103,6 +103,8 @@ class Children:
 
     def end(self, grace_s: float) -> None:
         """End all that are left: by SIGTERM to the group and to what was adopted, later by SIGKILL to each."""
+        if not self._is_any_left():
+            return
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process takes no other signal
         deadline = time.monotonic() + grace_s
