@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import study
+from search import creation, study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
+from search.spec import command as command_line
 from search.spec import files, modules, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
@@ -174,13 +175,15 @@ def asked(flags: dict[str, Any]) -> Asked:
 
 
 def settings_of(file: Path) -> dict[str, Any]:
-    """Return the settings in a YAML file; the path of a workload's file is looked up in its folder first.
+    """Return the settings in a YAML file; the files of a workload or a command are looked for in its folder, too.
 
     Raises UserError where it does not exist or is no config.
     """
     settings = files.read(file)
     if isinstance(settings.get("workload"), str):
         settings["workload"] = modules.found_from(settings["workload"], file)
+    if isinstance(settings.get("command"), str):
+        settings["command"] = command_line.found_from(settings["command"], file)
     return settings
 
 
@@ -194,7 +197,8 @@ def session_of(made: Study, console: Console, module: str) -> Session:
 
     Raises UserError, before Ray is started.
     """
-    fit = Fit(made.config, workload.load(made.config.workload))
+    creation.check_origin(made)
+    fit = Fit(made.config, workload.load(made.config.source))
     share, here = cluster.share_of(made.config)
     tell_changes(made, console)
     return Session(made, fit, share, here, console, command(module, made.folder))

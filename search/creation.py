@@ -8,16 +8,19 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import optuna
 
-from search.errors import UserError
+from search.errors import UserError, command
 from search.journal import storage
 from search.journal.storage import Storage, Writer
-from search.spec import modules
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
 from search.study import TAKES, Study
+
+INODE = "inode"
+"""The search's attribute that says which folder was made for it, where it has a command: a copy has another."""
 
 
 def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
@@ -27,7 +30,8 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
     folder cannot be written or locked.
     """
     output = Path(config.output)
-    module = re.sub(r"[^\w.-]", "_", modules.name_of(config.workload), flags=re.ASCII)[-70:]
+    title = config.title.rpartition("/")[2].removesuffix(".py")
+    module = re.sub(r"[^\w.-]", "_", title, flags=re.ASCII)[-70:]
     name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
     named = dataclasses.replace(config, name=name)
     folder = output / name
@@ -35,7 +39,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
     if os.path.lexists(folder):
         raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {
+    attributes: dict[str, Any] = {
         "config": named.as_mapping(),
         "epochs": epochs,
         "defaults": workload.defaults(),
@@ -47,6 +51,8 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
             hidden = Path(parent) / name
             (hidden / "logs").mkdir(parents=True)
             (hidden / "plots").mkdir()
+            if config.command:
+                attributes[INODE] = hidden.stat().st_ino
             journal = Storage(hidden / storage.JOURNAL)
             search = optuna.create_study(study_name=name, storage=journal, direction=config.objective.direction)
             for key, value in attributes.items():
@@ -59,6 +65,25 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
             return create(config, workload, epochs, holding)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
     return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
+
+
+def check_origin(made: Study) -> None:
+    """Raise UserError where a study's command would be run, but its folder is not the one that was made with it.
+
+    A command can be anything: that of a study that came from elsewhere is run only where its user gives it, too.
+    """
+    if made.config.command and made.search.user_attrs.get(INODE) != made.folder.stat().st_ino:
+        raise UserError(
+            f"a study whose command is run must be in the folder that was made for it, but {made.folder} is a copy, "
+            f"and would run {made.config.command!r:.200}; if that is yours, go on with its config: "
+            f"{command('search.run', '--config', 'FILE', '--resume', made.folder)}"
+        )
+
+
+def confirm_origin(made: Study) -> None:
+    """Record that the command of a study is its user's own."""
+    if made.config.command:
+        made.search.set_user_attr(INODE, made.folder.stat().st_ino)
 
 
 def _free_name(output: Path, name: str) -> str:

@@ -15,7 +15,7 @@ from search import creation, study
 from search.algorithms.proposals import room
 from search.errors import UserError
 from search.signals import Interrupted, Shutdown
-from search.spec import modules, sources, workload
+from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.study import POSSIBLE, Study
@@ -23,7 +23,7 @@ from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
-KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
+KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
@@ -99,7 +99,7 @@ class Session:
         trials = made.trials()
         limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
         if not trials:
-            self.console.print(f"searching {config.workload}: {made.wanted} trials of {limits}")
+            self.console.print(f"searching {config.title}: {made.wanted} trials of {limits}")
             return
         # What was recorded in full is closed; what was cut off before is trained again.
         running = [trial for trial in trials if trial.ending == "running"]
@@ -109,7 +109,7 @@ class Session:
             far += ", 1 that was cut off is trained again from its first epoch"
         elif cut_off:
             far += f", {cut_off} that were cut off are trained again from their first epoch"
-        self.console.print(f"going on with {config.workload}: {far}; {limits}")
+        self.console.print(f"going on with {config.title}: {far}; {limits}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
         """Search until there are as many trials as asked, then `use` the processes.
@@ -185,9 +185,11 @@ def begin(
     elif asked.repair:
         raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
-    loaded = workload.load(config.workload)
+    if before and asked.settings is None:
+        creation.check_origin(before)
+    loaded = workload.load(config.source)
     fit = Fit(config, loaded)
-    digests = sources.digests(loaded.module)
+    digests = sources.digests(config.source)
     changed = ""
     if before:
         changed = _changed_sources(before, digests)
@@ -203,6 +205,7 @@ def begin(
     trackers.check(config.trackers)
     if before:
         made = continued(before, config, fit.epochs, loaded.defaults())
+        creation.confirm_origin(made)
     else:
         made = creation.create(config, loaded, fit.epochs, holding)
     try:
@@ -227,7 +230,7 @@ def _count_possible(made: Study, fit: Fit) -> None:
 
 def tell_changes(made: Study, console: Console) -> None:
     """Say which of its workload's sources have changed since a study's last session began, if any has."""
-    if changed := _changed_sources(made, sources.digests(modules.name_of(made.config.workload))):
+    if changed := _changed_sources(made, sources.digests(made.config.source)):
         console.print(CHANGED.format(changed))
 
 

@@ -207,7 +207,7 @@ class Study:
 
     def write_best(self, values: Mapping[str, Any], note: str) -> None:
         """Write a full workload config to best.yaml, under a comment that names workload, study and value."""
-        comment = f"# {self.config.workload}, study {self.name}: {note}\n"
+        comment = f"# {self.config.title}, study {self.name}: {note}\n"
         files.write(self.folder / "best.yaml", comment + files.yaml(self._own(values)))
 
     def write_interim_best(self) -> None:

@@ -29,7 +29,7 @@ SHARE = {"cpus": 1.0, "gpus": 0.0, "concurrent": 2, "note": ""}
 def new(values: Mapping[str, Any], workload: Workload | None = None) -> Study:
     """Return a new study of a config as YAML gives it."""
     config = StudyConfig.of(values)
-    loaded = workload or load(config.workload)
+    loaded = workload or load(config.source)
     return creation.create(config, loaded, Fit(config, loaded).epochs)
 
 

@@ -1,12 +1,13 @@
 """What a session is begun with: the study that goes on, and its workload as it was."""
 
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from search import session
+from search import retrain, session
 from search.cli import Terminal
 from search.run import main
 from search.session import Asked
@@ -60,3 +61,25 @@ def test_it_goes_on_where_that_is_asked_for_and_says_what_changed_once(
             asked = Asked(None, resume=folder, allow_changes=allow_changes)
             session.begin(asked, holding, Terminal(), str)
         assert capsys.readouterr().out == expected
+
+
+def test_the_command_of_a_study_from_elsewhere_is_not_run_unless_its_user_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {"command": "sh -c 'touch evil' sh {x}", "metric": "loss", "space": {"x": X}, "epochs": 1, "name": "s"}
+    made = studies.new(config)
+    made.begin_session(SHARE, {})
+    shutil.copytree(made.folder, tmp_path / "theirs")
+    for program, arguments in ((main, ["--resume", "theirs"]), (retrain.main, ["theirs"])):
+        assert program(arguments) == 2
+        assert "theirs is a copy, and would run \"sh -c 'touch evil' sh {x}\"; if that is" in capsys.readouterr().err
+    made.folder.rename(tmp_path / "renamed")
+    for asked in (
+        Asked(None, resume=tmp_path / "renamed"),
+        Asked(config, resume=tmp_path / "theirs"),
+        Asked(None, resume=tmp_path / "theirs"),
+    ):
+        with ExitStack() as holding:
+            session.begin(asked, holding, Terminal(), str)
+    assert not (tmp_path / "evil").exists()

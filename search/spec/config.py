@@ -12,6 +12,7 @@ from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
 from search.spec.arguments import SCALAR, plain
+from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.space import parse
 
@@ -34,11 +35,17 @@ ELSEWHERE = {
 class StudyConfig:
     """The settings of one search. Raises UserError where a value breaks its rule."""
 
-    workload: str
-    """Module that is searched: has `Config` and `train`."""
-    metric: str
+    workload: str = ""
+    """Module that is searched: has `Config` and `train`; or the path of a file that does."""
+    command: str = ""
+    """In place of a workload: a program, with {name} where the value of a hyperparameter belongs."""
+    report: str | None = None
+    """Regular expression that finds the metrics in a line that a command prints; null for JSON."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """What a command's program has as its own defaults, as far as they are known."""
+    metric: str = ""
     """Which of the yielded metrics decides."""
-    space: dict[str, Any]
+    space: dict[str, Any] = field(default_factory=dict)
     """Hyperparameter -> {distribution, low, high}."""
     mode: str = ""
     """min or max; may be left out where the metric's name says it, as a loss's does."""
@@ -81,7 +88,7 @@ class StudyConfig:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
-        for name in ("space", "fixed"):
+        for name in ("space", "fixed", "defaults"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         check_types(self, but="scheduler")
         _check_values("", self.as_mapping())
@@ -106,6 +113,7 @@ class StudyConfig:
         self._check_trackers()
         parse(self.space)
         self._check_fixed()
+        self._check_source()
 
     def _check_trackers(self) -> None:
         known = list(TRACKERS)
@@ -115,11 +123,25 @@ class StudyConfig:
         require(self, "trackers", "different ones", len(set(self.trackers)) == len(self.trackers))
 
     def _check_fixed(self) -> None:
-        for name, value in self.fixed.items():
-            if not (isinstance(name, str) and isinstance(value, SCALAR)):
-                raise UserError(f"fixed must hold names and plain values, but got {name!r}: {value!r}")
+        for setting, values in (("fixed", self.fixed), ("defaults", self.defaults)):
+            for name, value in values.items():
+                if not (isinstance(name, str) and isinstance(value, SCALAR)):
+                    raise UserError(f"{setting} must hold names and plain values, but got {name!r}: {value!r}")
+        for name in self.fixed:
             if name in self.space:
                 raise UserError(f"a hyperparameter stands in space or in fixed, but {name!r} is in both; remove one")
+
+    def _check_source(self) -> None:
+        if bool(self.workload) == bool(self.command):
+            state = "has both; remove one" if self.command else "lacks both"
+            raise UserError(f"a search must have 'workload', or 'command' for a program, but the config {state}")
+        source = self.source
+        if isinstance(source, Command):
+            check(source, self.space, self.fixed)
+            return
+        for name in ("report", "defaults"):
+            if getattr(self, name):
+                raise UserError(f"{name} must go with a command, but there is a workload, which has its own; remove it")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -132,13 +154,34 @@ class StudyConfig:
             if name not in known:
                 raise UserError(f"unknown setting {name!r}, {_meant(str(name), known)}")
         for name in ("workload", "metric", "space"):
-            if name not in values:
+            if name not in values and not (name == "workload" and "command" in values):
                 raise UserError(f"a search must have {name!r}, but the config lacks it")
         return cls(**values)
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the settings as plain values, of which `of` makes the same config."""
-        return {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
+        values = {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
+        for name in ("workload", "command", "report", "defaults"):
+            if not values[name]:
+                del values[name]
+        return values
+
+    @property
+    def source(self) -> str | Command:
+        """Return what is trained, as `workload.load` takes it: the name of a module, a file's path, or a command."""
+        if not self.command:
+            return self.workload
+        defaults = {"seed": 0, **self.defaults}
+        if self.epochs is not None:
+            defaults["epochs"] = self.epochs
+        names = dict.fromkeys([*self.space, *self.fixed, *defaults])
+        return Command(self.command, tuple(names), tuple(defaults.items()), self.report, self.metric)
+
+    @property
+    def title(self) -> str:
+        """Return what people call it: the workload's name, or that of a command's script."""
+        source = self.source
+        return source.title if isinstance(source, Command) else source
 
     @property
     def objective(self) -> Objective:

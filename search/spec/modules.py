@@ -44,11 +44,6 @@ def is_file(name: str) -> bool:
     return name.endswith(".py") or "/" in name
 
 
-def name_of(workload: str) -> str:
-    """Return the name that a workload's module is imported under: of a file its own, without the folder."""
-    return Path(workload).stem if is_file(workload) else workload
-
-
 def found_from(name: str, config: Path) -> str:
     """Return the path of a workload's file, relative to the working folder if it lies in that.
 

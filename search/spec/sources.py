@@ -11,34 +11,68 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from search.spec.command import Command
+
 OURS = __package__.partition(".")[0]
 INSTALLED = re.compile(rf"<|{re.escape(sysconfig.get_path('stdlib'))}/|.*/(site|dist)-packages/")
 """Matches the file of code that no user writes: Python's library, installed packages, and what is in no file."""
+MOST_BYTES = 10_000_000
+"""Size of a file among the words of a command that is looked into, at most."""
 MOST_LISTED = 3
 """Files that a person is told of."""
 
 
-def digests(workload: str) -> dict[str, str]:
+def digests(workload: str | Command) -> dict[str, str]:
     """Return a digest of each file of a workload's sources, by its path in the folder that it is imported from.
 
     The files are those that its module imports by a statement, at its top or within: of its own package, and of its own
-    folder unless that is where packages are installed. What is imported in another way is not seen, nor is data.
+    folder unless that is where packages are installed. What is imported in another way is not seen, nor is data. Of a
+    command they are its program, and the scripts and configs among its words, with what the former import of Python.
     """
+    if isinstance(workload, Command):
+        return _of_command(workload)
+    if workload.endswith(".py"):
+        file = Path(workload).resolve()
+        return _followed(file.parent, file.stem, None)
     top = workload.partition(".")[0]
     folder = folder_of(top)
     if folder is None:
         return {}
     tops = {top} if INSTALLED.match(f"{folder}/") else None
+    return _followed(folder, workload, tops)
+
+
+def _of_command(command: Command) -> dict[str, str]:
+    """Return the digests of a command's files, by their path from the working folder."""
     found: dict[str, str] = {}
-    unread = [workload]
-    seen = {workload}
+    if module := command.module():
+        found |= digests(module)
+    for path in command.files():
+        if path.stat().st_size > MOST_BYTES or INSTALLED.match(str(path.absolute())):
+            continue
+        source = path.read_bytes()
+        found[path.as_posix()] = _digest(source)
+        if path.suffix != ".py":
+            continue
+        folder = path.absolute().parent
+        for imported in _imports(source, Path(path.name)):
+            for name, digest in _followed(folder, imported, None).items():
+                found[(path.parent / name).as_posix()] = digest
+    return dict(sorted(found.items()))
+
+
+def _followed(folder: Path, module: str, tops: set[str] | None) -> dict[str, str]:
+    """Return the digests of a module of a folder and of what it imports from there, of the packages `tops` alone."""
+    found: dict[str, str] = {}
+    unread = [module]
+    seen = {module}
     while unread:
         for path in _files(folder, unread.pop()):
             name = path.relative_to(folder).as_posix()
             if name in found:
                 continue
-            source = path.read_bytes().replace(b"\r\n", b"\n")
-            found[name] = hashlib.sha256(source).hexdigest()[:16]
+            source = path.read_bytes()
+            found[name] = _digest(source)
             for imported in _imports(source, path.relative_to(folder)):
                 if imported not in seen and (tops is None or imported.partition(".")[0] in tops):
                     seen.add(imported)
@@ -46,8 +80,14 @@ def digests(workload: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _digest(source: bytes) -> str:
+    return hashlib.sha256(source.replace(b"\r\n", b"\n")).hexdigest()[:16]
+
+
 def own_tops(top: str) -> set[str]:
     """Return the packages and modules at the top, imported by now, that are a workload's own: with it in one folder."""
+    if not top:  # a command's
+        return set()
     folder = folder_of(top)
     tops = {top}
     if folder is None or INSTALLED.match(f"{folder}/"):

@@ -10,18 +10,21 @@ save(model, config, path)  optional: writes the model; without it no model is ke
 resolve(config)          optional: the config with what depends on the machine (`device: auto`) settled
 
 `train` may ask for `folder`, too: a folder of the trial's own.
+
+In place of a workload a search may have a command, of any program (see command.py); that is a Workload as well.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from search.errors import UserError, shown
 from search.spec import arguments, modules
-from search.spec.arguments import MISSING, Arguments
+from search.spec.arguments import MISSING, Argument, Arguments
+from search.spec.command import Command
 from search.spec.sources import INSTALLED
 
 GIVEN = ("report", "folder")
@@ -64,6 +67,8 @@ class Workload:
     """Whether `train` takes the hyperparameters themselves, in place of a Config."""
     notes: tuple[str, ...] = ()
     """Lines for the user on what of the module is not used."""
+    command: Command | None = None
+    """The program that is trained in place of a `train`."""
 
     def names(self) -> list[str]:
         """Return the names of Config's arguments."""
@@ -89,11 +94,13 @@ class Workload:
         return self.train(config, **asked)
 
 
-def load(name: str) -> Workload:
-    """Import a workload by the name of its module, or from its file.
+def load(name: str | Command) -> Workload:
+    """Import a workload by the name of its module, or from its file; of a command only look for its program.
 
-    Raises UserError where it breaks the interface above.
+    Raises UserError where it breaks the interface above, or there is no such program.
     """
+    if isinstance(name, Command):
+        return _of_command(name)
     module = modules.import_module(name)
     train = getattr(module, "train", None)
     if train is None:
@@ -121,6 +128,29 @@ def load(name: str) -> Workload:
         gets=gets,
         takes_keywords=takes_keywords,
         notes=tuple(notes),
+        command=None,
+    )
+
+
+def _of_command(command: Command) -> Workload:
+    """Return a command as a workload: its Config is a namespace of its hyperparameters."""
+    command.check_program()
+    defaults = dict(command.defaults)
+    fields = [Argument(name, Any, defaults.get(name, MISSING)) for name in command.names]
+
+    def make(**values: Any) -> SimpleNamespace:
+        return SimpleNamespace(**{**defaults, **values})
+
+    notes = []
+    if "seed" not in command.placeholders() and not command.takes_file:
+        notes.append("command has no {seed}, so its runs differ by nothing but chance where it does not seed itself")
+    return Workload(
+        command.title,
+        Arguments(command.title, make, tuple(fields), hinted=make),
+        make,
+        gets=("folder",) if command.wants_folder else (),
+        notes=tuple(notes),
+        command=command,
     )
 
 

@@ -60,7 +60,7 @@ class WorkerPool:
         if study.leaves or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
-        self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout, study.epochs)
+        self._order = Order(config.source, share.gpus, config.objective, {}, config.epoch_timeout, study.epochs)
         self._processes = list(processes)
         self._check = check
         self._memory_kills = deaths.memory_kills()

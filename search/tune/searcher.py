@@ -147,7 +147,7 @@ class OptunaSearcher(Searcher):
         """Return the message to the process that trains a trial."""
         config = self._study.config
         order = Order(
-            workload=config.workload,
+            workload=config.source,
             gpus=self._gpus,
             objective=config.objective,
             values=config.values(trial.params),

@@ -37,7 +37,7 @@ def draw(snapshot: Snapshot) -> dict[str, Figure]:
 
 def texts(snapshot: Snapshot) -> list[str]:
     """Return what is written into a study's pictures of the names that its user has chosen."""
-    texts = [snapshot.config.workload, snapshot.config.metric, *snapshot.space]
+    texts = [snapshot.config.title, snapshot.config.metric, *snapshot.space]
     for axis in snapshot.axes.values():
         texts += map(short, axis.choices)
     return texts
@@ -61,7 +61,7 @@ def curves(snapshot: Snapshot) -> Figure:
     # The axes.
     scale_metric(axes, snapshot.config.metric, snapshot.epoch_values)
     margin = 0.5 if snapshot.epochs == 1 else 0.01 * snapshot.epochs
-    title = f"Learning curves of {snapshot.config.workload}, trials: {len(snapshot.trials)}"
+    title = f"Learning curves of {snapshot.config.title}, trials: {len(snapshot.trials)}"
     axes.set(xlabel="epoch", xlim=(1 - margin, snapshot.epochs + margin), title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     # The legend.

@@ -1,5 +1,7 @@
 """What a search did, on one screen."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from rich.table import Table
 from search.analysis.snapshot import Snapshot
 from search.errors import program
 from search.journal.trial import FAILURE, WORDS
+from search.spec.command import Command
 from search.views import no_winner
 from search.views.comparison import compare
 from search.views.format import span
@@ -38,9 +41,22 @@ def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> 
     if winner and is_program:
         console.print("train the winner again with")
         console.print(f"  {program(snapshot.config.workload, '--config', best)}")
+    source = snapshot.config.source
+    if winner and isinstance(source, Command):
+        console.print("train the winner again with")
+        console.print(f"  {_again(source, snapshot, winner.best_run(snapshot.objective).attributes['config'])}")
     if not winner:
         return 1
     return 0
+
+
+def _again(source: Command, snapshot: Snapshot, values: Mapping[str, Any]) -> str:
+    """Return the line for a shell that runs a command with these values, into the folder `winner` where it has one."""
+    file = snapshot.folder / "best" / "folder" / "config.json"
+    line = shlex.join(source.filled(values, "winner", str(file)))
+    if "folder" in source.placeholders():
+        line = f"mkdir -p winner && {line}"
+    return line
 
 
 def _show_winner(console: Console, snapshot: Snapshot) -> None:

@@ -12,6 +12,14 @@ MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
 
 
+class ProgramError(Exception):
+    """A program that is trained has failed: the text says how, and `output` is the end of what it printed."""
+
+    def __init__(self, failure: str, output: str) -> None:
+        super().__init__(failure)
+        self.output = output
+
+
 class Guard:
     """Ends its block where that raises, and holds what can be told of the exception, as plain text.
 
@@ -34,7 +42,10 @@ class Guard:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         """Return True, which ends the exception here."""
-        if error is not None:
+        if isinstance(error, ProgramError):  # where we noticed it says nothing
+            self.failure = str(error)
+            self.traceback = f"{error}\nthe end of its output:\n{error.output}" if error.output else self.failure
+        elif error is not None:
             self.failure = describe(error)
             self.traceback = _traceback_of(error) or self.failure
         return True

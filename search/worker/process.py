@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from search.spec.command import Command
 from search.spec.workload import Workload, load
 from search.worker import isolation
 
@@ -25,7 +26,7 @@ FOLDER = "SEARCH_TRIAL_DIR"
 
 
 @cache
-def prepare(name: str, gpus: float) -> Workload:
+def prepare(name: str | Command, gpus: float) -> Workload:
     """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all.
 
     From here on SIGTERM, as of a node that is taken back, ends the process, and its trial is trained again: Ray's own

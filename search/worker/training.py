@@ -11,6 +11,7 @@ from typing import Any
 
 from search.errors import suggestion
 from search.journal.trial import Ending, Where
+from search.spec.command import Command
 from search.spec.objective import Objective
 from search.worker import isolation, metrics, process, yields
 from search.worker.guard import Guard
@@ -27,7 +28,7 @@ SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 class Order:
     """What a worker process is to train: a workload, its values, its share of a GPU, and the objective."""
 
-    workload: str
+    workload: str | Command
     gpus: float
     objective: Objective
     values: Mapping[str, Any]

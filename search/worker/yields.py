@@ -7,6 +7,7 @@ from typing import Any
 from search.errors import shown
 from search.spec.workload import Workload
 from search.worker.push import Pushed
+from search.worker.script import Script
 
 FORMS = "yield metrics, or (metrics, model), once an epoch, or call report(metrics, model)"
 
@@ -16,6 +17,8 @@ def of(workload: Workload, config: Any, folder: Path | None) -> Iterator[Any]:
 
     Raises TypeError where `train` returns nothing to iterate over.
     """
+    if workload.command:
+        return Script(workload.command, workload.values_of(config), folder)
     if "report" in workload.gets:
         return Pushed(lambda report: workload.call(config, {"folder": folder, "report": report}))
     returned = workload.call(config, {"folder": folder})
