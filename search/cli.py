@@ -17,8 +17,7 @@ from rich.console import Console
 from search import creation, study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
-from search.spec import command as command_line
-from search.spec import files, modules, workload
+from search.spec import files, paths, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
 from search.study import Study
@@ -179,12 +178,7 @@ def settings_of(file: Path) -> dict[str, Any]:
 
     Raises UserError where it does not exist or is no config.
     """
-    settings = files.read(file)
-    if isinstance(settings.get("workload"), str):
-        settings["workload"] = modules.found_from(settings["workload"], file)
-    if isinstance(settings.get("command"), str):
-        settings["command"] = command_line.found_from(settings["command"], file)
-    return settings
+    return paths.settled(files.read(file), file)
 
 
 def resume_command(folder: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UserError, suggestion
-from search.spec import modules, template
+from search.spec import template
 from search.spec.arguments import OWN
 from search.spec.template import GIVEN, Word
 
@@ -23,20 +23,6 @@ SCRIPT = re.compile(r"[^\s-]\S*\.(py|pyc|sh|bash|R|r|jl|js|mjs|ts|pl|rb|lua|php|
 """Matches a word that names the file of a script."""
 SOURCE = re.compile(rf"{SCRIPT.pattern}|[^\s-]\S*\.(ya?ml|json|toml|ini|cfg|conf|gin)")
 """Matches one that names that or a config."""
-
-
-def found_from(line: str, config: Path) -> str:
-    """Return a template whose scripts and configs are named from the working folder, where they lie beside the config.
-
-    What exists under its name in the working folder keeps it.
-    """
-
-    def found(match: re.Match[str]) -> str:
-        word = match[0]
-        lies_beside = (config.absolute().parent / word).is_file() and not Path(word).is_file()
-        return shlex.quote(modules.found_from(f"./{word}", config)) if lies_beside else word
-
-    return re.sub(rf"(?<!\S)(?:{SOURCE.pattern})(?!\S)", found, line)
 
 
 @dataclass(frozen=True)

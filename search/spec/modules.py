@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from search.errors import UserError, describe
+from search.spec.paths import is_file
 from search.spec.sources import INSTALLED, OURS
 
 PYTHON = "Python's library"
@@ -37,26 +38,6 @@ def import_module(name: str) -> Any:
     if folder := _study_of(name):
         raise UserError(f"{rule} of yours, but it lies in {folder}, a study: what comes with results is never run")
     return _imported(name, rule)
-
-
-def is_file(name: str) -> bool:
-    """Return whether a workload is named by the path of a file, and not by that of a module."""
-    return name.endswith(".py") or "/" in name
-
-
-def found_from(name: str, config: Path) -> str:
-    """Return the path of a workload's file, relative to the working folder if it lies in that.
-
-    A relative path is looked up in the folder of the search's config, then in the working folder. The name of a module
-    is returned as it is.
-    """
-    if not is_file(name):
-        return name
-    beside = config.absolute().parent / name
-    path = (beside if beside.is_file() else Path(name)).resolve()
-    with suppress(ValueError, OSError):  # a working folder that was removed has no path
-        return str(path.relative_to(Path.cwd().resolve()))
-    return str(path)
 
 
 def _import_file(path: Path) -> Any:

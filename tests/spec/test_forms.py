@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import UserError
-from search.spec import modules, workload
+from search.spec import workload
 from search.spec.workload import Workload
 from tests.programs import CONFIG, LEAST, search
 
@@ -162,22 +162,6 @@ def test_a_module_with_the_name_of_one_of_pythons_is_refused(tmp_path: Path, mon
     (tmp_path / "wave.py").write_text(f"{CONFIG}\ndef train(c): yield\n", encoding="utf-8")
     with pytest.raises(UserError, match="but Python's library has a module 'wave', too, and one would hide the other"):
         workload.load("wave")
-
-
-def test_a_file_is_looked_for_beside_its_config_and_then_in_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    config = tmp_path / "configs" / "mine.yaml"
-    (tmp_path / "train.py").touch()
-    monkeypatch.chdir(tmp_path)
-    assert modules.found_from("train.py", config) == "train.py"
-    (tmp_path / "configs" / "train.py").touch()
-    assert modules.found_from("train.py", config) == "configs/train.py"
-    assert modules.found_from("heart.train", config) == "heart.train"
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert modules.found_from("train.py", config) == str(tmp_path / "configs" / "train.py")
 
 
 KEYWORDS = """
