@@ -5,6 +5,7 @@ torch keeps for each thread are where a trainer expects them. docs/design.md say
 """
 
 import inspect
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,8 @@ MOST_REFUSALS = 3
 """Calls of `report` that a trainer may make after it was told to end; at the next one it is abandoned."""
 ABANDONED: list[greenlet] = []
 """Trainers that went on. They are kept, as a greenlet that is freed is told to end once more."""
+SIGNALS = (signal.SIGALRM, signal.SIGTERM)
+"""Those that a worker needs, for the time limit of an epoch and for its end. Lightning takes them, and puts back late."""
 
 
 class Report(Protocol):
@@ -123,6 +126,7 @@ class Pushed:
         assert trainer is not None
         assert reporter is not None
         trainer.parent = getcurrent()  # where it comes back to
+        handlers = _signal_handlers()
         self._is_running = True
         try:
             return reporter.throw(*error) if error else reporter.switch()
@@ -130,3 +134,14 @@ class Pushed:
             self._is_running = False
             if trainer.dead:
                 self._trainer = self._reporter = None
+            for number, handler in handlers.items():
+                if signal.getsignal(number) != handler:
+                    signal.signal(number, handler)
+
+
+def _signal_handlers() -> dict[signal.Signals, Any]:
+    """Return what handles SIGNALS; nothing outside the main thread, which alone may change it."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    return {number: handler for number, handler in handlers.items() if handler is not None}

@@ -352,6 +352,27 @@ def test_a_signal_between_two_pulls_does_not_reach_the_trainer() -> None:
     pushed.close()
 
 
+@pytest.mark.parametrize("number", push.SIGNALS)
+def test_a_trainer_cannot_keep_a_signal_that_the_worker_needs(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def train(report: Report) -> None:
+        signal.signal(number, lambda *_: None)
+        report({})
+        signal.signal(number, lambda *_: None)
+        try:
+            report({})
+        finally:
+            signal.signal(number, lambda *_: None)
+
+    pushed = Pushed(train)
+    for _ in range(2):
+        next(pushed)
+        assert signal.getsignal(number) == before
+    pushed.close()
+    assert signal.getsignal(number) == before
+
+
 def test_a_trainer_has_the_context_of_its_puller_and_changes_none_of_it() -> None:
     variable = contextvars.ContextVar("variable", default="by default")
     token = variable.set("the puller's")
