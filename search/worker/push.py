@@ -19,7 +19,7 @@ MOST_REFUSALS = 3
 ABANDONED: list[greenlet] = []
 """Trainers that went on. They are kept, as a greenlet that is freed is told to end once more."""
 SIGNALS = (signal.SIGALRM, signal.SIGTERM)
-"""Those that a worker needs, for the time limit of an epoch and for its end. Lightning takes them, and puts back late."""
+"""Those that a worker needs: for the time limit of an epoch, and for its own end. Lightning takes both."""
 
 
 class Report(Protocol):
