@@ -107,6 +107,14 @@ class Pushed:
         self._reporter = getcurrent()
         self._trainer.parent.switch((metrics, model))
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself: a model may hold the callback that reports, and copies are made of models."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, with a model, as one that has ended."""
+        return _ended, ()
+
     def _run(self) -> None:
         """Call the function, in the trainer's greenlet. A StopIteration would be taken for its end."""
         function = self._function
@@ -137,6 +145,12 @@ class Pushed:
             for number, handler in handlers.items():
                 if signal.getsignal(number) != handler:
                     signal.signal(number, handler)
+
+
+def _ended() -> Pushed:
+    pushed = Pushed(lambda report: None)
+    pushed.close()
+    return pushed
 
 
 def _signal_handlers() -> dict[signal.Signals, Any]:

@@ -20,6 +20,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import cloudpickle
 import psutil
 
 from search.spec.objective import Objective
@@ -28,7 +29,7 @@ from search.worker.training import Order, Training, ending
 PATIENCE_S = 300
 """Time after which the process prints where it hangs, and ends."""
 LIMIT_S = 1.0
-"""Time limit of the second epoch."""
+"""Time limit of an epoch after the first."""
 TRIALS = 5
 """Trials after which the objects that are left behind are counted."""
 
@@ -38,7 +39,7 @@ Seen = dict[str, Any]
 def observe(module: ModuleType, pulls: int = 99, limited: bool = False, **values: Any) -> Seen:
     """Train a config as a worker does, at most so many epochs; return what was seen of it and of what it left behind.
 
-    The second epoch may have a time limit. The first has none, as it may take long on a slow machine.
+    With a time limit, that of the first epoch is long, as that takes its time on a slow machine.
     """
     before = _signal_handlers()
     order = Order(module.__name__, 0, Objective("loss", "min"), values)
@@ -48,13 +49,17 @@ def observe(module: ModuleType, pulls: int = 99, limited: bool = False, **values
     workers = 0
     # Train, as a worker does.
     for pull in range(pulls):
-        training._order = replace(order, timeout=LIMIT_S if limited and pull else None)
+        if limited:
+            training._order = replace(order, timeout=LIMIT_S if pull else PATIENCE_S)
         result = training.pull()
         if result["epoch"] > len(losses):
             losses.append(result["metrics"]["loss"])
         if result["ended"]:
             break
         models.append(weakref.ref(training.model))
+        copied = cloudpickle.loads(cloudpickle.dumps(training.model))  # as the retraining keeps it
+        assert type(copied) is type(training.model)
+        del copied
         workers = max(workers, len(_children()))
     seen: Seen = {"losses": losses, "ending": ending(result), "workers": workers}
     seen["failure"], seen["traceback"] = result.get("failure", ""), result.get("traceback", "")

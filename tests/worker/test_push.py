@@ -1,6 +1,7 @@
 """A trainer that owns its loop is pulled like a generator, and ends like one."""
 
 import contextvars
+import copy
 import gc
 import signal
 import sys
@@ -10,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from greenlet import greenlet
@@ -404,3 +406,26 @@ def test_an_exception_that_is_handled_while_it_reports_is_the_trainers_alone() -
     next(pushed)
     assert sys.exc_info() == (None, None, None)
     assert next(pushed, "at its end") == "at its end"
+
+
+class Reporter:
+    """A callback that a model holds, as skorch's do."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+
+def test_a_model_that_holds_its_callback_is_copied_and_pickled_without_its_trainer() -> None:
+    def train(report: Report) -> None:
+        model = Reporter(report)
+        for _ in range(2):
+            model.report({}, model)
+
+    pushed = Pushed(train)
+    model = next(pushed)[1]
+    assert copy.deepcopy(model).report == model.report
+    unpickled = cloudpickle.loads(cloudpickle.dumps(model))
+    with pytest.raises(RuntimeError, match="train has ended"):
+        unpickled.report({})
+    assert next(pushed)[1] is model
+    pushed.close()
