@@ -19,7 +19,8 @@ MOST_REFUSALS = 3
 ABANDONED: list[greenlet] = []
 """Trainers that went on. They are kept, as a greenlet that is freed is told to end once more."""
 SIGNALS = (signal.SIGALRM, signal.SIGTERM)
-"""Those that a worker needs: for the time limit of an epoch, and for its own end. Lightning takes both."""
+"""Those that a worker needs: for the time limit of an epoch, and for its own end. Lightning takes both, and at its end
+puts back what it found, which may be the limit of an epoch long ago."""
 
 
 class Report(Protocol):
@@ -142,6 +143,8 @@ class Pushed:
             self._is_running = False
             if trainer.dead:
                 self._trainer = self._reporter = None
+            else:
+                handlers.pop(signal.SIGALRM, None)  # a trainer may have limits of its own while it lasts
             for number, handler in handlers.items():
                 if signal.getsignal(number) != handler:
                     signal.signal(number, handler)
