@@ -354,27 +354,52 @@ def test_a_signal_between_two_pulls_does_not_reach_the_trainer() -> None:
     pushed.close()
 
 
-@pytest.mark.parametrize("number", push.SIGNALS)
-def test_a_trainer_cannot_keep_a_signal_that_the_worker_needs(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
+def test_a_trainer_cannot_keep_sigterm_which_ends_its_process() -> None:
+    before = signal.getsignal(signal.SIGTERM)
 
     def train(report: Report) -> None:
-        try:
-            for _ in range(2):
-                signal.signal(number, own)
-                report({})
-        finally:
-            signal.signal(number, own)
-
-    def own(number: int, frame: object) -> None: ...
+        for _ in range(2):
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            report({})
 
     pushed = Pushed(train)
     for _ in range(2):
         next(pushed)
-        is_lent = number == signal.SIGALRM  # a trainer may have a time limit of its own
-        assert signal.getsignal(number) == (own if is_lent else before)
+        assert signal.getsignal(signal.SIGTERM) == before
     pushed.close()
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_trainer_that_puts_the_time_limit_of_its_first_epoch_back_at_its_end_does_no_harm() -> None:
+    """Lightning does: it notes all signal handlers when it begins."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def train(report: Report) -> None:
+        noted = signal.getsignal(signal.SIGALRM)
+        try:
+            report({})
+        finally:
+            signal.signal(signal.SIGALRM, noted)
+
+    pushed = Pushed(train)
+    with process.time_limit(60):
+        next(pushed)
+    pushed.close()
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_a_trainer_may_have_an_alarm_of_its_own() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    rings = []
+
+    def train(report: Report) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: rings.append("it rang"))
+        report({})
+        signal.raise_signal(signal.SIGALRM)
+        signal.signal(signal.SIGALRM, before)
+
+    assert len(list(Pushed(train))) == 1
+    assert rings == ["it rang"]
 
 
 def test_a_trainer_has_the_context_of_its_puller_and_changes_none_of_it() -> None:
