@@ -5,6 +5,7 @@ torch keeps for each thread are where a trainer expects them. docs/design.md say
 """
 
 import inspect
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,9 @@ MOST_REFUSALS = 3
 """Calls of `report` that a trainer may make after it was told to end; at the next one it is abandoned."""
 ABANDONED: list[greenlet] = []
 """Trainers that went on. They are kept, as a greenlet that is freed is told to end once more."""
+SIGNALS = (signal.SIGALRM, signal.SIGTERM)
+"""Those that a worker needs: for the time limit of an epoch, and for its own end. Lightning takes both, and at its end
+puts back what it found, which may be the limit of an epoch long ago."""
 
 
 class Report(Protocol):
@@ -104,6 +108,14 @@ class Pushed:
         self._reporter = getcurrent()
         self._trainer.parent.switch((metrics, model))
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself: a model may hold the callback that reports, and copies are made of models."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, with a model, as one that has ended."""
+        return _ended, ()
+
     def _run(self) -> None:
         """Call the function, in the trainer's greenlet. A StopIteration would be taken for its end."""
         function = self._function
@@ -123,6 +135,7 @@ class Pushed:
         assert trainer is not None
         assert reporter is not None
         trainer.parent = getcurrent()  # where it comes back to
+        handlers = _signal_handlers()
         self._is_running = True
         try:
             return reporter.throw(*error) if error else reporter.switch()
@@ -130,3 +143,22 @@ class Pushed:
             self._is_running = False
             if trainer.dead:
                 self._trainer = self._reporter = None
+            else:
+                handlers.pop(signal.SIGALRM, None)  # a trainer may have limits of its own while it lasts
+            for number, handler in handlers.items():
+                if signal.getsignal(number) != handler:
+                    signal.signal(number, handler)
+
+
+def _ended() -> Pushed:
+    pushed = Pushed(lambda report: None)
+    pushed.close()
+    return pushed
+
+
+def _signal_handlers() -> dict[signal.Signals, Any]:
+    """Return what handles SIGNALS; nothing outside the main thread, which alone may change it."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    return {number: handler for number, handler in handlers.items() if handler is not None}

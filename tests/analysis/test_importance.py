@@ -1,6 +1,8 @@
 """How much each hyperparameter decides, held against Optuna's own evaluation of a study of the same trials."""
 
 import random
+import subprocess
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -125,3 +127,8 @@ def test_where_nothing_can_decide_the_shares_are_alike_and_sum_to_one() -> None:
     assert shares(importances(trials, only, Objective("loss", "min"))) == dict.fromkeys(only, 0.25)
     trials = [trial(number, {"x": 0.5, "y": 0.5}, float(number)) for number in range(10)]
     assert shares(importances(trials, SQUARE, Objective("loss", "min"))) == {"x": 0.5, "y": 0.5}
+
+
+def test_scikit_learn_which_optuna_imports_where_there_is_one_waits_for_the_first_importances() -> None:
+    code = "import sys, search.run; assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,6 +1,7 @@
 """A trainer that owns its loop is pulled like a generator, and ends like one."""
 
 import contextvars
+import copy
 import gc
 import signal
 import sys
@@ -10,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from greenlet import greenlet
@@ -352,6 +354,54 @@ def test_a_signal_between_two_pulls_does_not_reach_the_trainer() -> None:
     pushed.close()
 
 
+def test_a_trainer_cannot_keep_sigterm_which_ends_its_process() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def train(report: Report) -> None:
+        for _ in range(2):
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            report({})
+
+    pushed = Pushed(train)
+    for _ in range(2):
+        next(pushed)
+        assert signal.getsignal(signal.SIGTERM) == before
+    pushed.close()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_trainer_that_puts_the_time_limit_of_its_first_epoch_back_at_its_end_does_no_harm() -> None:
+    """Lightning does: it notes all signal handlers when it begins."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def train(report: Report) -> None:
+        noted = signal.getsignal(signal.SIGALRM)
+        try:
+            report({})
+        finally:
+            signal.signal(signal.SIGALRM, noted)
+
+    pushed = Pushed(train)
+    with process.time_limit(60):
+        next(pushed)
+    pushed.close()
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_a_trainer_may_have_an_alarm_of_its_own() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    rings = []
+
+    def train(report: Report) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: rings.append("it rang"))
+        report({})
+        signal.raise_signal(signal.SIGALRM)
+        signal.signal(signal.SIGALRM, before)
+
+    assert len(list(Pushed(train))) == 1
+    assert rings == ["it rang"]
+
+
 def test_a_trainer_has_the_context_of_its_puller_and_changes_none_of_it() -> None:
     variable = contextvars.ContextVar("variable", default="by default")
     token = variable.set("the puller's")
@@ -383,3 +433,26 @@ def test_an_exception_that_is_handled_while_it_reports_is_the_trainers_alone() -
     next(pushed)
     assert sys.exc_info() == (None, None, None)
     assert next(pushed, "at its end") == "at its end"
+
+
+class Reporter:
+    """A callback that a model holds, as skorch's do."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+
+def test_a_model_that_holds_its_callback_is_copied_and_pickled_without_its_trainer() -> None:
+    def train(report: Report) -> None:
+        model = Reporter(report)
+        for _ in range(2):
+            model.report({}, model)
+
+    pushed = Pushed(train)
+    model = next(pushed)[1]
+    assert copy.deepcopy(model).report == model.report
+    unpickled = cloudpickle.loads(cloudpickle.dumps(model))
+    with pytest.raises(RuntimeError, match="train has ended"):
+        unpickled.report({})
+    assert next(pushed)[1] is model
+    pushed.close()
