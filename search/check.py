@@ -24,6 +24,7 @@ from search.errors import UserError, describe
 from search.session import Asked, Session
 from search.spec.config import DEFAULT_FILE, StudyConfig
 from search.tune import cluster, trial_runs
+from search.tune.pool import WorkerPool
 from search.tune.quota import cpu_quota
 from search.tune.trial_runs import TrialRuns
 from search.views import check as view
@@ -58,6 +59,10 @@ class Rehearsal(Session):
         except (Exception, SystemExit) as error:  # whatever Config refuses them with
             why = describe(error).partition(": ")[2]
         return {**configs, **trial_runs.proposals(self.study, self._fit.takes)}, why
+
+    def pool(self, name: str) -> WorkerPool:
+        """Return a pool of worker processes whose log has this name."""
+        return WorkerPool(self.study, self.share, name, check=self.check)
 
     def notes(self) -> list[str]:
         """Return lines on what the search would do otherwise than one may think."""
@@ -114,7 +119,7 @@ def work(opened: Rehearsal, files: Files, file: str, began: float) -> Checkup:
     configs, no_reference = opened.configs()
     began_at = time.time() - (time.monotonic() - began)
     with opened.working(), _told(opened), _watched() as written:
-        done = trial_runs.run(made, opened.workload, opened.share, configs, opened.check)
+        done = trial_runs.run(made, opened.workload, opened.share, configs, opened.pool)
     found = _judge(opened, done, no_reference, began_at)
     also = [Problem(note) for note in opened.notes()] + _of_files(files, written)
     return dataclasses.replace(
@@ -216,12 +221,9 @@ def _of_files(files: Files, written: list[str]) -> list[Problem]:
         found.append(Problem(f"{BEST} must be a file, or be free, but is a folder; move it away", is_error=True))
     if written:
         more = f" and {len(written) - 3} more" if len(written) > 3 else ""
-        found.append(
-            Problem(
-                f"meanwhile {', '.join(written[:3])}{more} was written: trials that write there overwrite each other's; "
-                f"let train take a folder of its own, as train(config, folder)"
-            )
-        )
+        fix = "let train take a folder of its own, as train(config, folder)"
+        told = f"{', '.join(written[:3])}{more} was written meanwhile"
+        found.append(Problem(f"{told}: trials that write there overwrite each other's files; {fix}"))
     return found
 
 

@@ -44,8 +44,6 @@ class Taken:
     """The arguments of its Config."""
     functions: list[str]
     """The optional functions that it has."""
-    is_program: bool
-    """Whether the winner can be trained again from the command line."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,6 @@ def taken(workload: Workload) -> Taken:
         form=_form(workload),
         hyperparameters=[name for name in workload.names() if name not in OWN],
         functions=functions,
-        is_program=workload.is_program,
     )
 
 

@@ -102,15 +102,9 @@ def of_model(taken: Taken, model: Model, jobs: Sequence[Problem]) -> list[Proble
 
 def of_process(runs: Sequence[Tried], cost: Cost, machine: Machine, config: StudyConfig, epochs: int) -> list[Problem]:
     """Return what a process leaves behind, holds too long, or holds too much of."""
-    problems = []
+    costs = "so each trial gets a new process, which costs its start and imports: end it in train, in a finally:"
     left = dict.fromkeys(run.left for run in runs if run.left)
-    for what in left:
-        problems.append(
-            Problem(
-                f"a trial leaves {what} behind, so each trial gets a new process, which costs its start and imports: "
-                f"end it in train, in a finally:"
-            )
-        )
+    problems = [Problem(f"a trial leaves {what} behind, {costs}") for what in left]
     first_s = max((run.import_s + run.first_s for run in runs if run.elapsed_s), default=0.0)
     waits = config.epoch_timeout
     if waits and waits / 2 < first_s < waits:

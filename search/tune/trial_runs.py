@@ -1,5 +1,6 @@
 """The trial runs of `search.check`: a few epochs of some configs in worker processes, then all that needs a model."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +19,10 @@ PROPOSALS = 2
 """Configs that the sampler is asked for."""
 LEFT_OUT = "; left out"
 """Ends what is said of a test of which some metrics are no numbers, and the others stand."""
-Check = Callable[[], None]
-"""Is called while there is nothing to do but to wait; raises where somebody wishes the end."""
+Use = Callable[[], tuple[dict[str, Any], list[Problem]]]
+"""Waits for what becomes of a model; returns what that changes in a Model, and what went wrong."""
+Pool = Callable[[str], WorkerPool]
+"""Returns a pool of worker processes whose log has this name."""
 
 
 @dataclass
@@ -49,9 +52,7 @@ def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     return found
 
 
-def run(
-    study: Study, workload: Workload, share: Share, configs: Mapping[str, dict[str, Any]], check: Check
-) -> TrialRuns:
+def run(study: Study, workload: Workload, share: Share, configs: Mapping[str, dict[str, Any]], pool: Pool) -> TrialRuns:
     """Train some epochs of each config, and of the first one twice; then test, save and draw a model.
 
     The second time is in another process, where there are two: so it comes right after the first, else at the end.
@@ -61,10 +62,10 @@ def run(
     if share.concurrent > 1:
         order = [names[0], *names]
     again = order.index(names[0], 1)
-    pool = WorkerPool(study, share, "trial-runs", check=check)
+    values = [configs[name] for name in order]
     tried: dict[int, Tried] = {}
     models: dict[int, Any] = {}
-    for index, run, model in pool.try_out([configs[name] for name in order], study.folder / "trials"):
+    for index, run, model in pool("trial-runs").try_out(values, study.folder / "trials"):
         tried[index] = run
         models[index] = model
     runs = {name: tried[index] for index, name in enumerate(order) if index != again}
@@ -72,48 +73,71 @@ def run(
     # Use the model of the first run that has not failed.
     for index in sorted(tried):
         if not tried[index].failure:
-            _use_model(result, study, workload, share, tried[index], models[index], check)
+            _use_model(result, workload, tried[index], models[index], pool)
             break
     return result
 
 
-def _use_model(
-    result: TrialRuns, study: Study, workload: Workload, share: Share, tried: Tried, model: Any, check: Check
-) -> None:
+def _use_model(result: TrialRuns, workload: Workload, tried: Tried, model: Any, pool: Pool) -> None:
     """Have processes test, save and draw a model, as at the end of a search; each has a log of its own."""
     result.model = Model(tried.model_bytes, tried.unpickled)
     if tried.unpickled:
         return
+    # Each begins, or is queued, before one is waited for.
     values = dict(tried.values)
-    pools = {name: WorkerPool(study, share, name, check=check) for name in ("test", "save", "plot")}
-
-    def tell(name: str, problem: str, *, is_error: bool) -> None:
-        place = ""
-        if pools[name].log.exists():
-            place = place_in(pools[name].log.read_text(encoding="utf-8", errors="replace"))
-        result.problems.append(Problem(f"{problem} ({place})" if place else problem, is_error))
-
-    # All of them begin, then each is waited for.
-    wait_for_files = pools["save"].package(model, values) if workload.save else None
-    wait_for_pictures = None
+    uses: list[Use] = []
+    if workload.save:
+        uses.append(_save(model, values, pool("save")))
     if workload.plot:
-        wait_for_pictures = pools["plot"].draw([Shot(values, model, whole=True)])
+        uses.append(_draw(model, values, pool("plot")))
     if workload.test:
-        ((scores, problem),) = pools["test"].test([(model, values)])
-        result.model.scores.extend(scores)
-        if problem:
-            tell("test", problem, is_error=not problem.endswith(LEFT_OUT))
-        elif not scores:
-            tell("test", "test must return metrics by name, but it returned none", is_error=False)
-    if wait_for_files:
+        uses.append(_test(model, values, pool("test")))
+    for wait in uses:
+        changes, problems = wait()
+        result.model = dataclasses.replace(result.model, **changes)
+        result.problems += problems
+
+
+def _test(model: Any, values: dict[str, Any], pool: WorkerPool) -> Use:
+    def wait() -> tuple[dict[str, Any], list[Problem]]:
+        ((scores, problem),) = pool.test([(model, values)])
+        if not scores:
+            problem = problem or "test must return metrics by name, but returned none"
+        is_error = not (scores or problem.endswith(LEFT_OUT))
+        return {"scores": list(scores)}, _problems(pool, problem, is_error=is_error)
+
+    return wait
+
+
+def _save(model: Any, values: dict[str, Any], pool: WorkerPool) -> Use:
+    wait_for_files = pool.package(model, values)
+
+    def wait() -> tuple[dict[str, Any], list[Problem]]:
         files, problems = wait_for_files()
-        result.model.files.update({name: len(content) for name, content in files.items()})
-        for problem in problems:
-            tell("save", problem, is_error=True)
-        if not (files or problems):
-            tell("save", "save must write to the path that it is given, but wrote nothing there", is_error=True)
-    if wait_for_pictures:
+        problem = "; ".join(problems)
+        if not files:
+            problem = problem or "save must write to the path that it is given, but wrote nothing there"
+        sizes = {name: len(content) for name, content in files.items()}
+        return {"files": sizes}, _problems(pool, problem, is_error=True)
+
+    return wait
+
+
+def _draw(model: Any, values: dict[str, Any], pool: WorkerPool) -> Use:
+    wait_for_pictures = pool.draw([Shot(values, model, whole=True)])
+
+    def wait() -> tuple[dict[str, Any], list[Problem]]:
         (drawn,) = wait_for_pictures()
-        result.model = Model(**{**vars(result.model), "is_drawn": bool(drawn.image)})
-        if drawn.problem:
-            tell("plot", drawn.problem, is_error=False)
+        return {"is_drawn": bool(drawn.image)}, _problems(pool, drawn.problem, is_error=False)
+
+    return wait
+
+
+def _problems(pool: WorkerPool, problem: str, *, is_error: bool) -> list[Problem]:
+    """Return a problem, if there is one, with the place that the pool's log tells of."""
+    if not problem:
+        return []
+    place = ""
+    if pool.log.exists():
+        place = place_in(pool.log.read_text(encoding="utf-8", errors="replace"))
+    return [Problem(f"{problem} ({place})" if place else problem, is_error)]

@@ -47,10 +47,12 @@ def _problems(checkup: Checkup) -> Iterator[str]:
 
 def _workload(taken: Taken) -> str:
     kind = "file" if taken.name.endswith(".py") else "module"
-    own = f" of {_names(taken.hyperparameters)}" if taken.hyperparameters else ""
-    has = f"; has {_names(taken.functions)}" if taken.functions else ""
-    program = "; is a program that trains a config" if taken.is_program else ""
-    return f"the {kind} {taken.name}: {taken.form}{own}{has}{program}"
+    texts = [f"the {kind} {taken.name}: {taken.form}"]
+    if taken.hyperparameters:
+        texts.append(f"its Config has {_names(taken.hyperparameters)}")
+    if taken.functions:
+        texts.append(f"uses its {_names(taken.functions)}")
+    return "; ".join(texts)
 
 
 def _names(names: list[str]) -> str:
@@ -72,7 +74,8 @@ def _cost(cost: Cost) -> str:
         return "none has ended"
     text = f"takes {_seconds(cost.epoch_s)}"
     if not cost.is_timed:
-        return f"{text}, with all that comes before it (one was trained); a process imports for {_second(cost.import_s)}"
+        imports = f"a process imports for {_second(cost.import_s)}"
+        return f"{text}, with all that comes before it (only one was trained); {imports}"
     text += f"; the first of a process {_second(cost.process_s)} more, and imports of {_second(cost.import_s)}"
     if cost.trial_s is not None:
         text += f"; the first of a later trial {_second(cost.trial_s)} more"
@@ -147,7 +150,7 @@ def _search(times: Times) -> str:
     text = f"{count(times.trials, 'trial')} of up to {count(times.epochs, 'epoch')}"
     if times.search_s is None:
         return text
-    return f"{text}: {_spans(times.search_s)}, four times in five"
+    return f"{text}: {_spans(times.search_s)}"
 
 
 def _retraining(times: Times) -> str:
@@ -172,7 +175,7 @@ def _files(files: Files) -> str:
 def _spans(seconds: Range) -> str:
     low, high = (span(value) for value in seconds)
     if low == high:
-        return high
+        return f"about {high}"
     unit = high.rpartition(" ")[2]
     if low.count(" ") == high.count(" ") == 1 and low.endswith(f" {unit}"):
         low = low.removesuffix(f" {unit}")

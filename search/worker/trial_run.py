@@ -3,7 +3,6 @@
 import os
 import platform
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ def train(order: Order, log: str) -> tuple[Tried, bytes | None]:
         if result["ended"] or _is_enough(elapsed_s, has_value=result["value"] is not None):
             break
     # What is left of it: the model, and whatever it leaves behind.
+    has_model = run.model is not None
     pickled, unpickled = _pickle(run.model)
     peak_bytes = footprint.peak_bytes()
     gpu_bytes = footprint.gpu_bytes()
@@ -68,7 +68,7 @@ def train(order: Order, log: str) -> tuple[Tried, bytes | None]:
         grown_bytes=resident_bytes[-1] - resident_bytes[0],
         children_bytes=children_bytes,
         gpu_bytes=gpu_bytes,
-        model_bytes=len(pickled or b""),
+        model_bytes=len(pickled) if pickled and has_model else 0,
         unpickled=unpickled,
     )
     return tried, pickled
@@ -92,9 +92,7 @@ def _is_enough(elapsed_s: list[float], *, has_value: bool) -> bool:
 
 
 def _pickle(model: Any) -> tuple[bytes | None, str]:
-    """Return a model as a pickle, None where there is none, and why it cannot be pickled."""
-    if model is None:
-        return None, ""
+    """Return a model as a pickle, and why it cannot be pickled; a retraining pickles None, too, where there is none."""
     with Guard() as guard:
         pickled: bytes = cloudpickle.dumps(model)
         return pickled, ""
