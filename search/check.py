@@ -13,12 +13,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from search import cli, creation, session
-from search.analysis import checkup, problems
+from search.analysis import measures, problems
 from search.analysis.checkup import Checkup, Files, Machine, Problem
 from search.errors import UserError, describe
 from search.session import Asked, Session
@@ -81,17 +81,28 @@ def main(arguments: list[str] | None = None) -> int:
     console = cli.Terminal(quiet=is_json)
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        try:
-            asked = cli.asked(flags)
-            opened, files = begin(asked, holding, console)
-        except UserError as error:
-            if not is_json:
-                raise
-            found = {"ok": False, "problems": [dataclasses.asdict(Problem(str(error), is_error=True))]}
-            return lambda: _print_json(found)
-        return lambda: _show(work(opened, files, flags.get("config", DEFAULT_FILE), began), console, is_json=is_json)
+        with _refusing(is_json=is_json):
+            opened, files = begin(cli.asked(flags), holding, console)
+
+        def act() -> int:
+            with _refusing(is_json=is_json):
+                found = work(opened, files, began)
+            return _show(found, console, is_json=is_json)
+
+        return act
 
     return cli.guarded(prepare)
+
+
+@contextmanager
+def _refusing(*, is_json: bool) -> Iterator[None]:
+    """Print a UserError of the block as JSON, too, where that is asked for."""
+    try:
+        yield
+    except UserError as error:
+        if is_json:
+            _print_json({"ok": False, "problems": [dataclasses.asdict(Problem(str(error), is_error=True))]})
+        raise
 
 
 def begin(asked: Asked, holding: ExitStack, console: cli.Terminal) -> tuple[Rehearsal, Files]:
@@ -99,65 +110,53 @@ def begin(asked: Asked, holding: ExitStack, console: cli.Terminal) -> tuple[Rehe
     config = StudyConfig.of({**(asked.settings or {}), **asked.changes})
     folder = creation.folder_of(config)
     temporary = holding.enter_context(tempfile.TemporaryDirectory(prefix="search-check-"))
-    changes = {**asked.changes, "output": temporary, "name": "check", "trackers": []}
-    files = Files(
-        folder=str(folder),
-        best=str(BEST) if config.best else "",
-        replaces_best=config.best and os.path.lexists(BEST),
-        trackers=config.trackers,
-    )
+    changes = {**asked.changes, "output": temporary, "name": "check"}
     opened = session.begin(
         dataclasses.replace(asked, changes=changes), holding, console, lambda folder: "", kind=Rehearsal
     )
     assert isinstance(opened, Rehearsal)
+    files = Files(
+        folder=str(folder),
+        best=str(BEST) if config.best else "",
+        replaces_best=config.best and os.path.lexists(BEST),
+        trial_folders="folder" in opened.workload.gets,
+        trackers=config.trackers,
+    )
     return opened, files
 
 
-def work(opened: Rehearsal, files: Files, file: str, began: float) -> Checkup:
-    """Train, test, save and draw; return what that showed."""
-    made = opened.study
+def work(opened: Rehearsal, files: Files, began: float) -> Checkup:
+    """Train, test, save and draw; return what that showed. `began` is when the program did, on the monotonic clock."""
     configs, no_reference = opened.configs()
-    began_at = time.time() - (time.monotonic() - began)
-    with opened.working(), _told(opened), _watched() as written:
-        done = trial_runs.run(made, opened.workload, opened.share, configs, opened.pool)
-    found = _judge(opened, done, no_reference, began_at)
-    also = [Problem(note) for note in opened.notes()] + _of_files(files, written)
-    return dataclasses.replace(
-        found, config=file, files=files, problems=found.problems + also, took_s=time.monotonic() - began
-    )
+    doing = opened.console.status("training a few epochs of the defaults, twice, and of two proposals")
+    with opened.working(), doing, _watched(Path(files.folder).parent) as written:
+        done = trial_runs.run(opened.study, opened.workload, opened.share, configs, opened.pool)
+    return _judge(opened, done, no_reference, files, written, began)
 
 
-@contextmanager
-def _told(opened: Rehearsal) -> Iterator[None]:
-    """Say on a terminal what is done, for as long as that takes."""
-    with opened.console.status("training a few epochs of the defaults, twice, and of two proposals"):
-        yield
-
-
-def _judge(opened: Rehearsal, done: TrialRuns, no_reference: str, began_at: float) -> Checkup:
+def _judge(
+    opened: Rehearsal, done: TrialRuns, no_reference: str, files: Files, written: list[str], began: float
+) -> Checkup:
     """Return all that the runs showed, with their problems."""
     made = opened.study
     config = made.config
     runs = done.all()
     first = next(iter(done.runs))
-    taken = checkup.taken(opened.workload)
-    metrics = checkup.metrics(runs, config.objective)
-    cost = checkup.cost(runs)
-    repeats = checkup.repeats(first, done.runs[first], done.again, config.objective)
+    named = {**done.runs, f"{first} again": done.again}
     machine = _machine(opened)
+    # What it is, and what it costs.
+    taken = measures.taken(opened.workload)
+    metrics = measures.metrics(runs, config.objective)
+    cost = measures.cost(runs)
+    repeats = measures.repeats(first, done.runs[first], done.again, config.objective)
+    # How long it will take: to the first process as it took here, then by what the epochs took.
     candidates = min(config.finalists, made.wanted)
     if candidates and not no_reference:
         candidates += 1
-    times = checkup.times(
-        config,
-        runs,
-        trials=made.wanted,
-        epochs=made.epochs,
-        at_once=machine.at_once,
-        candidates=candidates,
-        start_s=max(0.0, min(run.began for run in runs) - began_at),
-    )
-    named = {**done.runs, f"{first} again": done.again}
+    now = time.time() - time.monotonic()
+    start_s = min((run.began - now - began for run in runs if run.began), default=0.0)
+    times = measures.times(config, runs, made.wanted, made.epochs, machine.at_once, candidates, start_s)
+    # What is wrong.
     found = [
         *problems.of_failures(named),
         *problems.of_metrics(metrics, named, config.objective),
@@ -165,9 +164,11 @@ def _judge(opened: Rehearsal, done: TrialRuns, no_reference: str, began_at: floa
         *problems.of_repeats(repeats, config.metric),
         *problems.of_process(runs, cost, machine, config, made.epochs),
         *problems.of_plan(config, made.wanted, made.epochs, no_reference),
+        *_of_files(files, written),
+        *[Problem(note) for note in opened.notes()],
     ]
-    nothing = Files("", "", replaces_best=False, trackers=[])
-    return Checkup("", taken, metrics, cost, repeats, done.model, machine, times, nothing, found, 0.0)
+    took_s = time.monotonic() - began
+    return Checkup(taken, metrics, cost, repeats, done.model, machine, times, files, found, took_s)
 
 
 def _machine(opened: Rehearsal) -> Machine:
@@ -187,31 +188,33 @@ def _machine(opened: Rehearsal) -> Machine:
 
 
 @contextmanager
-def _watched() -> Iterator[list[str]]:
-    """Yield a list that holds, after the block, the files of the working folder that were written meanwhile."""
+def _watched(but: Path) -> Iterator[list[str]]:
+    """Yield a list that holds, after the block, the files of the working folder that were written meanwhile.
+
+    What lies in the folder `but`, where searches write, is left out.
+    """
     written: list[str] = []
-    before = dict(_times_of_files())
+    before = dict(_times_of_files(but))
     yield written
-    for path, changed in _times_of_files():
+    for path, changed in _times_of_files(but):
         if before.get(path) != changed:
             written.append(path)
 
 
-def _times_of_files() -> Iterator[tuple[str, int]]:
+def _times_of_files(but: Path) -> Iterator[tuple[str, int]]:
     """Yield the path of each file in the working folder, or in a folder of it, and when it was last written."""
     left = MOST_ENTRIES
     for folder, folders, names in os.walk("."):
         is_deep = folder.count(os.sep) >= 2
         folders[:] = [] if is_deep else [name for name in folders if not name.startswith((".", "__pycache__"))]
-        for name in names:
+        if Path(folder) == but:
+            folders[:] = []
+            continue
+        for name in names[:left]:
             left -= 1
-            if left < 0:
-                return
             path = Path(folder) / name
-            try:
+            with suppress(OSError):  # it has gone meanwhile
                 yield str(path), path.stat().st_mtime_ns
-            except OSError:  # it has gone meanwhile
-                continue
 
 
 def _of_files(files: Files, written: list[str]) -> list[Problem]:

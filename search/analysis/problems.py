@@ -57,7 +57,8 @@ def of_metrics(metrics: Metrics, runs: Runs, objective: Objective) -> list[Probl
     if trained and not metrics.is_there:
         epochs = max(len(run.metrics) for run in trained.values())
         meant = suggestion(metrics.decides, metrics.others)
-        rule = f"metric must be one that train yields, but no {metrics.decides!r} came in the first {epochs} epochs"
+        first = f"the first {epochs} epochs" if epochs > 1 else "the first epoch"
+        rule = f"metric must be one that train yields, but no {metrics.decides!r} came in {first}"
         problems.append(Problem(f"{rule}; {meant}", is_error=True))
         notes = dict.fromkeys(note for note in notes if repr(metrics.decides) not in note)
     problems += [Problem(note) for note in notes]

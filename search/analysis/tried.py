@@ -30,7 +30,7 @@ class Tried:
     import_s: float = 0.0
     """That the import of the workload took; next to nothing in a process that had it."""
     began: float = 0.0
-    """When its process turned to it, in seconds since the epoch."""
+    """When its process turned to it, in seconds since the epoch; 0 where the process was lost."""
     process: tuple[str, int] = ("", 0)
     """Host and pid."""
     has_ended: bool = False
@@ -86,7 +86,8 @@ def in_used_processes(runs: Iterable[Tried]) -> list[Tried]:
     for run in sorted(runs, key=lambda run: run.began):
         if run.process in seen:
             used.append(run)
-        seen.add(run.process)
+        if run.began:  # of one whose process was lost it is not known
+            seen.add(run.process)
     return used
 
 

@@ -66,7 +66,7 @@ def run(study: Study, workload: Workload, share: Share, configs: Mapping[str, di
     tried: dict[int, Tried] = {}
     models: dict[int, Any] = {}
     for index, run, model in pool("trial-runs").try_out(values, study.folder / "trials"):
-        tried[index] = run
+        tried[index] = run if run.values else dataclasses.replace(run, values=values[index])
         models[index] = model
     runs = {name: tried[index] for index, name in enumerate(order) if index != again}
     result = TrialRuns(runs, tried[again], Model(0, ""))

@@ -164,6 +164,8 @@ def _retraining(times: Times) -> str:
 
 def _files(files: Files) -> str:
     text = f"{files.folder}/, what is printed into its logs/"
+    if files.trial_folders:
+        text += ", what train writes into its trials/"
     if files.best:
         again = ", which replaces the one that is there" if files.replaces_best else ""
         text += f"; {files.best}{again}"
