@@ -28,6 +28,7 @@ from search.tune.pool import WorkerPool
 from search.tune.quota import cpu_quota
 from search.tune.trial_runs import TrialRuns
 from search.views import check as view
+from search.views.format import count
 
 BEST = Path("best.yaml")
 DEFAULTS = "the defaults"
@@ -128,7 +129,7 @@ def begin(asked: Asked, holding: ExitStack, console: cli.Terminal) -> tuple[Rehe
 def work(opened: Rehearsal, files: Files, began: float) -> Checkup:
     """Train, test, save and draw; return what that showed. `began` is when the program did, on the monotonic clock."""
     configs, no_reference = opened.configs()
-    doing = opened.console.status("training a few epochs of the defaults, twice, and of two proposals")
+    doing = opened.console.status(f"training a few epochs of {count(len(configs), 'configuration')}")
     with opened.working(), doing, _watched(Path(files.folder).parent) as written:
         done = trial_runs.run(opened.study, opened.workload, opened.share, configs, opened.pool)
     return _judge(opened, done, no_reference, files, written, began)
@@ -220,6 +221,11 @@ def _times_of_files(but: Path) -> Iterator[tuple[str, int]]:
 def _of_files(files: Files, written: list[str]) -> list[Problem]:
     """Return what is wrong with what would be written, or was."""
     found = []
+    place = Path(files.folder).absolute()
+    there = next(parent for parent in place.parents if parent.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        text = f"output must be a folder that can be written, but {there} can not; give another with --output"
+        found.append(Problem(text, is_error=True))
     if files.best and BEST.is_dir():
         found.append(Problem(f"{BEST} must be a file, or be free, but is a folder; move it away", is_error=True))
     if written:

@@ -5,6 +5,7 @@ Most of it runs without Ray: the pool is a stand-in that runs the same jobs in t
 
 import dataclasses
 import json
+import os
 import re
 import signal
 import subprocess
@@ -327,6 +328,13 @@ def test_the_best_yaml_that_would_be_replaced_is_named_and_a_folder_of_that_name
     best.mkdir()
     code, printed = run(TRAIN)
     assert "error: best.yaml must be a file, or be free, but is a folder; move it away" in printed
+    assert code == 2
+
+
+def test_a_place_that_cannot_be_written_is_an_error(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != here)  # root may write anywhere
+    code, printed = run(TRAIN)
+    assert f"error: output must be a folder that can be written, but {here} can not; give another with" in printed
     assert code == 2
 
 
