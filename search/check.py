@@ -10,10 +10,11 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
     console = cli.Terminal(quiet=is_json)
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
-        with _refusing(is_json=is_json):
+        with _as_json(is_json=is_json):
             opened, files = begin(cli.asked(flags), holding, console)
 
         def act() -> int:
-            with _refusing(is_json=is_json):
+            with _as_json(is_json=is_json):
                 found = work(opened, files, began)
             return _show(found, console, is_json=is_json)
 
@@ -96,13 +97,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _refusing(*, is_json: bool) -> Iterator[None]:
-    """Print a UserError of the block as JSON, too, where that is asked for."""
-    try:
+def _as_json(*, is_json: bool) -> Iterator[None]:
+    """Where JSON is asked for, print a UserError of the block as such, too, and elsewhere what a workload prints."""
+    if not is_json:
         yield
+        return
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
     except UserError as error:
-        if is_json:
-            _print_json({"ok": False, "problems": [dataclasses.asdict(Problem(str(error), is_error=True))]})
+        _print_json({"ok": False, "problems": [dataclasses.asdict(Problem(str(error), is_error=True))]})
         raise
 
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from search import check
-from search.analysis import problems
-from search.analysis.checkup import Checkup, Problem
+from search.analysis import measures, problems
+from search.analysis.checkup import Checkup, Machine, Problem, Times
 from search.analysis.tried import Tried, differences, place_in
+from search.spec.config import StudyConfig
 from search.tune import cluster
 from search.tune.pool import WorkerPool
 from search.views import check as view
@@ -371,12 +372,76 @@ def test_what_a_search_would_refuse_the_check_refuses_also_in_json(
     assert found["problems"][0]["text"].startswith(message)
 
 
+def test_what_a_workload_prints_when_it_is_imported_stands_beside_the_json(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = run("print('loading')\n" + TRAIN, "--json")
+    first, *others = printed.splitlines()
+    assert json.loads(first)["ok"]
+    assert (code, others) == (0, ["loading"])
+
+
 def test_an_epoch_that_takes_most_of_its_time_limit_is_told_of() -> None:
     run = Tried(elapsed_s=(6.0,), import_s=1.0)
     config: Any = dataclasses.make_dataclass("Config", ["epoch_timeout"])(10.0)
     machine: Any = dataclasses.make_dataclass("Machine", ["address"])("auto")
     (problem,) = problems.of_process([run], None, machine, config, 1)  # type: ignore[arg-type]
     assert problem.text == "the first epoch of a process took 7.0 s of the 10 of epoch_timeout; raise that"
+
+
+CONFIG = StudyConfig.of({**TOY, "num_samples": 8, "seeds": 3, "scheduler": None})
+
+
+def times(*runs: Tried, scheduler: Any = None) -> Times:
+    """Return the times of 8 trials of 10 epochs, two at once, and of 4 candidates, after a start of 3 s."""
+    config = dataclasses.replace(CONFIG, scheduler=scheduler)
+    return measures.times(config, runs, trials=8, epochs=10, at_once=2, candidates=4, start_s=3.0)
+
+
+def test_the_times_are_those_of_the_epochs_that_were_seen() -> None:
+    """Where nothing is stopped early they can be reckoned by hand: 4 rounds, and 6 of the retraining."""
+    run = Tried(elapsed_s=(6.0, 7.0, 8.0), import_s=2.0, began=1.0, process=("here", 1))
+    later = Tried(elapsed_s=(1.0, 2.0), began=9.0, process=("here", 1))
+    found = times(run, later)
+    assert found.search_s is not None
+    low, high = found.search_s
+    by_hand_s = 3 + 2 + 5 + 4 * 10
+    assert by_hand_s * 0.8 < low < by_hand_s < high < by_hand_s * 1.3
+    assert found.retraining_s == pytest.approx((60.0, 60.0), rel=0.01)
+    stopped = times(run, later, scheduler="asha").search_s
+    assert stopped is not None
+    assert stopped[1] < high
+    # A process that compiled for a minute, and so came to one epoch only, says nothing of the others.
+    compiled = Tried(elapsed_s=(70.0,), began=1.0, process=("here", 2))
+    assert times(run, later, compiled).search_s == pytest.approx(found.search_s, rel=0.01)
+    # A process a trial costs its start and imports each time.
+    left = times(run, dataclasses.replace(later, left="a thread")).search_s
+    assert left is not None
+    assert left[0] > low + 4 * 7
+    assert times(Tried(failure="no")).search_s is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        (
+            Machine(2, 1.0, 0.0, 2, 2, None, 0, 1e3, None),
+            "2 trials: 1 core each, of the 2 cores that this process may use",
+        ),
+        (
+            Machine(4, 2.0, 0.25, 8, 16, 8.0, 1, 1e3, None),
+            "4 trials: 0.25 GPU and 2 cores each, of the 1 GPU and the 8 cores that this process may use "
+            "(a quota of 8 of 16)",
+        ),
+        (
+            Machine(3, 0.5, 0.0, 2, 4, None, 0, 1e3, None),
+            "3 trials: 0.5 cores each, of the 2 cores that this process may use (of 4)",
+        ),
+        (Machine(1, 1.0, 1.0, 2, 2, None, 1, 1e3, "auto"), "1 trial on the cluster auto, 1 GPU and 1 core each"),
+    ],
+)
+def test_how_many_run_at_once_is_said_with_the_reason(machine: Machine, text: str) -> None:
+    assert view._machine(machine) == text
 
 
 def test_two_runs_differ_by_the_largest_relative_difference_of_an_epoch_that_both_have() -> None:
