@@ -147,13 +147,15 @@ def _judge(
     config = made.config
     runs = done.all()
     first = next(iter(done.runs))
-    named = {**done.runs, f"{first} again": done.again}
+    named = dict(done.runs)
+    for times_before, run in enumerate(done.again, 1):
+        named[f"{first}{' again' * times_before}"] = run
     machine = _machine(opened)
     # What it is, and what it costs.
     taken = measures.taken(opened.workload)
     metrics = measures.metrics(runs, config.objective)
     cost = measures.cost(runs)
-    repeats = measures.repeats(first, done.runs[first], done.again, config.objective)
+    repeats = measures.repeats(first, done.runs[first], done.again[0], config.objective)
     # How long it will take: to the first process as it took here, then by what the epochs took.
     candidates = min(config.finalists, made.wanted)
     if candidates and not no_reference:

@@ -256,7 +256,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], str]] = {
     "some raise": (
         BOWL + LOOP + "yield {'loss': 1 / (config.x == 0)}\n",
         {},
-        r"proposal 1 failed with seed 0, x .*: ZeroDivisionError: division by zero \(bowl\.py, line 12\)",
+        r"proposal 1 failed with seed 0, x .*: ZeroDivisionError: division by zero \(bowl\.py, line 12\)$",
     ),
     "the second in a process raises": (
         BOWL + "def train(config):\n    assert not hasattr(Config, 'seen'), 'again'\n    Config.seen = True\n"
@@ -492,8 +492,7 @@ def train(config):
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT])
-def test_an_interrupted_check_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_check_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "bowl.py").write_text(WAITING, encoding="utf-8")
     file = write(tmp_path, {**LEAST, "workload": "bowl"})
     with short_folder() as temporary:
@@ -502,9 +501,9 @@ def test_an_interrupted_check_leaves_nothing(number: signal.Signals, tmp_path: P
         environment = {**ENVIRONMENT, "TMPDIR": str(temporary)}
         with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
             until((tmp_path / "there").exists)
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=60)
         left = [*temporary.iterdir(), *processes_of(temporary)]
-    assert (process.returncode, output, errors) == (128 + number, "", "interrupted; nothing was written\n")
+    assert (process.returncode, output, errors) == (130, "", "interrupted; nothing was written\n")
     assert left == []
     assert not (tmp_path / "results").exists()

@@ -21,13 +21,18 @@ def of_failures(runs: Runs) -> list[Problem]:
         first = next(iter(runs.values()))
         return [Problem(f"every trial that was tried failed: {_failure(first)}", is_error=True)]
     problems: dict[str, Problem] = {}
-    used = in_used_processes(runs.values())
-    is_of_used = all(run in used for run in failed.values())
+    fix = f"; {FRESH}" if _is_of_used_process(runs) else ""
     for name, run in failed.items():
-        again = f"; {FRESH}" if is_of_used else ""
         with_values = f" with {_values(run.values)}" if run.values else ""
-        problems.setdefault(run.failure, Problem(f"{name} failed{with_values}: {_failure(run)}{again}"))
+        problems.setdefault(run.failure, Problem(f"{name} failed{with_values}: {_failure(run)}{fix}"))
     return list(problems.values())
+
+
+def _is_of_used_process(runs: Runs) -> bool:
+    """Return whether a config that was trained to an end has failed in a process that had trained one before."""
+    used = in_used_processes(runs.values())
+    done = [run.values for run in runs.values() if not run.failure]
+    return any(run.failure and run in used and run.values in done for run in runs.values())
 
 
 def _failure(run: Tried) -> str:

@@ -30,15 +30,15 @@ class TrialRuns:
     """What was trained, by name, and what became of the model of the first that had one."""
 
     runs: dict[str, Tried]
-    again: Tried
-    """The first of them, trained a second time."""
+    again: list[Tried]
+    """The first of them, trained a second time, and where all others have failed a third."""
     model: Model
     problems: list[Problem] = field(default_factory=list)
     """Of test, save and plot."""
 
     def all(self) -> list[Tried]:
         """Return every run."""
-        return [*self.runs.values(), self.again]
+        return [*self.runs.values(), *self.again]
 
 
 def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
@@ -56,6 +56,7 @@ def run(study: Study, workload: Workload, share: Share, configs: Mapping[str, di
     """Train some epochs of each config, and of the first one twice; then test, save and draw a model.
 
     The second time is in another process, where there are two: so it comes right after the first, else at the end.
+    Where only the others fail, it may be that their processes had trained one before: the first is tried in such, too.
     """
     names = list(configs)
     order = [*names, names[0]]
@@ -69,7 +70,10 @@ def run(study: Study, workload: Workload, share: Share, configs: Mapping[str, di
         tried[index] = run if run.values else dataclasses.replace(run, values=values[index])
         models[index] = model
     runs = {name: tried[index] for index, name in enumerate(order) if index != again}
-    result = TrialRuns(runs, tried[again], Model(0, ""))
+    result = TrialRuns(runs, [tried[again]], Model(0, ""))
+    others = [run.failure for name, run in runs.items() if name != names[0]]
+    if others and all(others) and not (tried[0].failure or tried[again].failure):
+        result.again += [run for _, run, _ in pool("trial-runs").try_out(values[:1], study.folder / "trials")]
     # Use the model of the first run that has not failed.
     for index in sorted(tried):
         if not tried[index].failure:
