@@ -20,12 +20,15 @@ def of_failures(runs: Runs) -> list[Problem]:
     if len(failed) == len(runs):
         first = next(iter(runs.values()))
         return [Problem(f"every trial that was tried failed: {_failure(first)}", is_error=True)]
-    problems: dict[str, Problem] = {}
-    fix = f"; {FRESH}" if _is_of_used_process(runs) else ""
+    of_failure: dict[str, list[str]] = {}
     for name, run in failed.items():
-        with_values = f" with {_values(run.values)}" if run.values else ""
-        problems.setdefault(run.failure, Problem(f"{name} failed{with_values}: {_failure(run)}{fix}"))
-    return list(problems.values())
+        of_failure.setdefault(run.failure, []).append(name)
+    fix = f"; {FRESH}" if _is_of_used_process(runs) else ""
+    problems = []
+    for names in of_failure.values():
+        run = failed[names[0]]
+        problems.append(Problem(f"{', '.join(names)} failed, with {_values(run.values)}: {_failure(run)}{fix}"))
+    return problems
 
 
 def _is_of_used_process(runs: Runs) -> bool:
