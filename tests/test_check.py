@@ -256,13 +256,13 @@ NOTES: dict[str, tuple[str, dict[str, Any], str]] = {
     "some raise": (
         BOWL + LOOP + "yield {'loss': 1 / (config.x == 0)}\n",
         {},
-        r"proposal 1, proposal 2 failed, with seed 0, x .*: ZeroDivisionError: division by zero \(bowl\.py, line 12\)$",
+        r"proposal 1, proposal 2 failed, the first with seed 0, x .*: ZeroDivisionError: division by zero \(bowl\.py, line 12\)$",
     ),
     "the second in a process raises": (
         BOWL + "def train(config):\n    assert not hasattr(Config, 'seen'), 'again'\n    Config.seen = True\n"
         "    yield {'loss': 1}\n",
         {},
-        ".* failed .*AssertionError: again .*; it failed in a process that had trained another .*fresh_process: true",
+        ".* failed, .*AssertionError: again .*; that was in a process that had trained another .*fresh_process: true",
     ),
     "the defaults diverge": (
         BOWL + LOOP + "yield {'loss': config.x or float('inf')}\n",

@@ -11,7 +11,7 @@ from search.spec.objective import Objective
 
 Runs = Mapping[str, Tried]
 """By what was trained, as text: the defaults, proposal 1, ..."""
-FRESH = "it failed in a process that had trained another before: set fresh_process: true"
+FRESH = "that was in a process that had trained another before: set fresh_process: true"
 
 
 def of_failures(runs: Runs) -> list[Problem]:
@@ -27,7 +27,8 @@ def of_failures(runs: Runs) -> list[Problem]:
     problems = []
     for names in of_failure.values():
         run = failed[names[0]]
-        problems.append(Problem(f"{', '.join(names)} failed, with {_values(run.values)}: {_failure(run)}{fix}"))
+        which = "the first with" if len(names) > 1 else "with"
+        problems.append(Problem(f"{', '.join(names)} failed, {which} {_values(run.values)}: {_failure(run)}{fix}"))
     return problems
 
 
