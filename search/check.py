@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     parser = cli.given_parser("search.check", "Check a search before anything is spent: train a few epochs, and say.")
     parser.add_argument("config", nargs="?", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
+    parser.add_argument("--config", metavar="FILE", help="the same, as search.run takes it")
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")
     cli.add_settings(parser)
     flags = vars(parser.parse_args(arguments))
