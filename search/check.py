@@ -59,7 +59,7 @@ class Rehearsal(Session):
             self.workload.build(values)
             configs[DEFAULTS] = values
         except (Exception, SystemExit) as error:  # whatever Config refuses them with
-            why = describe(error).partition(": ")[2]
+            why = describe(error).partition(": ")[2] or f"{self.workload.arguments.owner} refuses them"
         return {**configs, **trial_runs.proposals(self.study, self._fit.takes)}, why
 
     def pool(self, name: str) -> WorkerPool:
