@@ -20,9 +20,9 @@ class Problem:
 class Taken:
     """What the workload was taken for."""
 
+    kind: str
+    """module, file or command."""
     name: str
-    module: str
-    """The name that it is imported under."""
     form: str
     """Of its `train`."""
     hyperparameters: list[str]

@@ -10,6 +10,7 @@ from search.algorithms.forecast import Forecast, Survival
 from search.algorithms.samplers import SAMPLERS
 from search.analysis.checkup import Cost, Metrics, Range, Repeats, Taken, Times
 from search.analysis.tried import Tried, differences, in_used_processes
+from search.spec import modules
 from search.spec.arguments import OWN
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
@@ -25,16 +26,24 @@ def taken(workload: Workload) -> Taken:
     """Return what a workload was taken for."""
     functions = [name for name in OPTIONAL if _has(workload, name)]
     return Taken(
+        kind=_kind(workload),
         name=workload.name,
-        module=workload.module,
         form=_form(workload),
         hyperparameters=[name for name in workload.names() if name not in OWN],
         functions=functions,
     )
 
 
+def _kind(workload: Workload) -> str:
+    if getattr(workload, "command", None):
+        return "command"
+    return "file" if modules.is_file(workload.name) else "module"
+
+
 def _form(workload: Workload) -> str:
     """Return what its `train` was taken for."""
+    if _kind(workload) == "command":
+        return "a process a trial"
     taken = "its keywords" if workload.takes_keywords else "config"
     call = f"train({', '.join([taken, *workload.gets])})"
     if "report" in workload.gets:

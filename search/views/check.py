@@ -46,8 +46,7 @@ def _problems(checkup: Checkup) -> Iterator[str]:
 
 
 def _workload(taken: Taken) -> str:
-    kind = "file" if taken.name.endswith(".py") else "module"
-    texts = [f"the {kind} {taken.name}: {taken.form}"]
+    texts = [f"the {taken.kind} {taken.name}: {taken.form}"]
     if taken.hyperparameters:
         texts.append(f"its Config has {_names(taken.hyperparameters)}")
     if taken.functions:
