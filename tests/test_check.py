@@ -139,7 +139,7 @@ def test_the_toy_is_told_of_on_one_screen_which_the_json_holds_too(
     # What it says is so.
     text = " ".join(screen.split())
     for fact in (
-        "the module tests.toy: train(config), a generator; its Config has x, y, fault, limit, folder; uses its test",
+        "the module tests.toy: train(config), a generator; takes x, y, fault, limit, folder; uses its test",
         "loss decides, less is better; recorded beside it: epoch_seen",
         "the defaults, twice in one process, 9 epochs: the same to the last bit",
         "test gives test_loss (not shown before the end); save writes model.pt, 32 bytes",

@@ -48,7 +48,7 @@ def _problems(checkup: Checkup) -> Iterator[str]:
 def _workload(taken: Taken) -> str:
     texts = [f"the {taken.kind} {taken.name}: {taken.form}"]
     if taken.hyperparameters:
-        texts.append(f"its Config has {_names(taken.hyperparameters)}")
+        texts.append(f"takes {_names(taken.hyperparameters)}")
     if taken.functions:
         texts.append(f"uses its {_names(taken.functions)}")
     return "; ".join(texts)
