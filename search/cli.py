@@ -139,17 +139,29 @@ def of_study(module: str, description: str, action: Callable[[Study], str], argu
 
 def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     """Return the parser of a program that searches; it holds only the flags that were given."""
-    parser = argparse.ArgumentParser(
-        f"python -m {module}",
-        description=description,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
+    parser = given_parser(module, description)
     add = parser.add_argument
     add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
     add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
     add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
+    add_settings(parser)
+    return parser
+
+
+def given_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser that holds only the flags that were given."""
+    return argparse.ArgumentParser(
+        f"python -m {module}",
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that win over the settings of a search."""
+    add = parser.add_argument
     add("--num-samples", type=int, metavar="N", help="trials in all")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
     add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
@@ -157,7 +169,6 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add("--ray-address", metavar="ADDRESS", help="of a Ray cluster, 'auto' or host:port (a Ray on this machine)")
     add("--name", help="of the study and its folder (workload and time)")
     add("--output", metavar="FOLDER", help="folder of the studies (results)")
-    return parser
 
 
 def asked(flags: dict[str, Any]) -> Asked:

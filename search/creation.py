@@ -29,16 +29,10 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
     With `holding`, this process is its writer until that is closed. Raises UserError where the name is taken, or the
     folder cannot be written or locked.
     """
-    output = Path(config.output)
-    title = config.title.rpartition("/")[2].removesuffix(".py")
-    module = re.sub(r"[^\w.-]", "_", title, flags=re.ASCII)[-70:]
-    name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
+    folder = folder_of(config)
+    output = folder.parent
+    name = folder.name
     named = dataclasses.replace(config, name=name)
-    folder = output / name
-    if output.exists() and not output.is_dir():
-        raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
-    if os.path.lexists(folder):
-        raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
     attributes: dict[str, Any] = {
         "config": named.as_mapping(),
         "epochs": epochs,
@@ -84,6 +78,20 @@ def confirm_origin(made: Study) -> None:
     """Record that the command of a study is its user's own."""
     if made.config.command:
         made.search.set_user_attr(INODE, made.folder.stat().st_ino)
+
+
+def folder_of(config: StudyConfig) -> Path:
+    """Return the folder that a new study gets. Raises UserError where its name is taken, or it would lie in a file."""
+    output = Path(config.output)
+    title = config.title.rpartition("/")[2].removesuffix(".py")
+    module = re.sub(r"[^\w.-]", "_", title, flags=re.ASCII)[-70:]
+    name = config.name or _free_name(output, f"{module}-{time.strftime('%Y%m%d-%H%M%S')}".lstrip(".-"))
+    folder = output / name
+    if output.exists() and not output.is_dir():
+        raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
+    if os.path.lexists(folder):
+        raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
+    return folder
 
 
 def _free_name(output: Path, name: str) -> str:

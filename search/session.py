@@ -172,9 +172,15 @@ class Asked:
 
 
 def begin(
-    asked: Asked, holding: ExitStack, console: Console, again: Callable[[Path], str], *, is_program: bool = True
+    asked: Asked,
+    holding: ExitStack,
+    console: Console,
+    again: Callable[[Path], str],
+    *,
+    is_program: bool = True,
+    kind: type[Session] = Session,
 ) -> Session:
-    """Return a session of the study that is asked for; this process is the study's writer.
+    """Return a session, of that kind, of the study that is asked for; this process is the study's writer.
 
     `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
     new study nothing is then left on disk. What must be closed at the end is put on `holding`.
@@ -217,7 +223,7 @@ def begin(
         raise
     if changed:
         console.print(CHANGED.format(changed))
-    return Session(made, fit, share, here, console, again(made.folder), is_program=is_program)
+    return kind(made, fit, share, here, console, again(made.folder), is_program=is_program)
 
 
 def _count_possible(made: Study, fit: Fit) -> None:

@@ -174,6 +174,15 @@ class Forecast:
         self._left -= 1
         self._ended += 1
 
+    def suppose(self, seconds: Sequence[tuple[float, int]], besides_s: float, at_once: int) -> None:
+        """Take in what is known before a search: of trials like its own the seconds an epoch, and the epochs, of each.
+
+        So many of its trials will run `at_once`, and each takes `besides_s` seconds besides its epochs.
+        """
+        self._seconds.extend(seconds)
+        self._between.append(besides_s)
+        self._at_once = at_once
+
     def begin(self, trial: int) -> None:
         """Take in that a trial begins, maybe not for the first time."""
         now = self._clock()

@@ -65,6 +65,14 @@ def count_cpus() -> int:
     return max(1, min(int(quota), in_affinity))
 
 
+def count_memory_bytes() -> int:
+    """Return the memory of this machine, or of its container, as Ray counts it."""
+    _import_ray()
+    from ray._common.utils import get_system_memory
+
+    return int(get_system_memory())
+
+
 @contextmanager
 def claimed() -> Iterator[None]:
     """Claim this process for a Ray of ours. Raises UserError where it has a Ray, of ours or of the caller's."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from search.analysis.tried import Tried
 from search.study import Study
 from search.tune import deaths
 from search.tune.resources import Share
-from search.worker import jobs
+from search.worker import jobs, trial_run
 from search.worker.jobs import Drawn, Files, Record, Scores, Shot
 from search.worker.training import Order
 
@@ -141,6 +142,22 @@ class WorkerPool:
                 waiting.appendleft((index, values[index]))
             else:
                 yield index, ran, Kept(model, checkpoints, ran.checkpoints)
+
+    def try_out(self, values: list[dict[str, Any]], folder: Path) -> Iterator[tuple[int, Tried, Any]]:
+        """Train a few epochs of every config; yield (index, what they showed, a reference to its model) as each ends.
+
+        What a trial writes into a folder of its own goes into one in `folder`.
+        """
+        pending: dict[Any, tuple[int, Any]] = {}
+        for index, config in enumerate(values):
+            order, log = self._ordered(config)
+            own = dataclasses.replace(order, folder=folder.absolute() / str(index))
+            tried, model = self._start(trial_run.train, own, log, returns=2)
+            pending[tried] = (index, model)
+        while pending:
+            ended = self._wait(list(pending))
+            index, model = pending.pop(ended)
+            yield index, self._get(ended, lambda why: Tried(failure=why)), model
 
     def test(self, work: list[tuple[Any, dict[str, Any]]]) -> list[Scores]:
         """Return the test metrics of each (reference to a model, config), and what went wrong, in this order."""
