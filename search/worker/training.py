@@ -177,7 +177,7 @@ class Training:
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """
         left = ""
-        with Guard() as guard:
+        with Guard() as guard, process.time_limit(self._order.timeout, SILENT):  # a trainer may go on to its own end
             left = yields.close(self._yields)
         guard.print()  # its results have been reported, and stand
         self._yields = None
