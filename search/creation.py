@@ -6,8 +6,10 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -16,14 +18,20 @@ from search.journal import storage
 from search.journal.storage import Storage, Writer
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
-from search.study import Study
+from search.study import START, Study
 
 
-def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
+def create(
+    config: StudyConfig,
+    workload: Workload,
+    epochs: int,
+    holding: ExitStack | None = None,
+    start: Sequence[Mapping[str, Any]] = (),
+) -> Study:
     """Make the folder of a new study and its journal, as a whole or not at all; `epochs` are those of a full trial.
 
-    With `holding`, this process is its writer until that is closed. Raises UserError where the name is taken, or the
-    folder cannot be written or locked.
+    `start` are the configurations to try first. With `holding`, this process is its writer until that is closed. Raises
+    UserError where the name is taken, or the folder cannot be written or locked.
     """
     output = Path(config.output)
     module = re.sub(r"[^\w.-]", "_", config.workload, flags=re.ASCII)[-70:]
@@ -34,7 +42,12 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
     if os.path.lexists(folder):
         raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {"config": named.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
+    attributes = {
+        "config": named.as_mapping(),
+        "epochs": epochs,
+        "defaults": workload.defaults(),
+        START: [dict(params) for params in start],
+    }
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
@@ -50,7 +63,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
             hidden.rename(folder)
     except OSError as why:
         if os.path.lexists(folder):  # another start has taken the name meanwhile: take the next, or say so
-            return create(config, workload, epochs, holding)
+            return create(config, workload, epochs, holding, start)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
     return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
 

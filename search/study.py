@@ -32,6 +32,8 @@ SESSIONS = "sessions"
 SOURCES = "sources"
 LEAVES = "leaves"
 FINISHED = "finished"
+START = "start"
+"""The search's attribute that holds the configurations to try first, by trial; a study of before has none."""
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 CHOOSING = threading.Lock()
@@ -96,6 +98,11 @@ class Study:
         asked = self.config.num_samples
         possible: int = self.search.user_attrs.get(POSSIBLE, asked)
         return min(asked, possible)
+
+    @property
+    def start(self) -> list[dict[str, Any]]:
+        """Return the hyperparameters to try first, by trial; of some the sampler draws what they lack."""
+        return list(self.search.user_attrs.get(START, []))
 
     @property
     def leaves(self) -> str:
@@ -251,7 +258,7 @@ def load(path: str | Path) -> Study:
         opened = Storage(file)
         name = _only([name for name in optuna.get_all_study_names(opened) if "/" not in name])
         attributes = optuna.load_study(study_name=name, storage=opened).user_attrs
-        config = StudyConfig.of(attributes["config"])
+        config = StudyConfig.of({"try_defaults": False, **attributes["config"]})  # a study of before had no such thing
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
         snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
