@@ -25,6 +25,7 @@ from search.spec import files
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
+from search.spec.start import of_defaults
 
 RETRAINING = "retraining"
 AUDIT = "audit"
@@ -105,6 +106,12 @@ class Study:
         return list(self.search.user_attrs.get(START, []))
 
     @property
+    def default_params(self) -> dict[str, Any] | None:
+        """Return the workload's defaults of what is searched; None where one is missing or not in the space."""
+        params, _ = of_defaults(self.defaults, self.space)
+        return params or None
+
+    @property
     def leaves(self) -> str:
         """Return what a trial has left behind in its process, as text; empty where none has been seen to."""
         return str(self.search.user_attrs.get(LEAVES, ""))
@@ -152,6 +159,7 @@ class Study:
             config=self.config,
             epochs=self.epochs,
             space=self.space,
+            default_params=self.default_params,
             trials=self.trials(),
             wanted=self.wanted,
             outcome=found or self.outcome(),
@@ -211,7 +219,8 @@ class Study:
         best = self._best_trial()
         if not best:
             return
-        note = f"{self.config.metric} {best.value:.6g} (trial {best.number}); not retrained"
+        are_defaults = ", the defaults" if best.params == self.default_params else ""
+        note = f"{self.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}); not retrained"
         with CHOOSING:
             if not self.finished():
                 self.write_best(self.values(best.params), note)

@@ -81,7 +81,7 @@ def _curve_style(snapshot: Snapshot, trial: Trial) -> tuple[str, dict[str, Any]]
         "alpha": 0.8,
     }
     if trial is snapshot.front:
-        name = "winner" if snapshot.winner else "best"
+        name = "winner" if snapshot.winning_trial else "best"
         label = f"{name}, trial {trial.number}"
         style |= {"color": FRONT_COLOUR, "linewidth": 2.5}
     if len(trial.epochs) == 1:

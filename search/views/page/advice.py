@@ -51,7 +51,9 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     gain = verdict.validation
-    if gain and gain.value < 0 and gain.is_sure is not False:
+    if verdict.defaults_win:
+        yield "No trial was better than the defaults: search longer, or in another space."
+    elif gain and gain.value < 0 and gain.is_sure:
         yield "The defaults are better than the winner: search longer, or in another space."
     elif gain and gain.is_sure is False:
         yield "The seeds do not tell the winner from the defaults: retrain with more seeds before you believe either."

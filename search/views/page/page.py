@@ -34,7 +34,7 @@ MAX_TIMELINES = 3
 """Those of the newest stretches of time."""
 PICTURES = {
     "best/epochs.gif": "The winner, retrained, over its epochs",
-    "plots/finalists.png": "The finalists by rank, then the defaults",
+    "plots/finalists.png": "The finalists by rank, the defaults last unless they win",
     "best/plot.png": "The winner",
 }
 """Made by the workload's own plot."""
