@@ -13,7 +13,7 @@ from rich.console import Console
 
 from search import creation, study
 from search.algorithms.proposals import room
-from search.errors import UserError
+from search.errors import UserError, count, have
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
@@ -22,7 +22,6 @@ from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
-from search.views.format import count
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed", "try_defaults", "start")
 """Settings without which the trials of a study could not be compared."""
@@ -107,7 +106,7 @@ class Session:
         # What was recorded in full is closed; what was cut off before is trained again.
         running = [trial for trial in trials if trial.ending == "running"]
         cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
-        far = f"{len(trials) - cut_off} of {made.wanted} trials have ended"
+        far = f"{len(trials) - cut_off} of {count(made.wanted, 'trial')} {have(made.wanted)} ended"
         if cut_off == 1:
             far += ", 1 that was cut off is trained again from its first epoch"
         elif cut_off:
@@ -276,7 +275,9 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
         )
     trials = len(before.search.get_trials(deepcopy=False))
     if config.num_samples < trials:
-        raise UserError(f"num_samples must be at least the {trials} trials of the study, but got {config.num_samples}")
+        raise UserError(
+            f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"
+        )
     return before.reconfigured(config)
 
 

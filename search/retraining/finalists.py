@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 
+from search.errors import count
 from search.journal import outcome
 from search.journal.outcome import MAY_WIN, REFERENCE, Candidate, Outcome, finalists, label_of
 from search.journal.records import to_json
@@ -25,7 +26,7 @@ from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
 from search.tune.pool import Kept, WorkerPool
-from search.views.format import count, spread
+from search.views.format import spread
 
 LOG = "retraining"
 """The name of the log of what the workload prints: logs/retraining.log."""

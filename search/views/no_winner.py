@@ -6,9 +6,9 @@ And why the defaults are the winner.
 from collections import Counter
 
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
-from search.views.format import count
 
 MAX_LISTED = 3
 """Finalists of which is told what became of their seeds."""

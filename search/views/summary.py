@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
-from search.errors import command
+from search.errors import command, count
 from search.journal.trial import FAILURE, WORDS
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import count, span
+from search.views.format import span
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
@@ -110,7 +110,7 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
-    console.print(f"{snapshot.trained} of {snapshot.full} epochs trained, {work}")
+    console.print(f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained, {work}")
 
 
 def _show_failure(console: Console, snapshot: Snapshot) -> None:

@@ -19,6 +19,7 @@ from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
 from search.journal.trial import Ending, Trial
+from search.retraining import finalists
 from search.run import main, run
 from search.session import Asked
 from search.spec.config import StudyConfig
@@ -72,7 +73,8 @@ def check_what_is_derived(made: Study) -> None:
     found = made.outcome()
     assert found is not None
     assert found.winner is not None
-    assert f"({found.winner.name})" in (made.folder / "best.yaml").read_text(encoding="utf-8")
+    _, note = finalists.best_of(found.winner, made.objective)
+    assert note in (made.folder / "best.yaml").read_text(encoding="utf-8")
 
 
 def count_records(made: Path) -> int:

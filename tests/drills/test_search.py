@@ -17,7 +17,7 @@ from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.tune import cluster
 from search.tune.resources import Node, Share
-from tests import toy
+from tests import shared, toy
 from tests.programs import HEART, TOY, on_terminal, resume, search, start, write
 from tests.shared import Finished
 from tests.studies import new
@@ -73,7 +73,7 @@ def test_every_trial_is_recorded_with_every_epoch_and_the_value_it_really_had(to
     assert [trial.number for trial in trials] == list(range(14))
     assert made.config.num_samples == 14
     for trial in trials:
-        config = toy.Config(**trial.params, seed=3)
+        config = toy.Config(**trial.params, seed=shared.TOY_SEED)
         assert [row["loss"] for row in trial.epochs] == [toy.loss(config, at + 1) for at in range(len(trial.epochs))]
         assert trial.ending == ("complete" if len(trial.epochs) == 9 else "stopped")
         assert len(trial.epochs) in (1, 3, 9)
@@ -94,12 +94,15 @@ def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_refer
     assert [candidate.name for candidate in found.candidates] == [*names, "reference"]
     assert found.winner.name == names[0]
     for candidate in found.candidates:
-        assert [run.attributes["config"]["seed"] for run in candidate.runs] == [4, 5]
+        assert [run.attributes["config"]["seed"] for run in candidate.runs] == [
+            shared.TOY_SEED + 1,
+            shared.TOY_SEED + 2,
+        ]
         tested = candidate in (found.winner, found.reference)
         assert len(candidate.tests.get("test_loss", [])) == (2 if tested else 0)
     x, y = (found.winner.config[name] for name in ("x", "y"))
     assert found.winner.tests["test_loss"] == pytest.approx([(x - 1) ** 2 + y**2] * 2)
-    assert found.reference.config == {**vars(toy.Config()), "seed": 4}
+    assert found.reference.config == {**vars(toy.Config()), "seed": shared.TOY_SEED + 1}
 
 
 def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(toy_search: Finished) -> None:

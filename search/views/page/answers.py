@@ -1,12 +1,15 @@
 """What the report says in words: what won, can it be trusted, what mattered, what it cost, and what to try next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import Gain, Verdict
+from search.errors import count, have
 from search.journal.trial import WORDS, State
 from search.views import no_winner
-from search.views.format import count, number, plus_minus, span, spread, values
+from search.views.format import number, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
@@ -33,9 +36,9 @@ def progress(snapshot: Snapshot) -> str:
     asked = snapshot.wanted
     trials = count(asked, "trial")
     if running:
-        return f"Not finished: {ended} of {trials} ended, {running} running or cut off."
+        return f"Not finished: {ended} of {trials} {have(asked)} ended, {running} running or cut off."
     if ended < asked:
-        return f"Not finished: {ended} of {trials} ended."
+        return f"Not finished: {ended} of {trials} {have(asked)} ended."
     if snapshot.outcome and not snapshot.winner:
         return f"{trials}, retrained: no configuration trained to its end with every seed."
     if not snapshot.able:
@@ -135,7 +138,7 @@ def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
     clock_s = 0.0
     for stretch in stretches:
         clock_s += timeline.duration_s(stretch)
-    epochs = f"{snapshot.trained} of {max(1, snapshot.full)} epochs trained"
+    epochs = f"{snapshot.trained} of {count(max(1, snapshot.full), 'epoch')} trained"
     return Card(
         "What did it cost?",
         [
@@ -192,13 +195,21 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in newest.get("versions", {}).items() if version]
     machine = newest.get("machine", {})
     share = newest.get("share", {})
-    of_each = f"{share.get('cpus')} CPUs and {share.get('gpus')} GPUs"
+    of_each = f"{_of(share, 'cpus', 'CPU')} and {_of(share, 'gpus', 'GPU')}"
     return [
         ("command", str(newest.get("command", "unknown"))),
         ("begun", ", ".join(begun)),
         ("seed", str(snapshot.config.seed)),
         ("versions", ", ".join(versions)),
-        ("machine", f"{machine.get('processor')}, {machine.get('cpus')} CPUs, {machine.get('system')}"),
-        ("at once", f"{share.get('concurrent')} trials, each with {of_each}"),
+        ("machine", f"{machine.get('processor')}, {_of(machine, 'cpus', 'CPU')}, {machine.get('system')}"),
+        ("at once", f"{_of(share, 'concurrent', 'trial')}, each with {of_each}"),
         ("git revision", str(newest.get("git") or "none")),
     ]
+
+
+def _of(recorded: Mapping[str, Any], name: str, thing: str) -> str:
+    """Return a number of things as a session has recorded it; what is no number as it stands."""
+    number = recorded.get(name)
+    if isinstance(number, int | float):
+        return count(number, thing)
+    return f"{number} {thing}s"

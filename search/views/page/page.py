@@ -17,10 +17,20 @@ import jinja2
 from search import __version__
 from search.analysis import importance
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.journal.trial import Trial
 from search.spec import files
 from search.views.comparison import compare
-from search.views.format import FRONT_COLOUR, MAX_DRAWN, MIN_DRAWN, STATE_COLOURS, drawn, first_that_fits, span
+from search.views.format import (
+    FRONT_COLOUR,
+    MAX_DRAWN,
+    MIN_DRAWN,
+    STATE_COLOURS,
+    drawn,
+    epochs_of,
+    first_that_fits,
+    span,
+)
 from search.views.page import answers, charts, lists, rows, timeline
 from search.views.page.layers import Chart
 from search.views.page.rows import Rows
@@ -83,7 +93,7 @@ def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
     """Return what the charts leave out, as text."""
     thinned = ""
     if len(shown) < len(snapshot.trials):
-        thinned += f"Drawn: the best {len(shown)} trials. "
+        thinned += f"Drawn: the best {count(len(shown), 'trial')}. "
     stride = rows.stride(shown)
     if stride > 1:
         thinned += f"Of each one epoch in {stride}. "
@@ -112,7 +122,9 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "notes": answers.notes(snapshot),
         "pictures": _pictures(snapshot.folder),
         "band": band,
-        "top": len(rows.top(snapshot)),
+        "total": count(len(snapshot.trials), "trial"),
+        "top": count(len(rows.top(snapshot)), "trial"),
+        "rungs": epochs_of(snapshot.rungs) if snapshot.rungs else "",
         "has_seeds": bool(band),
         "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
         "min_values": importance.MIN_DIFFERENT_VALUES,
@@ -182,7 +194,7 @@ def _data(snapshot: Snapshot, shown: list[Trial], sections: dict[str, list[Chart
             described[chart.name] = {"spec": chart.spec, "data": chart.data, "alt": chart.alt}
     front = snapshot.front.number if snapshot.front else -1
     content = {
-        "total": len(snapshot.trials),
+        "total": count(len(snapshot.trials), "trial"),
         "metric": snapshot.config.metric,
         "names": rows.leading(snapshot),
         "front": front,
