@@ -15,10 +15,11 @@ import optuna
 
 from search.errors import UserError
 from search.journal import storage
+from search.journal.records import START
 from search.journal.storage import Storage, Writer
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
-from search.study import START, Study
+from search.study import Study
 
 
 def create(

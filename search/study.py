@@ -33,8 +33,6 @@ SESSIONS = "sessions"
 SOURCES = "sources"
 LEAVES = "leaves"
 FINISHED = "finished"
-START = "start"
-"""The search's attribute that holds the configurations to try first, by trial; a study of before has none."""
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 CHOOSING = threading.Lock()
@@ -103,7 +101,7 @@ class Study:
     @property
     def start(self) -> list[dict[str, Any]]:
         """Return the hyperparameters to try first, by trial; of some the sampler draws what they lack."""
-        return list(self.search.user_attrs.get(START, []))
+        return list(self.search.user_attrs.get(records.START, []))
 
     @property
     def default_params(self) -> dict[str, Any] | None:

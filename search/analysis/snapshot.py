@@ -17,7 +17,7 @@ from search.analysis.verdict import Verdict
 from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import State, Trial
-from search.spec import files
+from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Axis, Space, axis_of
@@ -219,6 +219,8 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
     for session in snapshot.sessions:
         for part in ("share", "versions", "machine"):
             dict(session.get(part, {}))
+    for params in search.user_attrs.get(records.START, []):
+        start.parse([params], snapshot.space, {})
     for trial in snapshot.trials:
         _check_params(trial, snapshot.space)
         _check_times(trial)

@@ -47,10 +47,12 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Return whether a plain value lies in a distribution; true is no number, and 2.0 is a whole one."""
     if isinstance(distribution, CategoricalDistribution):
         return any(_is_same(value, choice) for choice in distribution.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if isinstance(distribution, IntDistribution) and value != int(value):
-        return False
+    if isinstance(value, float):
+        is_whole_only = isinstance(distribution, IntDistribution)
+        if not math.isfinite(value) or (is_whole_only and not value.is_integer()):
+            return False
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     return distribution.low <= value <= distribution.high
 

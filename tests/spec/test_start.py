@@ -45,6 +45,7 @@ def test_a_value_that_lies_in_the_space_is_taken_as_the_sampler_would_draw_it(
     ("entry", "message"),
     [
         ({"lr": 2}, "start, entry 1: lr must be a number in [0.001, 1], as in space.lr, but got 2; give another value"),
+        ({"lr": 10**400}, "lr must be a number in [0.001, 1], as in space.lr, but got 1000"),
         ({"lr": True}, "lr must be a number in [0.001, 1], as in space.lr, but got True"),
         ({"lr": "0.1"}, "lr must be a number in [0.001, 1], as in space.lr, but got '0.1'"),
         ({"lr": float("nan")}, "lr must be a number in [0.001, 1], as in space.lr, but got nan"),

@@ -44,10 +44,16 @@ MAX_TIMELINES = 3
 """Those of the newest stretches of time."""
 PICTURES = {
     "best/epochs.gif": "The winner, retrained, over its epochs",
-    "plots/finalists.png": "The finalists by rank, the defaults last unless they win",
+    "plots/finalists.png": "The finalists by rank, then the defaults",
     "best/plot.png": "The winner",
 }
 """Made by the workload's own plot."""
+OF_DEFAULTS = {
+    "best/epochs.gif": "The defaults, which win, retrained, over their epochs",
+    "plots/finalists.png": "The defaults, then the finalists by rank",
+    "best/plot.png": "The defaults, which win",
+}
+"""The same where the defaults win."""
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -120,7 +126,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "cards": answers.cards(snapshot, stretches),
         "comparison": compare(snapshot),
         "notes": answers.notes(snapshot),
-        "pictures": _pictures(snapshot.folder),
+        "pictures": _pictures(snapshot),
         "band": band,
         "total": count(len(snapshot.trials), "trial"),
         "top": count(len(rows.top(snapshot)), "trial"),
@@ -169,12 +175,12 @@ def _timeline(stretch: Rows) -> str:
     return f"{text}."
 
 
-def _pictures(folder: Path) -> list[dict[str, str]]:
+def _pictures(snapshot: Snapshot) -> list[dict[str, str]]:
     """Return the workload's pictures of a study, in the page as far as they are not too large together."""
     left = MAX_PICTURE_BYTES
     pictures = []
     for name, alt in PICTURES.items():
-        path = folder / name
+        path = snapshot.folder / name
         if not path.is_file():
             continue
         encoded = base64.b64encode(path.read_bytes()).decode()
@@ -182,6 +188,8 @@ def _pictures(folder: Path) -> list[dict[str, str]]:
         if len(encoded) <= left:
             left -= len(encoded)
             data = f"data:image/{path.suffix[1:]};base64,{encoded}"
+        if snapshot.defaults_win:
+            alt = OF_DEFAULTS[name]
         pictures.append({"path": name, "alt": alt, "data": data})
     return pictures
 
