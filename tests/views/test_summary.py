@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,18 @@ def test_a_search_that_is_not_retrained_shows_its_best_trial_and_claims_no_model
     assert answers.progress(snapshot) == "2 trials, not retrained: finalists is 0."
     won, trust, *_ = answers.cards(snapshot, [])
     assert (won.lines[0], trust.lines[0]) == ("trial 1", "nobody knows")
+
+
+def test_one_of_a_thing_is_never_called_several(tmp_path: Path) -> None:
+    """Of a search of one trial of one epoch, retrained with one seed; and of one that has only begun."""
+    texts = []
+    for name, ending in (("ended", "complete"), ("begun", None)):
+        made = studies.create(tmp_path, name, num_samples=1, fixed={"epochs": 1}, scheduler=None, finalists=1, seeds=1)
+        studies.add(made, [1.0], ending)  # type: ignore[arg-type]
+        if ending:
+            studies.retrain(made, {"trial 0": [1.0], REFERENCE: [2.0]}, {}, "test_loss")
+        texts += shown(made)[1]
+        texts += page.render(made.snapshot()).decode().split("<script nonce")[:1]
+    wrong = re.compile(r"(?<![\d.])1 (epochs|seeds|trials|configurations|trainings|processes|CPUs|GPUs)\b|epochs? 1, ")
+    assert [found[0] for text in texts for found in wrong.finditer(text)] == []
+    assert "1 of 1 epoch trained" in "".join(texts)
