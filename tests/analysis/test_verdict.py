@@ -196,6 +196,14 @@ def test_where_the_defaults_win_the_gain_is_theirs_over_the_best_trial_and_nothi
     assert any(note.startswith("Gain of the defaults over trial 0: loss 1.000") for note in answers.notes(snapshot))
 
 
+def test_where_the_defaults_win_within_the_noise_more_seeds_are_advised_and_no_longer_search(tmp_path: Path) -> None:
+    snapshot = judged(tmp_path, {"trial 0": [1.1, 3.1], "reference": [1.0, 3.0]}, {})
+    assert snapshot.defaults_win
+    told = " ".join(advice.advice(snapshot))
+    assert "do not tell trial 0 from the winner: more seeds would" in told
+    assert "better than the defaults" not in told
+
+
 BEFORE = {"trial 0": [2.0, 2.2], "reference": [1.0, 1.2]}
 
 

@@ -53,11 +53,11 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     gain = verdict.validation
-    if verdict.defaults_win:
+    if verdict.defaults_win and (gain is None or gain.is_sure is not False):
         yield "No trial was better than the defaults: search longer, or in another space."
     elif gain and gain.value < 0 and gain.is_sure:
         yield "The defaults are better than the winner: search longer, or in another space."
-    elif gain and gain.is_sure is False:
+    elif gain and gain.is_sure is False and not verdict.defaults_win:
         yield "The seeds do not tell the winner from the defaults: retrain with more seeds before you believe either."
     if verdict.noise is None:
         yield "With one seed nobody knows the noise: set seeds to 3 or more."
