@@ -14,6 +14,7 @@ from rich.console import Console
 
 from search import cli, study
 from search.analysis import tables
+from search.errors import count
 from search.journal import provenance
 from search.journal.trial import Trial
 from search.retraining import runs
@@ -51,7 +52,7 @@ def show(console: Console, made: Study) -> int:
     pairs = tables.pairs(snapshot)
     if running := snapshot.endings["running"]:
         again = f"go on with it first: {cli.resume_command(made.folder)}"
-        console.print(f"cut off in the search, and left out here: {running} trials; {again}")
+        console.print(f"cut off in the search, and left out here: {count(running, 'trial')}; {again}")
     if not snapshot.endings["stopped"]:
         console.print(f"no trial of {made.name} was stopped early: there is nothing to audit")
         return 0

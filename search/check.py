@@ -21,7 +21,7 @@ from typing import Any
 from search import cli, creation, session
 from search.analysis import measures, problems
 from search.analysis.checkup import Checkup, Files, Machine, Problem
-from search.errors import UserError, describe
+from search.errors import UserError, count, describe
 from search.session import Asked, Session
 from search.spec.config import DEFAULT_FILE, StudyConfig
 from search.tune import cluster, trial_runs
@@ -29,7 +29,6 @@ from search.tune.pool import WorkerPool
 from search.tune.quota import cpu_quota
 from search.tune.trial_runs import TrialRuns
 from search.views import check as view
-from search.views.format import count
 
 BEST = Path("best.yaml")
 DEFAULTS = "the defaults"

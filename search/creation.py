@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import optuna
 
 from search.errors import UserError, command
 from search.journal import storage
+from search.journal.records import START
 from search.journal.storage import Storage, Writer
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
@@ -23,11 +25,17 @@ INODE = "inode"
 """The search's attribute that says which folder was made for it, where it has a command: a copy has another."""
 
 
-def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
+def create(
+    config: StudyConfig,
+    workload: Workload,
+    epochs: int,
+    holding: ExitStack | None = None,
+    start: Sequence[Mapping[str, Any]] = (),
+) -> Study:
     """Make the folder of a new study and its journal, as a whole or not at all; `epochs` are those of a full trial.
 
-    With `holding`, this process is its writer until that is closed. Raises UserError where the name is taken, or the
-    folder cannot be written or locked.
+    `start` are the configurations to try first. With `holding`, this process is its writer until that is closed. Raises
+    UserError where the name is taken, or the folder cannot be written or locked.
     """
     folder = folder_of(config)
     output = folder.parent
@@ -38,6 +46,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         "epochs": epochs,
         "defaults": workload.defaults(),
         TAKES: workload.names(),
+        START: [dict(params) for params in start],
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -56,7 +65,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
             hidden.rename(folder)
     except OSError as why:
         if os.path.lexists(folder):  # another start has taken the name meanwhile: take the next, or say so
-            return create(config, workload, epochs, holding)
+            return create(config, workload, epochs, holding, start)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
     return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
 

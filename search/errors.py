@@ -71,6 +71,18 @@ def _typed(words: list[str], arguments: Iterable[str | Path]) -> str:
     return shlex.join(words)
 
 
+def count(many: float, thing: str) -> str:
+    """Return a number of things as text: 1 trial, 2 trials, 0.5 GPUs."""
+    if many == 1:
+        return f"1 {thing}"
+    return f"{many:g} {thing}s" if isinstance(many, float) else f"{many} {thing}s"
+
+
+def have(many: int) -> str:
+    """Return the verb of so many things: 1 trial has, 2 trials have."""
+    return "has" if many == 1 else "have"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return how an unknown name may have been meant."""
     names = list(known)

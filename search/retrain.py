@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from search import cli, study
-from search.errors import command
+from search.errors import UserError, command
 from search.retraining import finalists
 from search.session import Session
 from search.tune.pool import WorkerPool
@@ -21,6 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     def prepare(holding: ExitStack) -> Callable[[], int]:
         parser = cli.study_parser("search.retrain", "Retrain a study's best and judge them again.")
         made = study.open_to_write(parser.parse_args(arguments).study, holding)
+        if made.config.finalists == 0:
+            raise UserError(
+                f"finalists must be >= 1 to retrain, but the study has 0; set it in the config and give that with "
+                f"{cli.resume_command(made.folder)} --config FILE"
+            )
         session = cli.session_of(made, console, "search.retrain")
         if not finalists.plan(made, session.workload):
             is_program = session.workload.is_program

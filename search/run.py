@@ -139,19 +139,29 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     config = made.config
     is_searched = made.ended() == made.wanted
     outcome = finalists.current(made, opened.workload) if is_searched else None
-    if outcome:
+    is_done = is_searched and (outcome is not None or config.finalists == 0)
+    if is_done:
+        _finish_unjudged(made)
         _report(made, _draw(made, outcome, opened.console), opened.console)
-    if not outcome or tracker.lag(made):
-        if outcome:
+    if not is_done or tracker.lag(made):
+        if is_done:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
             opened.announce()
         with opened.working() as folder, opened.tracking():
-            outcome = outcome or _work(opened, folder, is_searched=is_searched)
+            if not is_done:
+                outcome = _work(opened, folder, is_searched=is_searched)
     best = made.folder / "best.yaml"
-    if config.best and outcome and outcome.winner:
+    has_best = outcome.winner is not None if outcome else config.finalists == 0 and best.is_file()
+    if config.best and has_best:
         best = Path(shutil.copyfile(best, "best.yaml"))
     return outcome, best
+
+
+def _finish_unjudged(made: Study) -> None:
+    """Write the best trial to best.yaml, where nothing is to be retrained."""
+    if made.config.finalists == 0:
+        made.write_interim_best()
 
 
 def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None:
@@ -173,6 +183,7 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)
         outcome = finalists.retrain(made, opened.workload, pool, lambda line: console.print(f"  {line}"), draw)
         if not outcome:
+            _finish_unjudged(made)
             draw(None)
         outcomes.append(outcome)
         check()

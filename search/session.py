@@ -13,17 +13,17 @@ from rich.console import Console
 
 from search import creation, study
 from search.algorithms.proposals import room
-from search.errors import UserError
+from search.errors import UserError, count, have
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
-from search.spec.fit import Fit
+from search.spec.fit import First, Fit
 from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
-KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "seed")
+KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "seed", "try_defaults", "start")
 """Settings without which the trials of a study could not be compared."""
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
@@ -44,6 +44,8 @@ class Session:
         self.workload = fit.workload
         self.share = share
         self.console = console
+        self.first_note = ""
+        """Which configurations a new study tries first, as a line for the user."""
         self._fit = fit
         self._again = again
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
@@ -97,14 +99,16 @@ class Session:
         if self._fit.note:
             self.console.print(self._fit.note)
         trials = made.trials()
-        limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
+        limits = f"up to {count(made.epochs, 'epoch')}, {self.share.concurrent} at once, into {made.folder}"
         if not trials:
-            self.console.print(f"searching {config.title}: {made.wanted} trials of {limits}")
+            self.console.print(f"searching {config.title}: {count(made.wanted, 'trial')} of {limits}")
+            if self.first_note:
+                self.console.print(self.first_note)
             return
         # What was recorded in full is closed; what was cut off before is trained again.
         running = [trial for trial in trials if trial.ending == "running"]
         cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
-        far = f"{len(trials) - cut_off} of {made.wanted} trials have ended"
+        far = f"{len(trials) - cut_off} of {count(made.wanted, 'trial')} {have(made.wanted)} ended"
         if cut_off == 1:
             far += ", 1 that was cut off is trained again from its first epoch"
         elif cut_off:
@@ -204,8 +208,10 @@ def begin(
                 f"a study that goes on must have its workload's sources as they were, else old and new trials do not "
                 f"compare, but {changed} changed; put that back, start a new study, or add --allow-changes"
             )
+        first = First([], "")
     else:
         fit.check_types()
+        first = fit.first()
     holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
@@ -213,7 +219,7 @@ def begin(
         made = continued(before, config, fit.epochs, loaded.defaults())
         creation.confirm_origin(made)
     else:
-        made = creation.create(config, loaded, fit.epochs, holding)
+        made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
     try:
         _count_possible(made, fit)
         made.begin_session(dataclasses.asdict(share), digests)
@@ -223,7 +229,9 @@ def begin(
         raise
     if changed:
         console.print(CHANGED.format(changed))
-    return kind(made, fit, share, here, console, again(made.folder), is_program=is_program)
+    session = kind(made, fit, share, here, console, again(made.folder), is_program=is_program)
+    session.first_note = first.note
+    return session
 
 
 def _count_possible(made: Study, fit: Fit) -> None:
@@ -255,7 +263,8 @@ def _config(asked: Asked, before: Study | None) -> StudyConfig:
         if name in asked.changes:
             raise UserError(f"a study keeps its {name}: give --resume or --{name}, but not both")
     settings = before.config.as_mapping() if asked.settings is None else asked.settings
-    return StudyConfig.of({**settings, **asked.changes, **kept})
+    as_before = {"try_defaults": before.config.try_defaults}  # which a file of before does not say
+    return StudyConfig.of({**as_before, **settings, **asked.changes, **kept})
 
 
 def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping[str, Any]) -> Study:
@@ -277,7 +286,9 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
         )
     trials = len(before.search.get_trials(deepcopy=False))
     if config.num_samples < trials:
-        raise UserError(f"num_samples must be at least the {trials} trials of the study, but got {config.num_samples}")
+        raise UserError(
+            f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"
+        )
     return before.reconfigured(config)
 
 

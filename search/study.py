@@ -25,6 +25,7 @@ from search.spec import files
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
+from search.spec.start import of_defaults
 
 RETRAINING = "retraining"
 AUDIT = "audit"
@@ -104,6 +105,17 @@ class Study:
         return min(asked, possible)
 
     @property
+    def start(self) -> list[dict[str, Any]]:
+        """Return the hyperparameters to try first, by trial; of some the sampler draws what they lack."""
+        return list(self.search.user_attrs.get(records.START, []))
+
+    @property
+    def default_params(self) -> dict[str, Any] | None:
+        """Return the workload's defaults of what is searched; None where one is missing or not in the space."""
+        params, _ = of_defaults(self.defaults, self.space)
+        return params or None
+
+    @property
     def leaves(self) -> str:
         """Return what a trial has left behind in its process, as text; empty where none has been seen to."""
         return str(self.search.user_attrs.get(LEAVES, ""))
@@ -151,6 +163,7 @@ class Study:
             config=self.config,
             epochs=self.epochs,
             space=self.space,
+            default_params=self.default_params,
             trials=self.trials(),
             wanted=self.wanted,
             outcome=found or self.outcome(),
@@ -215,7 +228,8 @@ class Study:
         best = self._best_trial()
         if not best:
             return
-        note = f"{self.config.metric} {best.value:.6g} (trial {best.number}); not retrained"
+        are_defaults = ", the defaults" if best.params == self.default_params else ""
+        note = f"{self.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}); not retrained"
         with CHOOSING:
             if not self.finished():
                 self.write_best(self.values(best.params), note)
@@ -262,7 +276,7 @@ def load(path: str | Path) -> Study:
         opened = Storage(file)
         name = _only([name for name in optuna.get_all_study_names(opened) if "/" not in name])
         attributes = optuna.load_study(study_name=name, storage=opened).user_attrs
-        config = StudyConfig.of(attributes["config"])
+        config = StudyConfig.of({"try_defaults": False, **attributes["config"]})  # a study of before had no such thing
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
         snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote

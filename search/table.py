@@ -13,7 +13,7 @@ from typing import Any
 
 from search import cli, session
 from search.analysis import tables
-from search.errors import UserError, command
+from search.errors import UserError, command, count
 from search.session import Session
 
 SETTINGS: dict[str, Any] = {"sampler": "random", "scheduler": None, "trackers": []}
@@ -51,7 +51,7 @@ def _record(opened: Session, file: Path) -> int:
     made.write_tables()
     table = tables.recorded(made.trials())
     table.to_parquet(file, compression="zstd", index=False)
-    opened.console.print(f"{table['trial'].nunique()} curves, {len(table)} epochs: {file}")
+    opened.console.print(f"{count(table['trial'].nunique(), 'curve')}, {count(len(table), 'epoch')}: {file}")
     return 0
 
 

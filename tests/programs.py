@@ -26,7 +26,9 @@ TOY: dict[str, Any] = {
     "scheduler": {"grace_period": 1, "reduction_factor": 3},
     "finalists": 2,
     "seeds": 2,
+    "try_defaults": False,
 }
+"""Of seeds that were chosen for what they propose, as trial 0 too."""
 LEAST: dict[str, Any] = {"workload": "tests.toy", "metric": "loss", "space": {"x": X}, "num_samples": 3}
 HEART: dict[str, Any] = {
     "workload": "heart.train",

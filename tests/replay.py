@@ -35,9 +35,12 @@ from ray.tune.utils import flatten_dict
 from search.algorithms import schedulers
 from search.algorithms.asha import ASHA
 from search.algorithms.samplers import SeededTPE
+from search.journal.records import START
 from search.spec import config, space
 from search.spec.files import read
 from search.spec.objective import Objective
+from search.spec.start import of_defaults
+from search.spec.workload import load
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
@@ -49,6 +52,8 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = read(ROOT / config.DEFAULT_FILE)
 METRIC, MODE = SETTINGS["metric"], SETTINGS["mode"]
 SPACE = space.parse(SETTINGS["space"])
+DEFAULTS, _ = of_defaults(load(SETTINGS["workload"]).defaults(), SPACE)
+"""The workload's, which are trial 0 of a search unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -278,8 +283,13 @@ def arms(seed: int, num_samples: int, table: Table) -> dict[str, list[Event]]:
     epochs = table.loss.shape[1]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, sampler in (("ours", "tpe"), ("random, our rule", "random")):
-            made = in_memory(create(Path(folder), seed, num_samples, sampler))
+        for name, sampler, start in (
+            ("ours", "tpe", []),
+            ("ours, the defaults first", "tpe", [DEFAULTS]),
+            ("random, our rule", "random", []),
+        ):
+            made = in_memory(create(Path(folder) / name, seed, num_samples, sampler))
+            made.search.set_user_attr(START, start)
             found[name] = list(search(made, table))
     for name, kind in (("Ray's bridge, our TPE", SeededTPE), ("Ray's bridge, our rule", TPESampler)):
         # The first begins with the same random proposals as ours, so that only what is told differs.

@@ -68,9 +68,13 @@ def under_umask() -> Iterator[None]:
         os.umask(before)
 
 
+TOY_SEED = 48
+"""Of which the ninth trial is better by far than the others, the defaults included."""
+
+
 def toy(cwd: Path, temporary: Path) -> Done:
     """Run a search of the toy, 14 trials."""
-    return search(cwd, TOY, "--num-samples", 14, "--seed", 3, TMPDIR=str(temporary))
+    return search(cwd, TOY, "--num-samples", 14, "--seed", TOY_SEED, TMPDIR=str(temporary))
 
 
 FAULTS = ["", "short", "long", "nothing", "nan", "inf", "missing", "text", "raise", "exit", "die once", "die"]

@@ -12,7 +12,7 @@ from optuna.samplers import RandomSampler
 
 from search import creation
 from search.algorithms.schedulers import Scheduler
-from search.journal.outcome import REFERENCE
+from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending, Where
 from search.spec.config import StudyConfig
@@ -70,9 +70,14 @@ def add(
     return trial
 
 
-def retrain(made: Study, values: dict[str, list[float]], tests: dict[str, list[float]], metric: str) -> None:
-    """Record a finished retraining: by candidate a value a seed, and of those that were tested a test value a seed."""
-    retraining = made.add(RETRAINING, jobs=[])
+def retrain(
+    made: Study, values: dict[str, list[float]], tests: dict[str, list[float]], metric: str, *, may_win: bool = True
+) -> None:
+    """Record a finished retraining: by candidate a value a seed, and of those that were tested a test value a seed.
+
+    Without `may_win` it is one of before, in which the reference could not win.
+    """
+    retraining = made.add(RETRAINING, jobs=[], **({MAY_WIN: True} if may_win else {}))
     for name, seeds in values.items():
         params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
         for seed, value in enumerate(seeds, 1):

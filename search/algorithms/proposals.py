@@ -1,7 +1,10 @@
-"""Proposals: what a sampler draws, and draws again where that is known already or the workload refuses it."""
+"""Proposals: first those that are given, then what a sampler draws, and draws again where that is of no use.
+
+Of no use is what is known already, and what the workload refuses.
+"""
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -29,13 +32,24 @@ class Proposer(BaseSampler):
     All values of a trial are drawn together. A further draw is that of a sampler with another seed, so a proposal stays
     a function of the study's seed, the trial's number and the history. Where the sampler only draws what is known or
     refused, random points are next, or of a small space those that are left; the last draw is proposed in any case.
+
+    `start` are the configurations to try first, by the trial's number: whole ones, or such of which the sampler draws
+    what they lack. One that is known by then, or that nothing completes, gives way to a draw.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int, space: Space, takes: Takes) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], BaseSampler],
+        seed: int,
+        space: Space,
+        takes: Takes,
+        start: Sequence[Params] = (),
+    ) -> None:
         self._make = make
         self._seed = seed
         self._space = dict(space)
         self._takes = takes
+        self._start = start
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space."""
@@ -48,6 +62,13 @@ class Proposer(BaseSampler):
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         known = _keys(self._space, others)
         drawn: dict[str, Any] = {}
+        # What is to be tried first.
+        if trial.number < len(self._start):
+            given = self._start[trial.number]
+            for drawn in self._completed(given, study, trial, others):
+                if _key(self._space, drawn) not in known and self._takes(drawn):
+                    return drawn
+        # What the sampler draws.
         for drawn in self._draws(study, trial, others):
             if _key(self._space, drawn) not in known and self._takes(drawn):
                 break
@@ -59,12 +80,25 @@ class Proposer(BaseSampler):
         """Return a value by itself; Optuna asks for none, as all of the space is drawn together."""
         return self._make(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def _draws(self, study: optuna.Study, trial: FrozenTrial, others: Iterable[Params]) -> Iterator[dict[str, Any]]:
+    def _completed(
+        self, given: Params, study: optuna.Study, trial: FrozenTrial, others: Iterable[Params]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield configurations that hold the given values; what is not given is drawn."""
+        if given.keys() >= self._space.keys():
+            yield {name: given[name] for name in self._space}
+            return
+        for drawn in self._draws(study, trial, others, given):
+            yield {**drawn, **given}
+
+    def _draws(
+        self, study: optuna.Study, trial: FrozenTrial, others: Iterable[Params], given: Params | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield draws, the later ones at random; of a small space with the given values only those that are left."""
         for count in range(MOST_DRAWS):
             yield self._draw(study, trial, count)
         first, second = seeds_of(self._seed, trial.number, "another")
         if is_small(self._space):
-            left = list(untried(self._space, others, self._takes))
+            left = list(untried(self._space, others, self._takes, given))
             if left:
                 yield left[first % len(left)]
             return
@@ -98,10 +132,18 @@ def is_small(space: Space) -> bool:
     return points <= MOST_POINTS
 
 
-def untried(space: Space, known: Iterable[Params], takes: Takes) -> Iterator[dict[str, Any]]:
-    """Yield the points of a small space that are not known and that the workload takes, which is asked one by one."""
+def untried(
+    space: Space, known: Iterable[Params], takes: Takes, given: Params | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the points of a small space that are not known and that the workload takes, which is asked one by one.
+
+    With `given`, only those that have these values.
+    """
     keys = _keys(space, known)
-    for point in itertools.product(*map(_values, space.values())):
+    values_of: dict[str, Iterable[Any]] = {name: _values(distribution) for name, distribution in space.items()}
+    for name, value in (given or {}).items():
+        values_of[name] = [value]
+    for point in itertools.product(*values_of.values()):
         params = dict(zip(space, point, strict=True))
         if _key(space, params) not in keys and takes(params):
             yield params

@@ -17,7 +17,7 @@ from search.analysis.verdict import Verdict
 from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import State, Trial
-from search.spec import files
+from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Axis, Space, axis_of
@@ -44,6 +44,8 @@ class Snapshot:
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]
     """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
+    default_params: Mapping[str, Any] | None = None
+    """The workload's defaults of what is searched, where they lie in the space."""
     times_tested: int = 0
     """How many retrainings have looked at the test part."""
     audit_runs: Sequence[Trial] = ()
@@ -143,11 +145,34 @@ class Snapshot:
         return verdict.judge(self.outcome, self.objective)
 
     @property
-    def front(self) -> Trial | None:
-        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
+    def defaults_win(self) -> bool:
+        """Return whether the newest retraining was won by the workload's defaults."""
+        return self.outcome is not None and self.outcome.defaults_win
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Return whether the search has ended, with a best trial, and is not to be retrained."""
+        return not self.outcome and not self.config.finalists and self.ended >= self.wanted and bool(self.able)
+
+    @property
+    def defaults_trial(self) -> Trial | None:
+        """Return the trial that is the workload's defaults; None where none is."""
+        return next((trial for trial in self.trials if trial.params == self.default_params), None)
+
+    @property
+    def winning_trial(self) -> Trial | None:
+        """Return the trial of the winner; None without one, or where the defaults win and are no trial that counts."""
+        if self.defaults_win:
+            trial = self.defaults_trial
+            return trial if trial and trial.may_win else None
         if self.winner and self.winner.trial is not None:
             return self.trials[self.winner.trial]
-        return self.objective.best(self.able)
+        return None
+
+    @property
+    def front(self) -> Trial | None:
+        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
+        return self.winning_trial or self.objective.best(self.able)
 
     @property
     def running_best(self) -> list[float | None]:
@@ -164,9 +189,11 @@ class Snapshot:
     def is_current(self) -> bool:
         """Return whether the newest retraining was of those that would be its finalists now."""
         judged: set[str] = set()
+        reference = None
         if self.outcome:
-            judged = {candidate.name for candidate in self.outcome.candidates} - {REFERENCE}
-        finalists_now = finalists(self.trials, self.config.finalists, self.objective)
+            judged = {candidate.name for candidate in self.outcome.finalists}
+            reference = self.default_params if self.outcome.reference and self.outcome.may_win else None
+        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference)
         return judged == set(map(outcome.name_of, finalists_now))
 
     def log_of(self, number: int) -> Path:
@@ -192,6 +219,8 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
     for session in snapshot.sessions:
         for part in ("share", "versions", "machine"):
             dict(session.get(part, {}))
+    for params in search.user_attrs.get(records.START, []):
+        start.parse([params], snapshot.space, {})
     for trial in snapshot.trials:
         _check_params(trial, snapshot.space)
         _check_times(trial)

@@ -1,4 +1,7 @@
-"""What the winner's gain over the defaults is worth: beside the noise of seeds, and on data the search never saw."""
+"""What the winner's gain over the defaults is worth: beside the noise of seeds, and on data the search never saw.
+
+Where the defaults themselves win, the gain is theirs over the best trial.
+"""
 
 import math
 import re
@@ -56,17 +59,22 @@ class Verdict:
 
     noise: float | None
     """Standard deviation of the winner's value over seeds; None of a single seed."""
+    over: Candidate | None
+    """What the gains are over: the reference, or where that wins the best finalist."""
     validation: Gain | None
-    """None without a reference, or where its seeds did not all train to their end."""
+    """None where there is none, or where its seeds did not all train to their end."""
     test: Gain | None
     """Of the test metric that stands for the search's; None where none does."""
     rivals: list[Candidate]
     """The finalists that the seeds' noise does not tell from the winner."""
+    defaults_win: bool = False
 
     @property
     def survived(self) -> float | None:
         """Return the share of the validation gain that is left on the test part; None where there is none to share."""
-        if not self.validation or not self.test or not self.validation.is_sure or self.validation.value <= 0:
+        if self.defaults_win or not self.validation or not self.test:
+            return None
+        if not self.validation.is_sure or self.validation.value <= 0:
             return None
         return self.test.value / self.validation.value
 
@@ -80,20 +88,21 @@ def judge(outcome: Outcome, objective: Objective) -> Verdict:
     if len(winner.values) > 1:
         noise = deviation(winner.values)
     # The gain over the reference, on both parts.
-    reference = outcome.reference
+    over = outcome.opponent(objective)
     validation = None
     test = None
-    if reference and reference.is_sound:
-        validation = Gain(objective.metric, winner.values, reference.values, objective)
-        test = _test_gain(winner, reference, objective)
-    return Verdict(noise, validation, test, _rivals(outcome, winner, objective))
+    if over and over.is_sound:
+        validation = Gain(objective.metric, winner.values, over.values, objective)
+        test = _test_gain(winner, over, objective)
+    rivals = _rivals(outcome, winner, objective)
+    return Verdict(noise, over, validation, test, rivals, outcome.defaults_win)
 
 
 def _rivals(outcome: Outcome, winner: Candidate, objective: Objective) -> list[Candidate]:
     """Return the sound finalists whose difference from the winner the seeds may have made by chance."""
     rivals = []
-    for candidate in outcome.candidates:
-        if candidate is winner or candidate is outcome.reference or not candidate.is_sound:
+    for candidate in outcome.finalists:
+        if candidate is winner or not candidate.is_sound:
             continue
         gain = Gain(objective.metric, winner.values, candidate.values, objective)
         if gain.is_sure is False:
@@ -101,15 +110,15 @@ def _rivals(outcome: Outcome, winner: Candidate, objective: Objective) -> list[C
     return rivals
 
 
-def _test_gain(winner: Candidate, reference: Candidate, objective: Objective) -> Gain | None:
+def _test_gain(winner: Candidate, over: Candidate, objective: Objective) -> Gain | None:
     """Return the gain on the test part; None where no test metric stands for the search's, or a seed has no value."""
     name = counterpart(objective.metric, winner.tests)
     if name is None:
         return None
-    values = winner.tests[name] + reference.tests.get(name, [math.nan])
+    values = winner.tests[name] + over.tests.get(name, [math.nan])
     if not all(map(math.isfinite, values)):
         return None
-    return Gain(name, winner.tests[name], reference.tests[name], objective)
+    return Gain(name, winner.tests[name], over.tests[name], objective)
 
 
 def counterpart(metric: str, tests: Iterable[str]) -> str | None:

@@ -1,6 +1,6 @@
 """The outcome of a retraining, read from the journal: its candidates, the winner and the reference."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from search.spec.objective import Objective, mean
 
 REFERENCE = "reference"
 """The name of the candidate that is the workload's defaults."""
+MAY_WIN = "reference may win"
+"""The attribute of a retraining in which it may; in one of before it could not, and its trial was a finalist too."""
 TRIAL = "trial "
 """Begins the name of every other candidate."""
 TEST = "test "
@@ -34,6 +36,11 @@ class Candidate:
         if self.name == REFERENCE:
             return None
         return int(self.name.removeprefix(TRIAL))
+
+    @property
+    def label(self) -> str:
+        """Return its name for a person: 'trial 17', or 'defaults'."""
+        return label_of(self.name)
 
     @property
     def is_sound(self) -> bool:
@@ -69,16 +76,33 @@ class Outcome:
     candidates: tuple[Candidate, ...]
     """The finalists in the order of the search, then the reference if there is one."""
     winner: Candidate | None
-    """The sound finalist with the best mean; None where there is none."""
+    """The sound candidate with the best mean; None where there is none."""
     reference: Candidate | None
+    may_win: bool = False
+    """Whether the reference might have won."""
+
+    @property
+    def defaults_win(self) -> bool:
+        """Return whether the winner is the reference."""
+        return self.winner is not None and self.winner is self.reference
+
+    @property
+    def finalists(self) -> list[Candidate]:
+        """Return the candidates but for the reference."""
+        return [candidate for candidate in self.candidates if candidate is not self.reference]
+
+    def opponent(self, objective: Objective) -> Candidate | None:
+        """Return what the winner is held against: the reference, or where that wins the best sound finalist."""
+        if not self.defaults_win:
+            return self.reference
+        ranked = [candidate for candidate in self.ranked(objective) if candidate.is_sound]
+        return ranked[1] if len(ranked) > 1 else None
 
     def ranked(self, objective: Objective) -> list[Candidate]:
-        """Return the finalists, the sound ones by their mean and then the others, and last the reference."""
+        """Return the finalists, the sound ones by their mean and then the others; last the reference, if it lost."""
         sound = []
         unsound = []
-        for candidate in self.candidates:
-            if candidate is self.reference:
-                continue
+        for candidate in self.finalists:
             if candidate.is_sound:
                 sound.append(candidate)
             else:
@@ -86,14 +110,16 @@ class Outcome:
         sound.sort(key=lambda candidate: objective.sign * candidate.mean)
         ranked = sound + unsound
         if self.reference:
-            ranked.append(self.reference)
+            ranked.insert(0 if self.defaults_win else len(ranked), self.reference)
         return ranked
 
 
-def finalists(trials: Iterable[Trial], count: int, objective: Objective) -> list[Trial]:
+def finalists(
+    trials: Iterable[Trial], count: int, objective: Objective, reference: Mapping[str, Any] | None = None
+) -> list[Trial]:
     """Return the best `count` trials: complete ones first, then stopped ones; never a diverged or a failed one.
 
-    No two of them have the same configuration.
+    No two of them have the same configuration, and none that of the reference, which is a candidate of its own.
     """
     ranked = objective.ranked(trial for trial in trials if trial.may_win)
     ranked.sort(key=lambda trial: trial.ending != "complete")
@@ -101,7 +127,7 @@ def finalists(trials: Iterable[Trial], count: int, objective: Objective) -> list
     for trial in ranked:
         if len(chosen) == count:
             break
-        if all(trial.params != other.params for other in chosen):
+        if trial.params != reference and all(trial.params != other.params for other in chosen):
             chosen.append(trial)
     return chosen
 
@@ -115,16 +141,18 @@ def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
     candidates = []
     for name, runs in runs_of.items():
         candidates.append(Candidate(name, tuple(runs), _tests(runs, retraining.user_attrs)))
-    # The winner has the best mean over seeds, of the finalists whose seeds all trained to their end.
+    # The winner has the best mean over seeds, of the candidates whose seeds all trained to their end.
+    may_win = bool(retraining.user_attrs.get(MAY_WIN))
     reference: Candidate | None = None
     able: list[Candidate] = []
     for candidate in candidates:
-        if candidate.name == REFERENCE:
+        is_reference = candidate.name == REFERENCE
+        if is_reference:
             reference = candidate
-        elif candidate.is_sound:
+        if candidate.is_sound and (may_win or not is_reference):
             able.append(candidate)
     winner = min(able, key=lambda candidate: objective.sign * candidate.mean, default=None)
-    return Outcome(tuple(candidates), winner, reference)
+    return Outcome(tuple(candidates), winner, reference, may_win)
 
 
 def _tests(runs: list[Trial], attributes: dict[str, Any]) -> dict[str, list[float]]:
@@ -143,6 +171,11 @@ def _tests(runs: list[Trial], attributes: dict[str, Any]) -> dict[str, list[floa
 def name_of(trial: Trial) -> str:
     """Return the name of the candidate that retrains a trial's configuration."""
     return f"{TRIAL}{trial.number}"
+
+
+def label_of(name: str) -> str:
+    """Return the name of a candidate for a person."""
+    return "defaults" if name == REFERENCE else name
 
 
 def is_tested(retraining: optuna.Study) -> bool:

@@ -22,6 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search.journal.trial import FAILURE, STOPPED_AT, WHERE, Ending, State, Trial, Where
 from search.spec.objective import Objective
 
+START = "start"
+"""The attribute of a search that holds the configurations to try first, by trial; a study of before has none."""
 EPOCH = "epoch "
 """Begins the attribute that holds the metrics of an epoch, counted from 1."""
 LOST = "lost"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError, command, one_line
+from search.errors import UserError, command, count, one_line
 from search.journal.records import EPOCH
 from search.journal.storage import BATCH, file_of
 
@@ -49,7 +49,7 @@ class Damage:
         """Return what would be lost, were the journal cut at the line."""
         epochs = sum(map(_is_epoch, self.behind))
         trials = {str(record["trial_id"]) for record in self.behind if "trial_id" in record}
-        return f"{epochs} epochs of {len(trials)} trials (those of retrainings included)"
+        return f"{count(epochs, 'epoch')} of {count(len(trials), 'trial')} (those of retrainings included)"
 
     def as_error(self) -> UserError:
         """Return what a user is told who would open the journal."""

@@ -1,7 +1,7 @@
 """Retraining: the best configurations are trained again with several seeds, and the winner is tested and kept.
 
 The best value of a search is the best of many noisy ones, so it is optimistic. What decides is the mean over seeds that
-the search did not use. The reference is the workload's defaults under the same fixed values; it cannot win.
+the search did not use. The reference is the workload's defaults under the same fixed values, and may win.
 """
 
 import json
@@ -14,8 +14,9 @@ from typing import Any
 
 import optuna
 
+from search.errors import count
 from search.journal import outcome
-from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
+from search.journal.outcome import MAY_WIN, REFERENCE, Candidate, Outcome, finalists, label_of
 from search.journal.records import to_json
 from search.journal.trial import Trial
 from search.retraining import gallery, runs
@@ -32,19 +33,24 @@ LOG = "retraining"
 """The name of the log of what the workload prints: logs/retraining.log."""
 
 
-def plan(study: Study, workload: Workload) -> list[Job]:
+def plan(study: Study, workload: Workload, *, may_win: bool = True) -> list[Job]:
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
-    There are none where no trial of the search can be a finalist, and there is no reference where the workload's Config
-    lacks a default, or has it from a factory.
+    There are none where no trial of the search can be a finalist, or none is asked for, and there is no reference where
+    the workload's Config lacks a default, or has it from a factory. A trial of the defaults is no finalist beside the
+    reference, unless that cannot win, as in a retraining of before.
     """
     config = study.config
+    trials = study.trials()
+    if config.finalists == 0 or not any(trial.may_win for trial in trials):
+        return []
+    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, *OWN}
+    reference = study.default_params if has_defaults and may_win else None
     # The candidates by name, each with the hyperparameters that it does not share with all others.
     params: dict[str, dict[str, Any]] = {}
-    for trial in finalists(study.trials(), config.finalists, study.objective):
+    for trial in finalists(trials, config.finalists, study.objective, reference):
         params[outcome.name_of(trial)] = trial.params
-    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, *OWN}
-    if params and has_defaults:
+    if has_defaults:
         params[REFERENCE] = {}
     # Each of them with every seed.
     seeds = range(config.seed + 1, config.seed + 1 + config.seeds)
@@ -60,7 +66,7 @@ def current(study: Study, workload: Workload) -> Outcome | None:
     if not retrainings:
         return None
     newest = retrainings[-1].user_attrs
-    planned = _as_recorded(plan(study, workload))
+    planned = _as_recorded(plan(study, workload, may_win=bool(newest.get(MAY_WIN))))
     if not newest.get(FINISHED) or _as_text(newest["jobs"]) != _as_text(planned):
         return None
     return outcome.judge(retrainings[-1], study.objective)
@@ -100,12 +106,12 @@ def retrain(
     if not jobs:
         return None
     # Train every finalist and the reference with every seed.
-    retraining = study.add(RETRAINING, jobs=_as_recorded(jobs))
+    retraining = study.add(RETRAINING, jobs=_as_recorded(jobs), **{MAY_WIN: True})
     models = Models(study.objective)
     for run in runs.train(study, retraining, jobs, pool, report, keep=True):
         models.add(run)
         came_to = run.record.came_to(study.config.metric)
-        report(f"{run.job.notes['candidate']}, seed {run.job.values['seed']}: {came_to}")
+        report(f"{label_of(run.job.notes['candidate'])}, seed {run.job.values['seed']}: {came_to}")
     # Choose the winner; only then compute test metrics.
     judged = outcome.judge(retraining, study.objective)
     if judged.winner and workload.test:
@@ -132,7 +138,7 @@ class Models:
     """The models of each run, as references, and the checkpoints of each candidate's best run so far.
 
     Only the winner's best run is drawn over its epochs: Ray can drop the checkpoints of a run that another seed of its
-    candidate has beaten, and the reference's.
+    candidate has beaten.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -153,15 +159,15 @@ class Models:
         leading = self._leading.get(candidate, standing)
         self._leading[candidate] = min(leading, standing)
         behind = max(leading, standing)
-        if candidate == REFERENCE or behind != self._leading[candidate]:
+        if behind != self._leading[candidate]:
             _, number = behind
             self.of_run[number] = Kept(self.of_run[number].model)
 
 
 def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: WorkerPool, report: Report) -> None:
-    """Compute and record the test metrics of every complete seed of the winner and the reference."""
+    """Compute and record the test metrics of every complete seed of the winner and of what it is held against."""
     tested: list[Trial] = []
-    for candidate in (judged.winner, judged.reference):
+    for candidate in (judged.winner, judged.opponent(models.objective)):
         if candidate:
             tested += [run for run in candidate.runs if run.ending == "complete"]
     work = [(models.of_run[run.number].model, run.attributes["config"]) for run in tested]
@@ -172,7 +178,7 @@ def _test(retraining: optuna.Study, judged: Outcome, models: Models, pool: Worke
         for name, value in metrics.items():
             plain[_score_name(name, metrics, models.objective.metric)] = to_json(value)
         retraining.set_user_attr(outcome.scores_key(run.number), plain)
-        line = f"{run.attributes['candidate']}: {problem}, see {pool.log}"
+        line = f"{label_of(run.attributes['candidate'])}: {problem}, see {pool.log}"
         if problem and line not in told:  # most problems are those of every seed
             report(line)
         told.add(line)
@@ -200,7 +206,7 @@ def _save_winner(
     def keep(pictures: Pictures) -> None:
         files, problems = wait_for_files()
         for problem in problems:
-            report(f"{winner.name}: {problem}, see {pool.log}")
+            report(f"{winner.label}: {problem}, see {pool.log}")
         _keep(study, winner, best, {**files, **pictures.of_winner()})
 
     return keep
@@ -232,7 +238,7 @@ def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:
     validation.pop("elapsed_s", None)
     over_seeds = {metric: winner.values, **winner.tests}
     return {
-        "configuration": winner.name,
+        "configuration": winner.label,
         "best_epoch": run.best_epoch,
         "validation": validation,
         "over_seeds": {name: list(map(to_json, values)) for name, values in over_seeds.items()},
@@ -244,5 +250,6 @@ def best_of(winner: Candidate, objective: Objective) -> tuple[dict[str, Any], st
     """Return what best.yaml says of the winner: its full config, and a line with its values and test metrics."""
     best = winner.best_run(objective)
     scores = "".join(f", {name} {spread(values)}" for name, values in winner.tests.items())
-    seeds = f"over {len(winner.runs)} seeds {spread(winner.values)}"
-    return best.attributes["config"], f"{objective.metric} {best.value:.6g} ({winner.name}); {seeds}{scores}"
+    seeds = f"over {count(len(winner.runs), 'seed')} {spread(winner.values)}"
+    name = "the defaults: no trial was better" if winner.name == REFERENCE else winner.name
+    return best.attributes["config"], f"{objective.metric} {best.value:.6g} ({name}); {seeds}{scores}"

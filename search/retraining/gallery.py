@@ -60,10 +60,10 @@ def hang(study: Study, pictures: Pictures) -> None:
 
 
 def shown(judged: Outcome, objective: Objective) -> list[Candidate]:
-    """Return the candidates on the sheet by rank, the reference last: at most MOST_TILES."""
+    """Return the candidates on the sheet by rank, the reference last unless it wins: at most MOST_TILES."""
     ranked = judged.ranked(objective)
-    if len(ranked) <= MOST_TILES:
-        return ranked
+    if len(ranked) <= MOST_TILES or judged.defaults_win:
+        return ranked[:MOST_TILES]
     return [*ranked[: MOST_TILES - 1], ranked[-1]]
 
 
@@ -141,19 +141,18 @@ def _add_sheet(
     captioned = []
     for rank, (candidate, tile) in enumerate(zip(candidates, tiles, strict=True), 1):
         image = tile.image or images.blank(tile.problem, sizes[0])
-        caption = images.Caption(*_caption(candidate, rank, objective.metric))
+        is_ranked = candidate.name != REFERENCE or rank == 1
+        caption = images.Caption(*_caption(candidate, rank if is_ranked else None, objective.metric))
         captioned.append((caption, image))
     pictures.files[SHEET] = images.sheet(captioned)
 
 
-def _caption(candidate: Candidate, rank: int, metric: str) -> tuple[str, ...]:
+def _caption(candidate: Candidate, rank: int | None, metric: str) -> tuple[str, ...]:
     """Return the arguments of images.Caption for a tile: rank, name and values, or what went wrong with its seeds."""
     if candidate.is_sound:
-        name = candidate.name
-        if name != REFERENCE:
-            name = f"{rank}. {name}"
+        name = candidate.label if rank is None else f"{rank}. {candidate.label}"
         return f"{name}, ", metric, f" {spread(candidate.values)}"
-    return f"{candidate.name}, {wrong_seeds(candidate)}", "", "", UNSOUND
+    return f"{candidate.label}, {wrong_seeds(candidate)}", "", "", UNSOUND
 
 
 def _add_film(pictures: Pictures, metric: str, run: Trial, drawn: Mapping[Key, Drawn]) -> None:

@@ -11,6 +11,7 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
+from search.spec import start
 from search.spec.arguments import SCALAR, plain
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
@@ -59,6 +60,10 @@ class StudyConfig:
     """When weak trials are stopped: a name, or {name, option: value}; null trains every trial to its end."""
     sampler: str = "tpe"
     """tpe, which learns from the trials so far, or random."""
+    try_defaults: bool = True
+    """Whether trial 0 is the workload's defaults, where they lie in the space."""
+    start: list[dict[str, Any]] = field(default_factory=list)
+    """Configurations that are tried after those; the sampler draws what one of them lacks."""
     seed: int = 0
     """Of the sampler and of every trial; retraining uses the seeds after it."""
     max_failures: int = 2
@@ -66,7 +71,7 @@ class StudyConfig:
     epoch_timeout: float | None = None
     """Seconds after which a trial that reports no epoch is ended as failed; null waits for ever."""
     finalists: int = 3
-    """Best configurations that are retrained."""
+    """Best configurations that are retrained, and the defaults beside them; 0 retrains nothing."""
     seeds: int = 3
     """Times that each of them is retrained."""
     gpus_per_trial: float = 0.0
@@ -88,7 +93,7 @@ class StudyConfig:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
-        for name in ("space", "fixed", "defaults"):
+        for name in ("space", "fixed", "defaults", "start"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         check_types(self, but="scheduler")
         _check_values("", self.as_mapping())
@@ -101,8 +106,9 @@ class StudyConfig:
         waits = self.epoch_timeout
         is_timer = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
         require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", is_timer)
-        for name in ("num_samples", "finalists", "seeds"):
+        for name in ("num_samples", "seeds"):
             require(self, name, ">= 1", getattr(self, name) >= 1)
+        require(self, "finalists", ">= 0, where 0 retrains nothing", self.finalists >= 0)
         require(self, "seed", "in [0, 2**31)", 0 <= self.seed < 2**31)
         require(self, "gpus_per_trial", "0, 1/k for a whole k, or a whole number", _is_share(self.gpus_per_trial))
         cpus = self.cpus_per_trial
@@ -111,9 +117,10 @@ class StudyConfig:
         is_plain = self.name is None or bool(re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII))
         require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
         self._check_trackers()
-        parse(self.space)
+        space = parse(self.space)
         self._check_fixed()
         self._check_source()
+        start.parse(self.start, space, self.fixed)
 
     def _check_trackers(self) -> None:
         known = list(TRACKERS)

@@ -5,13 +5,14 @@ import io
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
-from typing import Any
+from typing import Any, NamedTuple
 
 from search.errors import UserError, describe
-from search.spec import annotations
+from search.spec import annotations, start
 from search.spec.arguments import SCALAR, plain
 from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
+from search.spec.start import Params
 from search.spec.workload import Workload
 
 TRIED = 200
@@ -29,6 +30,15 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.why} (with {', '.join(f'{name} {value!r}' for name, value in self.params.items())})"
+
+
+class First(NamedTuple):
+    """The configurations that a search tries first."""
+
+    configurations: list[Params]
+    """By trial, each whole or in part."""
+    note: str
+    """A line for the user that says which they are, and why the defaults are none of them; empty of nothing."""
 
 
 class Fit:
@@ -60,6 +70,46 @@ class Fit:
     def check_types(self) -> None:
         """Raise UserError where a value is of another type than its field; a study from before goes on as it began."""
         annotations.check(self.workload.arguments, self._space, self._config.fixed)
+
+    def first(self) -> First:
+        """Return the configurations to try first: the workload's defaults, then those under `start`.
+
+        Raises UserError where Config refuses one of `start`, or there are more than trials.
+        """
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            defaults, why_not = self._defaults()
+            entries = start.parse(self._config.start, self._space, self._config.fixed)
+            for number, entry in enumerate(entries, 1):
+                self._check_start(number, entry)
+        configurations = start.without_repeats([defaults, *entries] if defaults else entries)
+        if len(configurations) > self._config.num_samples:
+            raise UserError(
+                f"num_samples must be at least the {len(configurations)} configurations that are tried first, those of "
+                f"start{' and the defaults' if defaults else ''}, but got {self._config.num_samples}; ask for more "
+                f"trials, or take some out of start"
+            )
+        return First(configurations, _note(configurations, entries, bool(defaults), why_not))
+
+    def _defaults(self) -> tuple[Params, str]:
+        """Return the defaults of what is searched, or an empty mapping and why they are not tried."""
+        if not self._config.try_defaults:
+            return {}, ""
+        defaults, why_not = start.of_defaults(self.workload.defaults(), self._space)
+        if defaults:
+            built = self._built(defaults)
+            if isinstance(built, Refusal):
+                return {}, f"{self.workload.arguments.owner} refuses them: {built.why}"
+        return defaults, why_not
+
+    def _check_start(self, number: int, entry: Params) -> None:
+        """Raise UserError where Config refuses an entry of `start`: of a partial one, whatever completes it."""
+        points = [entry]
+        if len(entry) < len(self._space):
+            points = [{**params, **entry} for params in scattered(self._space, MOST_TRIED)]
+        if self._first_built(points) is None:
+            rule = f"start, entry {number}: must be a configuration that {self.workload.arguments.owner} takes"
+            raise UserError(f"{rule}, but it says: {self._built(points[0])}")
 
     def takes(self, params: Mapping[str, Any]) -> bool:
         """Return whether Config takes these hyperparameters beside what is fixed."""
@@ -139,3 +189,20 @@ class Fit:
             value = getattr(config, name)
             if not isinstance(plain(value), SCALAR):
                 raise UserError(f"{self.workload.arguments.owner} must hold plain values, but {name} is {value!r}")
+
+
+def _note(configurations: list[Params], entries: list[Params], has_defaults: bool, why_not: str) -> str:
+    """Return what is tried first, as a line; empty where nothing is."""
+    parts = []
+    if why_not:
+        parts.append(f"the workload's defaults are not tried: {why_not}")
+    elif has_defaults and not entries:
+        parts.append("trial 0 is the workload's defaults")
+    if entries:
+        names = ["the workload's defaults"] if has_defaults else []
+        tried = len(configurations) - len(names)
+        names.append(f"{tried} of start")
+        parts.append(f"tried first: {', then '.join(names)}")
+        if tried < len(entries):
+            parts.append(f"{len(entries) - tried} of start would repeat another")
+    return "; ".join(parts)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from search.errors import UserError
+from search.errors import UserError, count
 from search.spec.config import StudyConfig
 
 
@@ -61,7 +61,7 @@ def _share_cpus(config: StudyConfig, nodes: Sequence[Node], note: str) -> Share:
         concurrent += _times(node.cpus, cpus)
     concurrent = max(1, concurrent)
     if note:
-        note = f"{note}, {concurrent} trials at once"
+        note = f"{note}, {count(concurrent, 'trial')} at once"
     return Share(0.0, cpus, concurrent, note)
 
 

@@ -69,7 +69,7 @@ class OptunaSearcher(Searcher):
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
         make = SAMPLERS[study.config.sampler].make
-        study.search.sampler = Proposer(make, study.config.seed, study.space, takes)
+        study.search.sampler = Proposer(make, study.config.seed, study.space, takes, study.start)
         self._take_up()
 
     def _make_forecast(self) -> Forecast:

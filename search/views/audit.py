@@ -12,6 +12,7 @@ from rich.table import Table
 from search.analysis import tables
 from search.analysis.snapshot import Snapshot, epochs_of
 from search.analysis.tables import Pair
+from search.errors import count
 from search.journal.trial import FAILURE
 from search.views.format import correlation
 from search.views.summary import TABLE_STYLE
@@ -25,7 +26,7 @@ def show(console: Console, snapshot: Snapshot, pairs: Sequence[Pair], table: pd.
     _show_true_best(console, snapshot, table)
     _show_rungs(console, table)
     audited = epochs_of(pair.run for pair in pairs if pair.run)
-    trained = f"{snapshot.trained} of {snapshot.full} epochs trained in the search"
+    trained = f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained in the search"
     console.print(f"{trained}, stopping early saved {snapshot.saved:.0%}; the audit trained {audited}")
     _show_repeats(console, snapshot, pairs)
     _show_unfinished(console, pairs)
@@ -54,7 +55,7 @@ def _show_rungs(console: Console, table: pd.DataFrame) -> None:
     """Say what each rung knew of the final order."""
     rungs = Table("rung", **TABLE_STYLE)
     rungs.add_column("stopped there", justify="right")
-    rungs.add_column(f"rank correlation with the final order of {table['final_value'].count()} trials")
+    rungs.add_column(f"rank correlation with the final order of {count(int(table['final_value'].count()), 'trial')}")
     stopped_at = table["epochs"][table["state"] == "stopped"]
     for rung, rank_correlation in tables.correlations(table).items():
         stopped_there = (stopped_at == rung).sum()
@@ -97,4 +98,4 @@ def _show_list(console: Console, line_of: Mapping[int, str]) -> None:
         console.print(f"  trial {number}: {line_of[number].splitlines()[0]}")
     others = numbers[MAX_LISTED:]
     if others:
-        console.print(f"  and trials {', '.join(map(str, others))}")
+        console.print(f"  and {'trial' if len(others) == 1 else 'trials'} {', '.join(map(str, others))}")

@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Iterator
 
 from search.analysis.checkup import Checkup, Cost, Files, Machine, Metrics, Model, Range, Repeats, Taken, Times
-from search.views.format import count, span
+from search.errors import count
+from search.views.format import span
 
 WIDTH = 80
 MARGIN = 12

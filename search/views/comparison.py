@@ -1,4 +1,7 @@
-"""The winner beside the defaults, or the best so far where nothing is judged, as a table of texts."""
+"""The winner beside the defaults, or the best so far where nothing is judged, as a table of texts.
+
+Where the defaults win, the best of the other finalists stands beside them.
+"""
 
 from dataclasses import dataclass
 
@@ -10,40 +13,49 @@ from search.views.format import number, spread
 class Comparison:
     """A table: a column a configuration, a row a hyperparameter or metric with its name and a cell a column."""
 
+    title: str
     columns: list[str]
     rows: list[tuple[str, list[str]]]
-    is_judged: bool
 
 
 def compare(snapshot: Snapshot) -> Comparison:
     """Return the comparison of a study; without columns where no trial may win yet."""
-    if not snapshot.winner:
+    winner = snapshot.winner
+    if not winner or not snapshot.outcome:
         return _best_so_far(snapshot)
+    title = "The winner beside the defaults"
     names = ["winner"]
-    candidates = [snapshot.winner]
-    if snapshot.outcome and snapshot.outcome.reference:
-        names.append("default")
-        candidates.append(snapshot.outcome.reference)
+    candidates = [winner]
+    opponent = snapshot.outcome.opponent(snapshot.objective)
+    if snapshot.defaults_win:
+        title = "The defaults win"
+        names = ["defaults"]
+    if opponent:
+        names.append("default" if opponent is snapshot.outcome.reference else opponent.label)
+        candidates.append(opponent)
+    if snapshot.defaults_win and opponent:
+        title = "The defaults, which win, beside the best trial"
     rows: list[tuple[str, list[str]]] = []
     for name in snapshot.space:
         cells = [number(candidate.config[name]) for candidate in candidates]
         rows.append((name, cells))
     cells = [spread(candidate.values) for candidate in candidates]
     rows.append((snapshot.config.metric, cells))
-    for test in snapshot.winner.tests:
+    for test in winner.tests:
         cells = [spread(candidate.tests.get(test, [])) for candidate in candidates]
         rows.append((test, cells))
-    return Comparison(names, rows, is_judged=True)
+    return Comparison(title, names, rows)
 
 
 def _best_so_far(snapshot: Snapshot) -> Comparison:
+    title = "The best trial" if snapshot.is_unjudged else "The best so far"
     best = snapshot.front
     if not best:
-        return Comparison([], [], is_judged=False)
+        return Comparison(title, [], [])
     rows: list[tuple[str, list[str]]] = []
     for name in snapshot.space:
         if name in best.params:
             cell = number(best.params[name])
             rows.append((name, [cell]))
     rows.append((snapshot.config.metric, [number(best.value)]))
-    return Comparison([f"trial {best.number}"], rows, is_judged=False)
+    return Comparison(title, [f"trial {best.number}"], rows)

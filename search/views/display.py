@@ -15,6 +15,7 @@ from rich.text import Text
 
 from search.algorithms.forecast import Forecast
 from search.analysis.progress import Progress
+from search.errors import count
 from search.journal.trial import WORDS
 from search.spec.objective import Objective
 from search.views.format import span, spans_decades, values
@@ -95,7 +96,7 @@ class Display:
         # How far it is.
         bar = Table.grid(padding=(0, 1))
         done = ProgressBar(total=self._trials, completed=progress.done, width=min(30, width // 2))
-        bar.add_row(done, f"{progress.done}/{self._trials} trials")
+        bar.add_row(done, f"{progress.done}/{count(self._trials, 'trial')}")
         # What became of the trials, and the best.
         counts = [f"{progress.running} running"]
         for ending, word in WORDS.items():

@@ -81,11 +81,10 @@ def drawn(value: float) -> float:
     return value
 
 
-def count(many: int, thing: str) -> str:
-    """Return a number of things as text: 1 trial, 2 trials."""
-    if many == 1:
-        return f"1 {thing}"
-    return f"{many} {thing}s"
+def epochs_of(numbers: Sequence[int]) -> str:
+    """Return the numbers of epochs as text: epoch 3, epochs 3, 9."""
+    listed = ", ".join(map(str, numbers))
+    return f"epoch {listed}" if len(numbers) == 1 else f"epochs {listed}"
 
 
 def short(value: object) -> str:

@@ -1,11 +1,14 @@
-"""Why a study has no winner, in one sentence: what a winner must do, what happened instead, and what to do about it."""
+"""Why a study has no winner, in one sentence: what a winner must do, what happened instead, and what to do about it.
+
+And why the defaults are the winner.
+"""
 
 from collections import Counter
 
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
-from search.views.format import count
 
 MAX_LISTED = 3
 """Finalists of which is told what became of their seeds."""
@@ -18,6 +21,18 @@ def why(snapshot: Snapshot) -> str:
     if snapshot.able:
         return "a winner must be retrained, but no retraining has ended; go on with --resume"
     return _of_trials(snapshot)
+
+
+def why_defaults(snapshot: Snapshot) -> str:
+    """Return why the defaults win a retraining, which they must."""
+    assert snapshot.outcome is not None
+    assert snapshot.winner is not None
+    seeds = count(len(snapshot.winner.runs), "seed")
+    if snapshot.outcome.opponent(snapshot.objective):
+        return f"no trial was better over {seeds}"
+    if snapshot.outcome.finalists:
+        return "no finalist trained to its end with every seed"
+    return "no other trial could be retrained"
 
 
 def is_hopeless(snapshot: Snapshot) -> bool:
@@ -59,11 +74,12 @@ def _of_finalists(snapshot: Snapshot) -> str:
     assert snapshot.outcome is not None
     happened = []
     endings = set()
-    for candidate in snapshot.outcome.candidates:
-        if candidate is not snapshot.outcome.reference:
-            happened.append(f"of {candidate.name} {wrong_seeds(candidate)}")
-            endings |= {run.ending for run in candidate.runs}
-    are_all = len(happened) >= len(snapshot.able)
+    outcome = snapshot.outcome
+    for candidate in outcome.candidates if outcome.may_win else outcome.finalists:
+        happened.append(f"of {candidate.label} {wrong_seeds(candidate)}")
+        endings |= {run.ending for run in candidate.runs}
+    others = [trial for trial in snapshot.able if not outcome.may_win or trial is not snapshot.defaults_trial]
+    are_all = len(outcome.finalists) >= len(others)
     more = len(happened) - MAX_LISTED
     if more > 0:
         happened[MAX_LISTED:] = [f"{more} more are like them"]

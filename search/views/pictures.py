@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from search.analysis import tables
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.journal.trial import Trial
 from search.views import fonts
 from search.views.axes import plain, scale_metric, scale_parameter
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, line_width, short
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, epochs_of, line_width, short
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -68,7 +69,7 @@ def curves(snapshot: Snapshot) -> Figure:
     handles, labels = axes.get_legend_handles_labels()
     if snapshot.rungs:
         handles.append(Line2D([], [], color=FAINT_COLOUR, linestyle=":"))
-        labels.append(f"rung (epochs {', '.join(map(str, snapshot.rungs))})")
+        labels.append(f"rung ({epochs_of(snapshot.rungs)})")
     if handles:
         figure.legend(handles, labels, loc="outside right upper")
     return figure
@@ -83,8 +84,10 @@ def _curve_style(snapshot: Snapshot, trial: Trial) -> tuple[str, dict[str, Any]]
         "alpha": 0.8,
     }
     if trial is snapshot.front:
-        name = "winner" if snapshot.winner else "best"
+        name = "winner" if snapshot.winning_trial else "best"
         label = f"{name}, trial {trial.number}"
+        if trial is snapshot.defaults_trial:
+            label += " (defaults)"
         style |= {"color": FRONT_COLOUR, "linewidth": 2.5}
     if len(trial.epochs) == 1:
         style |= {"marker": "o", "markersize": 3}
@@ -132,7 +135,7 @@ def importances(snapshot: Snapshot) -> Figure:
     """Draw how much each hyperparameter decides whether a trial is among the best, and how sure that is."""
     figure = Figure(figsize=(8, 1.2 + 0.5 * len(snapshot.space)), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(f"What sets the best of {len(snapshot.able)} trials apart (PED-ANOVA)")
+    axes.set_title(f"What sets the best of {count(len(snapshot.able), 'trial')} apart (PED-ANOVA)")
     axes.set_xlabel("importance (shares of 1); lines: 80 % of bootstrap samples")
     if not snapshot.importances:
         message = f"at least {MIN_DIFFERENT_VALUES} trials with different finite values are needed"
@@ -214,7 +217,7 @@ def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
         axes.set_title(f"epoch {rung}: rank correlation {correlation(correlation_at[rung])}")
         axes.tick_params(labelbottom=True)
     _legend_below(figure, panels[0], 2 * columns)
-    figure.suptitle(f"What the rungs saw of the final order of {len(full)} trials")
+    figure.suptitle(f"What the rungs saw of the final order of {count(len(full), 'trial')}")
     return figure
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
-from search.errors import program
+from search.errors import count, program
 from search.journal.trial import FAILURE, WORDS
 from search.spec.command import Command
 from search.views import no_winner
@@ -17,41 +17,63 @@ from search.views.comparison import compare
 from search.views.format import span
 
 TRACEBACK = "Traceback (most recent call last):"
+WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
+"""The files in best/ that are there without one of the workload's `save`."""
 TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
 
 
 def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> int:
     """Print the winner beside the defaults, what early stopping saved, where everything is and what to do next.
 
-    `best` is the file that holds the winner's config. Returns the exit code: 1 where nothing won.
+    `best` is the file that holds the winner's config. Returns the exit code: 1 where nothing won, though it was to be
+    retrained.
     """
     console.print()
     winner = snapshot.winner
     if winner:
         _show_winner(console, snapshot)
+    elif snapshot.is_unjudged:
+        _show_best(console, snapshot)
     else:
         console.print(f"no winner: {no_winner.why(snapshot)}")
     _show_trials(console, snapshot)
     _show_failure(console, snapshot)
-    best_folder = "the winner in best/, " if winner else ""
-    console.print(f"everything is in {snapshot.folder}: {best_folder}pictures in plots/, tables in *.csv")
+    console.print(f"everything is in {snapshot.folder}: {_place_of_best(snapshot)}pictures in plots/, tables in *.csv")
     report = snapshot.folder / "report.html"
     if report.is_file():
         console.print(f"open {report} in a browser")
-    if winner and is_program:
-        console.print("train the winner again with")
-        console.print(f"  {program(snapshot.config.workload, '--config', best)}")
+    has_best = bool(winner) or snapshot.is_unjudged
+    again = _again(snapshot, best) if has_best else ""
+    if again and (is_program or snapshot.config.command):
+        console.print("train the winner again with" if winner else "train the best trial again with")
+        console.print(f"  {again}")
+    return 0 if has_best else 1
+
+
+def _place_of_best(snapshot: Snapshot) -> str:
+    """Return where the winner is, and whether that is a model, as the beginning of a list; empty without one."""
+    if snapshot.is_unjudged:
+        return "the best trial's config in best.yaml, "
+    if not snapshot.winner:
+        return ""
+    names = {path.name for path in (snapshot.folder / "best").glob("*")}
+    if names <= WITHOUT_MODEL:
+        return "the winner's metrics in best/ (no model was saved), "
+    return "the winner in best/, "
+
+
+def _again(snapshot: Snapshot, best: Path) -> str:
+    """Return the line for a shell that trains the best config again; a command does so into a folder `winner`."""
     source = snapshot.config.source
-    if winner and isinstance(source, Command):
-        console.print("train the winner again with")
-        console.print(f"  {_again(source, snapshot, winner.best_run(snapshot.objective).attributes['config'])}")
-    if not winner:
-        return 1
-    return 0
-
-
-def _again(source: Command, snapshot: Snapshot, values: Mapping[str, Any]) -> str:
-    """Return the line for a shell that runs a command with these values, into the folder `winner` where it has one."""
+    if not isinstance(source, Command):
+        return program(source, "--config", best)
+    winner = snapshot.winner
+    front = snapshot.front
+    values: Mapping[str, Any] = {}
+    if winner:
+        values = winner.best_run(snapshot.objective).attributes["config"]
+    elif front:
+        values = {**dict(source.defaults), **snapshot.config.values(front.params)}
     file = snapshot.folder / "best" / "folder" / "config.json"
     line = shlex.join(source.filled(values, "winner", str(file)))
     if "folder" in source.placeholders():
@@ -64,17 +86,40 @@ def _show_winner(console: Console, snapshot: Snapshot) -> None:
     winner = snapshot.winner
     assert outcome is not None
     assert winner is not None
-    console.print(f"the winner is {winner.name} of {snapshot.name}, by its mean over {len(winner.runs)} seeds")
+    seeds = count(len(winner.runs), "seed")
+    if outcome.defaults_win:
+        console.print(f"the defaults win in {snapshot.name}: {no_winner.why_defaults(snapshot)}")
+    else:
+        console.print(f"the winner is {winner.name} of {snapshot.name}, by its mean over {seeds}")
+    _show_table(console, snapshot)
+    verdict = snapshot.verdict
+    gain = verdict.validation if verdict else None
+    if gain and gain.is_sure and gain.value < 0:
+        console.print("the defaults are better than the winner: search longer, or in another space")
+    if verdict and verdict.over and gain and gain.is_sure is False and outcome.defaults_win:
+        console.print(f"the seeds do not tell {verdict.over.label} from them: more seeds would")
+    if winner.tests and snapshot.times_tested > 1:
+        console.print("the test part has been looked at before, by an earlier retraining of this study")
+
+
+def _show_best(console: Console, snapshot: Snapshot) -> None:
+    """Print the best trial of a search that is not to be retrained."""
+    best = snapshot.front
+    assert best is not None
+    are_defaults = ", the defaults," if best is snapshot.defaults_trial else ""
+    console.print(
+        f"the best is trial {best.number}{are_defaults} of {snapshot.name}; with finalists: 0 it is not retrained, so "
+        f"not judged"
+    )
+    _show_table(console, snapshot)
+
+
+def _show_table(console: Console, snapshot: Snapshot) -> None:
     comparison = compare(snapshot)
     table = Table("", *comparison.columns, **TABLE_STYLE)
     for name, cells in comparison.rows:
         table.add_row(name, *cells)
     console.print(table)
-    reference = outcome.reference
-    if reference and reference.is_sound and snapshot.objective.is_better(reference.mean, winner.mean):
-        console.print("the defaults are better than the winner: search longer, or in another space")
-    if winner.tests and snapshot.times_tested > 1:
-        console.print("the test part has been looked at before, by an earlier retraining of this study")
 
 
 def _show_trials(console: Console, snapshot: Snapshot) -> None:
@@ -83,12 +128,12 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     counts = [f"{endings[ending]} {word}" for ending, word in WORDS.items()]
     if endings["running"]:
         counts.append(f"{endings['running']} cut off")
-    console.print(f"{len(snapshot.trials)} trials: {', '.join(counts)}")
+    console.print(f"{count(len(snapshot.trials), 'trial')}: {', '.join(counts)}")
     asked = snapshot.config.num_samples
     if snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
-    console.print(f"{snapshot.trained} of {snapshot.full} epochs trained, {work}")
+    console.print(f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained, {work}")
 
 
 def _show_failure(console: Console, snapshot: Snapshot) -> None:

@@ -1,6 +1,6 @@
 """Proposals: new ones that the workload takes, each a function of the seed, the trial's number and the history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -137,3 +137,52 @@ def test_no_more_points_are_tried_than_are_asked_for() -> None:
 
     assert room({"n": IntDistribution(1, 9000)}, [{"n": 5}], takes, 3) == 3
     assert len(asked) == 2
+
+
+BOTH_NUMBERS: Space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+START: list[dict[str, Any]] = [{"x": 0.5, "y": 0.25}, {"y": 0.75}, {"x": 0.125, "y": 0.0}]
+
+
+def begun(kind: str, space: Space, takes: Takes, count: int, start: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return the proposals of a search that tries `start` first, each from a sampler without a past."""
+    study = optuna.create_study()
+    for _ in range(count):
+        study.sampler = Proposer(SAMPLERS[kind].make, 3, space, takes, start)
+        trial = study.ask(dict(space))
+        study.tell(trial, sum(float(value or 0) for value in trial.params.values() if not isinstance(value, str)))
+    return [trial.params for trial in study.trials]
+
+
+@BOTH
+def test_what_is_to_be_tried_first_is_proposed_by_number_and_the_sampler_fills_the_rest(kind: str) -> None:
+    """The others are what they would have been; of TPE as long as it draws at random."""
+    proposals = begun(kind, BOTH_NUMBERS, anything, 9, START)
+    without = begun(kind, BOTH_NUMBERS, anything, 9, ())
+    assert proposals == [START[0], {"x": without[1]["x"], "y": 0.75}, START[2], *without[3:]]
+
+
+@BOTH
+def test_a_partial_configuration_is_completed_by_what_the_workload_takes(kind: str) -> None:
+    start = [{"hidden2": 60}]
+    (found,) = begun(kind, WIDTHS, lambda params: params["hidden1"] > 2 * params["hidden2"], 1, start)
+    assert found["hidden2"] == 60
+    assert found["hidden1"] > 120
+
+
+@BOTH
+def test_what_is_known_or_refused_by_then_gives_way_to_a_draw(kind: str) -> None:
+    """A partial one may have come to the next whole one, and Config may have changed since the start was checked."""
+    known = begun(kind, SMALL, anything, 4, [POINTS[2], POINTS[2]])
+    assert known[0] == POINTS[2]
+    assert sorted(map(str, known)) == sorted(map(str, POINTS))
+    refused = begun(kind, BOTH_NUMBERS, lambda params: params["x"] != 0.5, 1, [START[0]])
+    assert refused == begun(kind, BOTH_NUMBERS, anything, 1, ())
+
+
+@BOTH
+def test_of_a_small_space_a_partial_configuration_takes_the_one_point_that_is_left(kind: str) -> None:
+    given = {"act": POINTS[0]["act"]}
+    points = [point for point in POINTS if point["act"] == given["act"]]
+    proposals = begun(kind, SMALL, anything, 4, [points[0], given, given])
+    assert proposals[1] == points[1]
+    assert proposals[2] not in points

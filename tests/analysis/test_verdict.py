@@ -173,6 +173,59 @@ def test_a_loss_within_the_noise_is_no_loss(tmp_path: Path) -> None:
     assert "The defaults are better than the winner" not in " ".join(advice.advice(snapshot))
 
 
+def test_where_the_defaults_win_the_gain_is_theirs_over_the_best_trial_and_nothing_survives_of_it(
+    tmp_path: Path,
+) -> None:
+    values = {"trial 0": [2.0, 2.2, 2.1], "trial 1": [2.5, 2.6, 2.4], "reference": [1.0, 1.1, 1.2]}
+    tests = {"trial 0": [3.0, 3.0, 3.3], "reference": [1.0, 1.0, 1.0]}
+    snapshot = judged(tmp_path, values, tests)
+    found = snapshot.verdict
+    assert found is not None
+    assert found.over is not None
+    assert found.over.name == "trial 0"
+    assert found.validation is not None
+    assert found.test is not None
+    assert found.validation.value == pytest.approx(1.0)
+    assert found.test.value == pytest.approx(2.1)
+    assert (found.survived, found.rivals) == (None, [])
+    won, trust, *_ = answers.cards(snapshot, [])
+    assert won.lines[:2] == ["the defaults", "no trial was better over 3 seeds"]
+    assert won.lines[3] == "x 0, y 0"
+    assert trust.lines[0] == "better than trial 0 by 1.000 ± 0.082"
+    assert advice.advice(snapshot)[0].startswith("No trial was better than the defaults")
+    assert any(note.startswith("Gain of the defaults over trial 0: loss 1.000") for note in answers.notes(snapshot))
+
+
+def test_where_the_defaults_win_within_the_noise_more_seeds_are_advised_and_no_longer_search(tmp_path: Path) -> None:
+    snapshot = judged(tmp_path, {"trial 0": [1.1, 3.1], "reference": [1.0, 3.0]}, {})
+    assert snapshot.defaults_win
+    told = " ".join(advice.advice(snapshot))
+    assert "do not tell trial 0 from the winner: more seeds would" in told
+    assert "better than the defaults" not in told
+
+
+BEFORE = {"trial 0": [2.0, 2.2], "reference": [1.0, 1.2]}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_said"),
+    [
+        (BEFORE, True),
+        ({"trial 0": [2.0, 2.2], "reference": [1.9, 2.2]}, False),
+        ({"trial 0": [2.0], "reference": [1.0]}, False),
+    ],
+)
+def test_of_a_retraining_of_before_the_defaults_are_called_better_beyond_the_noise_alone(
+    values: dict[str, list[float]], is_said: bool, tmp_path: Path
+) -> None:
+    made = studies.create(tmp_path, "s", num_samples=1)
+    studies.add(made, studies.curve(1.0, 9), "complete")
+    studies.retrain(made, values, {}, "test_loss", may_win=False)
+    assert made.snapshot().winner is not None
+    told = " ".join(advice.advice(made.snapshot()))
+    assert ("The defaults are better than the winner" in told) == is_said
+
+
 def test_a_retraining_in_which_no_seed_held_says_so(tmp_path: Path) -> None:
     made = studies.create(tmp_path, "s", num_samples=4)
     for depth in (1.0, 2.0, 3.0, 4.0):
@@ -231,4 +284,5 @@ def test_against_a_reference_of_which_a_seed_failed_no_gain_is_said() -> None:
     runs = [Trial(at, "complete" if at < 5 else "failed", 1.0, 1, {}, (), {}, 0.0, 0.0) for at in range(6)]
     winner, reference = Candidate("trial 1", tuple(runs[:3]), {}), Candidate("reference", tuple(runs[3:]), {})
     assert verdict.judge(Outcome((winner, reference), winner, reference), Objective("loss")).validation is None
-    assert verdict.judge(Outcome((winner, winner), winner, winner), Objective("loss")).validation is not None
+    other = Candidate("reference", winner.runs, {})
+    assert verdict.judge(Outcome((winner, other), winner, other), Objective("loss")).validation is not None

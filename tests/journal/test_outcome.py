@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from search.journal import outcome
-from search.journal.outcome import Candidate, finalists
+from search.journal.outcome import REFERENCE, Candidate, finalists
 from search.journal.records import OpenTrial
 from search.journal.storage import Storage
 from search.journal.trial import Ending, Trial
@@ -77,6 +77,71 @@ def test_the_best_mean_over_seeds_wins_not_the_best_seed(tmp_path: Path) -> None
     assert [run.value for run in found.candidates[0].runs] == [0.1, 0.9]
     assert found.candidates[0].best_run(MIN).value == 0.1
     assert found.candidates[0].best_run(MAX).value == 0.9
+
+
+RUNS: list[tuple[str, Ending, float]] = [
+    ("trial 1", "complete", 0.1),
+    ("trial 1", "complete", 0.9),
+    ("trial 2", "complete", 0.3),
+    ("trial 2", "complete", 0.4),
+    (REFERENCE, "complete", 0.2),
+    (REFERENCE, "complete", 0.1),
+]
+
+
+def test_a_reference_with_the_best_mean_wins_and_is_held_against_the_best_finalist(tmp_path: Path) -> None:
+    for mode, winner, ranked in (
+        ("min", REFERENCE, [REFERENCE, "trial 2", "trial 1"]),
+        ("max", "trial 1", ["trial 1", "trial 2", REFERENCE]),
+    ):
+        (tmp_path / mode).mkdir()
+        objective = Objective("loss", mode)
+        made = retraining(tmp_path / mode, mode, RUNS)
+        made.set_user_attr(outcome.MAY_WIN, True)
+        found = outcome.judge(made, objective)
+        assert found.winner is not None
+        assert found.winner.name == winner
+        assert found.defaults_win == (mode == "min")
+        assert [candidate.name for candidate in found.ranked(objective)] == ranked
+        opponent = found.opponent(objective)
+        assert opponent is not None
+        assert opponent.name == ("trial 2" if found.defaults_win else REFERENCE)
+
+
+def test_in_a_retraining_of_before_the_reference_cannot_win(tmp_path: Path) -> None:
+    """Its best.yaml and best/ are those of a finalist."""
+    found = outcome.judge(retraining(tmp_path, "min", RUNS), MIN)
+    assert found.winner is not None
+    assert found.winner.name == "trial 2"
+    assert not found.defaults_win
+
+
+@pytest.mark.parametrize(
+    ("runs", "winner", "opponent"),
+    [
+        ([("trial 1", "diverged", math.nan), (REFERENCE, "complete", 9.0)], REFERENCE, None),
+        ([(REFERENCE, "complete", 9.0)], REFERENCE, None),
+        ([("trial 1", "complete", 9.0), (REFERENCE, "failed", 0.1)], "trial 1", REFERENCE),
+        ([("trial 1", "complete", 9.0), (REFERENCE, "complete", 9.0)], "trial 1", REFERENCE),
+        ([("trial 1", "failed", 9.0), (REFERENCE, "diverged", math.nan)], None, REFERENCE),
+    ],
+)
+def test_a_reference_wins_only_where_all_its_seeds_held_and_no_finalist_was_as_good(
+    runs: list[tuple[str, Ending, float]], winner: str | None, opponent: str | None, tmp_path: Path
+) -> None:
+    made = retraining(tmp_path, "min", runs)
+    made.set_user_attr(outcome.MAY_WIN, True)
+    found = outcome.judge(made, MIN)
+    assert (found.winner and found.winner.name) == winner
+    held_against = found.opponent(MIN)
+    assert (held_against and held_against.name) == opponent
+
+
+def test_the_trial_of_the_reference_is_no_finalist_beside_it() -> None:
+    """Its configuration is trained once, and the finalists are others."""
+    trials = [trial(0, "complete", 1.0, x=5), trial(1, "complete", 2.0), trial(2, "complete", 3.0)]
+    assert [each.number for each in finalists(trials, 2, MIN)] == [0, 1]
+    assert [each.number for each in finalists(trials, 2, MIN, {"x": 5})] == [1, 2]
 
 
 @pytest.mark.parametrize("ending", ["diverged", "failed"])

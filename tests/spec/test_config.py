@@ -111,7 +111,7 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"scheduler": {"grace_perod": 3}}, "unknown setting 'scheduler.grace_perod', did you mean 'grace_period'?"),
         ({"scheduler": {"grace_period": 0}}, "grace_period must be >= 1, but got 0"),
         ({"scheduler": {"reduction_factor": 1}}, "reduction_factor must be >= 2, but got 1"),
-        ({"finalists": 0}, "finalists must be >= 1"),
+        ({"finalists": -1}, "finalists must be >= 0"),
         ({"seeds": 0}, "seeds must be >= 1"),
     ],
 )

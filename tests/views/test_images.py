@@ -49,7 +49,7 @@ def test_a_sheet_shows_the_sound_by_rank_then_the_others_marked_so_and_the_refer
         names = [each.name for each in gallery.shown(found, Objective("loss", mode))]
         assert names == [*first, "trial 7", "trial 9", "reference"]
     told = [
-        "".join(gallery._caption(each, at, "loss")[:3])
+        "".join(gallery._caption(each, None if each is found.reference else at, "loss")[:3])
         for at, each in enumerate(gallery.shown(found, Objective("loss")), 1)
     ]
     assert told == [
@@ -57,7 +57,7 @@ def test_a_sheet_shows_the_sound_by_rank_then_the_others_marked_so_and_the_refer
         "2. trial 4, loss 0.40000 ± 0.14142",
         "trial 7, 1 of 2 seeds diverged",
         "trial 9, 2 of 2 seeds failed",
-        "reference, loss 0.10000 ± 0.00000",
+        "defaults, loss 0.10000 ± 0.00000",
     ]
 
 

@@ -1,16 +1,20 @@
-"""What a person is told at the end of a search that nothing won: the rule, what happened, and what to do."""
+"""What a person is told at the end of a search: of one that nothing won the rule, what happened, and what to do."""
 
 import io
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from search import retrain
+from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.trial import Ending
 from search.study import RETRAINING, Study
 from search.views import no_winner, summary
+from search.views.comparison import compare
 from search.views.page import answers, page
 from tests import studies
 
@@ -29,10 +33,10 @@ def create(folder: Path, trials: Told, asked: int = 0) -> Study:
     return made
 
 
-def retrained(folder: Path, endings: dict[str, str]) -> Study:
+def retrained(folder: Path, endings: dict[str, str], *, may_win: bool = False) -> Study:
     """Return a study whose retraining has ended: by candidate the initial of its ending for each seed."""
     made = create(folder, [([2.0, 1.0], "complete")] * 9)
-    retraining = made.add(RETRAINING, jobs=[])
+    retraining = made.add(RETRAINING, jobs=[], **{MAY_WIN: may_win})
     for candidate, seeds in endings.items():
         for seed, initial in enumerate(seeds, 1):
             notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": seed}}
@@ -143,3 +147,96 @@ def test_where_there_is_nothing_to_retrain_no_ray_is_started_for_it(
     assert printed.err == ""
     assert made.others(RETRAINING) == []
     assert not (made.logs / "ray.log").exists()
+
+
+def judged(folder: Path, values: dict[str, list[float]], tests: dict[str, list[float]], **settings: Any) -> Study:
+    """Return a study of the toy, trial 0 of which is the defaults, retrained with these values by candidate."""
+    made = studies.create(folder, "s", num_samples=3, **settings)
+    made.search.enqueue_trial({"x": 0.0, "y": 0.0})
+    for depth in (1.0, 2.0, 3.0):
+        studies.add(made, studies.curve(depth, 9), "complete")
+    studies.retrain(made, values, tests, "test_loss")
+    return made
+
+
+def test_where_the_defaults_win_the_summary_says_so_and_shows_the_best_trial_beside_them(tmp_path: Path) -> None:
+    values = {"trial 1": [2.0, 2.1], "trial 2": [3.0, 3.1], REFERENCE: [1.0, 1.1]}
+    made = judged(tmp_path, values, {"trial 1": [2.0, 2.0], REFERENCE: [1.0, 1.0]})
+    code, lines = shown(made)
+    assert code == 0
+    assert lines[1] == "the defaults win in s: no trial was better over 2 seeds"
+    table = [line.split() for line in lines[2:7]]
+    assert table[0] == ["defaults", "trial", "1"]
+    assert [row[:2] for row in table[1:]] == [["x", "0"], ["y", "0"], ["loss", "1.05000"], ["test_loss", "1.00000"]]
+    assert not any("better than the winner" in line or "do not tell" in line for line in lines)
+    snapshot = made.snapshot()
+    assert snapshot.front is snapshot.winning_trial is snapshot.trials[0]
+    assert compare(snapshot).title == "The defaults, which win, beside the best trial"
+
+
+def test_where_the_defaults_win_within_the_noise_the_summary_says_that_too(tmp_path: Path) -> None:
+    _, lines = shown(judged(tmp_path, {"trial 1": [2.0, 1.0], REFERENCE: [1.9, 1.0]}, {}))
+    assert "the seeds do not tell trial 1 from them: more seeds would" in lines
+
+
+def test_a_single_seed_is_one_seed(tmp_path: Path) -> None:
+    _, lines = shown(judged(tmp_path, {"trial 1": [1.0], REFERENCE: [2.0]}, {}))
+    assert lines[1] == "the winner is trial 1 of s, by its mean over 1 seed"
+
+
+def test_the_defaults_win_also_where_no_other_configuration_held(tmp_path: Path) -> None:
+    code, lines = shown(retrained(tmp_path / "held", {"trial 1": "cd", REFERENCE: "cc"}, may_win=True))
+    assert (code, lines[1]) == (0, "the defaults win in s: no finalist trained to its end with every seed")
+    code, lines = shown(judged(tmp_path / "alone", {REFERENCE: [1.0]}, {}))
+    assert (code, lines[1]) == (0, "the defaults win in s: no other trial could be retrained")
+
+
+def test_where_neither_finalists_nor_defaults_held_it_is_told_of_both(tmp_path: Path) -> None:
+    code, lines = shown(retrained(tmp_path, {"trial 1": "d", REFERENCE: "f"}, may_win=True))
+    assert code == 1
+    assert "but of trial 1 1 of 1 seed diverged, of defaults 1 of 1 seed failed; mend what failed" in lines[1]
+
+
+def test_best_is_called_a_model_only_where_one_was_saved(tmp_path: Path) -> None:
+    made = judged(tmp_path, {"trial 1": [1.0], REFERENCE: [2.0]}, {})
+    best = made.folder / "best"
+    best.mkdir()
+    for name in ("metrics.json", "curves.csv", "plot.png"):
+        (best / name).touch()
+    end = "pictures in plots/, tables in *.csv"
+    place = f"everything is in {made.folder}: "
+    assert f"{place}the winner's metrics in best/ (no model was saved), {end}" in shown(made)[1]
+    (best / "model.pt").touch()
+    assert f"{place}the winner in best/, {end}" in shown(made)[1]
+
+
+def test_a_search_that_is_not_retrained_shows_its_best_trial_and_claims_no_model(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=2, finalists=0)
+    assert shown(made)[0] == 1
+    studies.add(made, studies.curve(2.0, 9), "complete")
+    assert shown(made)[0] == 1
+    studies.add(made, studies.curve(1.0, 9), "complete")
+    code, lines = shown(made)
+    assert code == 0
+    assert lines[1] == "the best is trial 1 of s; with finalists: 0 it is not retrained, so not judged"
+    assert f"everything is in {made.folder}: the best trial's config in best.yaml, pictures in plots/, " in lines[-3]
+    assert lines[-2] == "train the best trial again with"
+    snapshot = made.snapshot()
+    assert answers.progress(snapshot) == "2 trials, not retrained: finalists is 0."
+    won, trust, *_ = answers.cards(snapshot, [])
+    assert (won.lines[0], trust.lines[0]) == ("trial 1", "nobody knows")
+
+
+def test_one_of_a_thing_is_never_called_several(tmp_path: Path) -> None:
+    """Of a search of one trial of one epoch, retrained with one seed; and of one that has only begun."""
+    texts = []
+    for name, ending in (("ended", "complete"), ("begun", None)):
+        made = studies.create(tmp_path, name, num_samples=1, fixed={"epochs": 1}, scheduler=None, finalists=1, seeds=1)
+        studies.add(made, [1.0], ending)  # type: ignore[arg-type]
+        if ending:
+            studies.retrain(made, {"trial 0": [1.0], REFERENCE: [2.0]}, {}, "test_loss")
+        texts += shown(made)[1]
+        texts += page.render(made.snapshot()).decode().split("<script nonce")[:1]
+    wrong = re.compile(r"(?<![\d.])1 (epochs|seeds|trials|configurations|trainings|processes|CPUs|GPUs)\b|epochs? 1, ")
+    assert [found[0] for text in texts for found in wrong.finditer(text)] == []
+    assert "1 of 1 epoch trained" in "".join(texts)

@@ -5,6 +5,7 @@ from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import SURE_ERRORS, Verdict
+from search.errors import count
 from search.spec.space import Axis
 from search.views import no_winner
 from search.views.format import number
@@ -39,21 +40,24 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.outcome and not snapshot.winner:
         yield "No finalist trained to its end with every seed: keep the search away from where they diverge or fail."
     total = len(snapshot.trials)
+    trials = count(total, "trial")
     failed = snapshot.endings["failed"]
     if failed:
-        yield f"{failed} of {total} trials failed: see the failures below."
+        yield f"{failed} of {trials} failed: see the failures below."
     diverged = snapshot.endings["diverged"]
     if diverged and no_winner.is_hopeless(snapshot):
-        yield f"{diverged} of {total} trials diverged: search another space, of a learning rate, for one, lower values."
+        yield f"{diverged} of {trials} diverged: search another space, of a learning rate, for one, lower values."
     elif diverged and diverged >= total / 10:
-        yield f"{diverged} of {total} trials diverged: the panels below show where; keep the search out of there."
+        yield f"{diverged} of {trials} diverged: the panels below show where; keep the search out of there."
 
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     gain = verdict.validation
-    if gain and gain.value < 0 and gain.is_sure is not False:
+    if verdict.defaults_win and (gain is None or gain.is_sure is not False):
+        yield "No trial was better than the defaults: search longer, or in another space."
+    elif gain and gain.value < 0 and gain.is_sure:
         yield "The defaults are better than the winner: search longer, or in another space."
-    elif gain and gain.is_sure is False:
+    elif gain and gain.is_sure is False and not verdict.defaults_win:
         yield "The seeds do not tell the winner from the defaults: retrain with more seeds before you believe either."
     if verdict.noise is None:
         yield "With one seed nobody knows the noise: set seeds to 3 or more."

@@ -1,12 +1,15 @@
 """What the report says in words: what won, can it be trusted, what mattered, what it cost, and what to try next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import Gain, Verdict
+from search.errors import count, have
 from search.journal.trial import WORDS, State
 from search.views import no_winner
-from search.views.format import count, number, plus_minus, span, spread, values
+from search.views.format import number, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
@@ -31,15 +34,17 @@ def progress(snapshot: Snapshot) -> str:
     ended = snapshot.ended
     running = snapshot.endings["running"]
     asked = snapshot.wanted
-    if running:
-        return f"Not finished: {ended} of {asked} trials have ended, {running} running or cut off."
-    if ended < asked:
-        return f"Not finished: {ended} of {asked} trials have ended."
-    if snapshot.outcome and not snapshot.winner:
-        return f"{asked} trials, retrained: no configuration trained to its end with every seed."
     trials = count(asked, "trial")
+    if running:
+        return f"Not finished: {ended} of {trials} {have(asked)} ended, {running} running or cut off."
+    if ended < asked:
+        return f"Not finished: {ended} of {trials} {have(asked)} ended."
+    if snapshot.outcome and not snapshot.winner:
+        return f"{trials}, retrained: no configuration trained to its end with every seed."
     if not snapshot.able:
         return f"{trials}, of which none can win."
+    if snapshot.is_unjudged:
+        return f"{trials}, not retrained: finalists is 0."
     if not snapshot.winner:
         return f"{trials}, not retrained to the end yet: --resume does that."
     if not snapshot.is_current:
@@ -56,15 +61,22 @@ def _won(snapshot: Snapshot) -> Card:
     title = "What won?"
     front = snapshot.front
     winner = snapshot.winner
-    if winner and front:
+    if winner:
         mean = f"{snapshot.config.metric} {spread(winner.values)} over {count(len(winner.values), 'seed')}"
-        return Card(title, [winner.name, mean, values(front.params)])
+        if snapshot.defaults_win:
+            defaults = {name: winner.config[name] for name in snapshot.space}
+            return Card(title, ["the defaults", no_winner.why_defaults(snapshot), mean, values(defaults)])
+        if front:
+            return Card(title, [winner.name, mean, values(front.params)])
     if snapshot.outcome or no_winner.is_hopeless(snapshot):
         return Card(title, ["nothing", no_winner.why(snapshot)])
     if not front:
         return Card(title, ["nothing yet", "no trial has been trained to its end"])
     value = f"{snapshot.config.metric} {number(front.value)} in the search; not retrained, so not judged"
-    return Card(title, [f"trial {front.number} so far", value, values(front.params)])
+    name = f"trial {front.number}" if snapshot.is_unjudged else f"trial {front.number} so far"
+    if front is snapshot.defaults_trial:
+        name += ", the defaults"
+    return Card(title, [name, value, values(front.params)])
 
 
 def _trust(snapshot: Snapshot) -> Card:
@@ -74,11 +86,14 @@ def _trust(snapshot: Snapshot) -> Card:
         return Card(title, ["no", "retrained with other seeds, no finalist trained to its end with every seed"])
     if no_winner.is_hopeless(snapshot):
         return Card(title, ["no", "no trial has a value that counts"])
+    if not verdict and snapshot.is_unjudged:
+        return Card(title, ["nobody knows", "the best of many noisy trials flatters itself, and finalists is 0"])
     if not verdict:
         return Card(title, ["not yet", "the best of many noisy trials flatters itself; retraining judges it"])
     lines = ["nothing to compare it with"]
-    if verdict.validation:
-        lines = [_gain(verdict.validation)]
+    if verdict.validation and verdict.over:
+        over = verdict.over.label if verdict.defaults_win else "the defaults"
+        lines = [_gain(verdict.validation, over)]
     lines += _survived(verdict)
     if verdict.noise is not None:
         lines.append(f"its standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")
@@ -94,15 +109,15 @@ def _survived(verdict: Verdict) -> list[str]:
         return ["nothing of the validation gain survived on the held-out test part"]
     if verdict.survived is not None:
         return [f"{verdict.survived:.0%} of the validation gain survived on the held-out test part"]
-    if verdict.validation and not verdict.test:
+    if verdict.validation and not verdict.test and not verdict.defaults_win:
         return ["no test metric stands for the search's, so nobody knows what survives on held-out data"]
     return []
 
 
-def _gain(gain: Gain) -> str:
+def _gain(gain: Gain, over: str) -> str:
     doubt = {True: "", False: ": within the noise", None: ", on a single seed"}
     word = "worse" if gain.value < 0 else "better"
-    return f"{word} than the defaults by {plus_minus(abs(gain.value), gain.error)}{doubt[gain.is_sure]}"
+    return f"{word} than {over} by {plus_minus(abs(gain.value), gain.error)}{doubt[gain.is_sure]}"
 
 
 def _mattered(snapshot: Snapshot) -> Card:
@@ -123,7 +138,7 @@ def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
     clock_s = 0.0
     for stretch in stretches:
         clock_s += timeline.duration_s(stretch)
-    epochs = f"{snapshot.trained} of {max(1, snapshot.full)} epochs trained"
+    epochs = f"{snapshot.trained} of {count(max(1, snapshot.full), 'epoch')} trained"
     return Card(
         "What did it cost?",
         [
@@ -159,8 +174,9 @@ def notes(snapshot: Snapshot) -> list[str]:
     if seeds > 1:
         notes.append(f"Mean ± standard deviation over {seeds} seeds, none of which the search used.")
     verdict = snapshot.verdict
-    if verdict and verdict.validation and verdict.test:
-        notes.append(f"Gain over the defaults: {_signed(verdict.validation)}, {_signed(verdict.test)}.")
+    if verdict and verdict.over and verdict.validation and verdict.test:
+        gain = f"Gain of the defaults over {verdict.over.label}" if verdict.defaults_win else "Gain over the defaults"
+        notes.append(f"{gain}: {_signed(verdict.validation)}, {_signed(verdict.test)}.")
     if snapshot.times_tested > 1:
         notes.append("The test part has been looked at before, by an earlier retraining of this study.")
     return notes
@@ -179,13 +195,21 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in newest.get("versions", {}).items() if version]
     machine = newest.get("machine", {})
     share = newest.get("share", {})
-    of_each = f"{share.get('cpus')} CPUs and {share.get('gpus')} GPUs"
+    of_each = f"{_of(share, 'cpus', 'CPU')} and {_of(share, 'gpus', 'GPU')}"
     return [
         ("command", str(newest.get("command", "unknown"))),
         ("begun", ", ".join(begun)),
         ("seed", str(snapshot.config.seed)),
         ("versions", ", ".join(versions)),
-        ("machine", f"{machine.get('processor')}, {machine.get('cpus')} CPUs, {machine.get('system')}"),
-        ("at once", f"{share.get('concurrent')} trials, each with {of_each}"),
+        ("machine", f"{machine.get('processor')}, {_of(machine, 'cpus', 'CPU')}, {machine.get('system')}"),
+        ("at once", f"{_of(share, 'concurrent', 'trial')}, each with {of_each}"),
         ("git revision", str(newest.get("git") or "none")),
     ]
+
+
+def _of(recorded: Mapping[str, Any], name: str, thing: str) -> str:
+    """Return a number of things as a session has recorded it; what is no number as it stands."""
+    number = recorded.get(name)
+    if isinstance(number, int | float):
+        return count(number, thing)
+    return f"{number} {thing}s"

@@ -1,7 +1,8 @@
 """The charts of the report."""
 
 from search.analysis.snapshot import Snapshot
-from search.views.format import line_width, number, span
+from search.errors import count
+from search.views.format import epochs_of, line_width, number, span
 from search.views.page import rows, timeline
 from search.views.page.layers import (
     CHOSEN,
@@ -75,7 +76,7 @@ def _retraining(snapshot: Snapshot) -> Chart:
     for label, candidate in rows.ranked(snapshot):
         mean = number(candidate.mean) if candidate.values else "none"
         means.append(f"{label} {mean}")
-    alt = f"Values of {len(means)} configurations over their seeds, by mean: {'; '.join(means)}"
+    alt = f"Values of {count(len(means), 'configuration')} over their seeds, by mean: {'; '.join(means)}"
     return chart("retraining", alt, 60 + 48 * len(means), layers, runs=runs)
 
 
@@ -119,9 +120,9 @@ def _winner_layers(seeds: Rows, x: Spec, y: Spec) -> list[Spec]:
 
 
 def _curves_alt(snapshot: Snapshot) -> str:
-    alt = f"Learning curves of {len(snapshot.trials)} trials over {snapshot.epochs} epochs"
+    alt = f"Learning curves of {count(len(snapshot.trials), 'trial')} over {count(snapshot.epochs, 'epoch')}"
     if snapshot.rungs:
-        alt += f"; rungs at epochs {', '.join(map(str, snapshot.rungs))}"
+        alt += f"; rungs at {epochs_of(snapshot.rungs)}"
     front = snapshot.front
     if front:
         alt += f"; the best is trial {front.number} with {number(front.value)}"
@@ -141,7 +142,7 @@ def _history(snapshot: Snapshot) -> Chart:
         layer(TRIALS, "point", cross, at_the_top, VALUELESS),
         *points(snapshot, x),
     ]
-    alt = f"Best value of each of {len(snapshot.trials)} trials by number"
+    alt = f"Best value of each of {count(len(snapshot.trials), 'trial')} by number"
     first_best = snapshot.objective.best(snapshot.able)
     if first_best:
         alt += f"; the best, {number(first_best.value)}, came in trial {first_best.number}"
@@ -208,6 +209,7 @@ def _timeline(stretch: Rows, at: int) -> Chart:
     }
     style = {"stroke": "var(--paper)", "strokeWidth": 0.5, "cursor": "pointer"}
     bars = layer({"name": "bars"}, "bar", style, encoding)
+    processes = "1 process" if lanes == 1 else f"{lanes} processes"
     duration = span(timeline.duration_s(stretch))
-    alt = f"What ran when in {lanes} processes over {duration}: {len(stretch)} trainings"
+    alt = f"What ran when in {processes} over {duration}: {count(len(stretch), 'training')}"
     return chart(f"timeline{at}", alt, 40 + 22 * lanes, [bars], bars=stretch[-MAX_BARS:])

@@ -17,10 +17,20 @@ import jinja2
 from search import __version__
 from search.analysis import importance
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.journal.trial import Trial
 from search.spec import files
 from search.views.comparison import compare
-from search.views.format import FRONT_COLOUR, MAX_DRAWN, MIN_DRAWN, STATE_COLOURS, drawn, first_that_fits, span
+from search.views.format import (
+    FRONT_COLOUR,
+    MAX_DRAWN,
+    MIN_DRAWN,
+    STATE_COLOURS,
+    drawn,
+    epochs_of,
+    first_that_fits,
+    span,
+)
 from search.views.page import answers, charts, lists, rows, timeline
 from search.views.page.layers import Chart
 from search.views.page.rows import Rows
@@ -38,6 +48,12 @@ PICTURES = {
     "best/plot.png": "The winner",
 }
 """Made by the workload's own plot."""
+OF_DEFAULTS = {
+    "best/epochs.gif": "The defaults, which win, retrained, over their epochs",
+    "plots/finalists.png": "The defaults, then the finalists by rank",
+    "best/plot.png": "The defaults, which win",
+}
+"""The same where the defaults win."""
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -83,7 +99,7 @@ def _thinned(snapshot: Snapshot, shown: list[Trial]) -> str:
     """Return what the charts leave out, as text."""
     thinned = ""
     if len(shown) < len(snapshot.trials):
-        thinned += f"Drawn: the best {len(shown)} trials. "
+        thinned += f"Drawn: the best {count(len(shown), 'trial')}. "
     stride = rows.stride(shown)
     if stride > 1:
         thinned += f"Of each one epoch in {stride}. "
@@ -110,9 +126,11 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "cards": answers.cards(snapshot, stretches),
         "comparison": compare(snapshot),
         "notes": answers.notes(snapshot),
-        "pictures": _pictures(snapshot.folder),
+        "pictures": _pictures(snapshot),
         "band": band,
-        "top": len(rows.top(snapshot)),
+        "total": count(len(snapshot.trials), "trial"),
+        "top": count(len(rows.top(snapshot)), "trial"),
+        "rungs": epochs_of(snapshot.rungs) if snapshot.rungs else "",
         "has_seeds": bool(band),
         "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
         "min_values": importance.MIN_DIFFERENT_VALUES,
@@ -157,12 +175,12 @@ def _timeline(stretch: Rows) -> str:
     return f"{text}."
 
 
-def _pictures(folder: Path) -> list[dict[str, str]]:
+def _pictures(snapshot: Snapshot) -> list[dict[str, str]]:
     """Return the workload's pictures of a study, in the page as far as they are not too large together."""
     left = MAX_PICTURE_BYTES
     pictures = []
     for name, alt in PICTURES.items():
-        path = folder / name
+        path = snapshot.folder / name
         if not path.is_file():
             continue
         encoded = base64.b64encode(path.read_bytes()).decode()
@@ -170,6 +188,8 @@ def _pictures(folder: Path) -> list[dict[str, str]]:
         if len(encoded) <= left:
             left -= len(encoded)
             data = f"data:image/{path.suffix[1:]};base64,{encoded}"
+        if snapshot.defaults_win:
+            alt = OF_DEFAULTS[name]
         pictures.append({"path": name, "alt": alt, "data": data})
     return pictures
 
@@ -182,7 +202,7 @@ def _data(snapshot: Snapshot, shown: list[Trial], sections: dict[str, list[Chart
             described[chart.name] = {"spec": chart.spec, "data": chart.data, "alt": chart.alt}
     front = snapshot.front.number if snapshot.front else -1
     content = {
-        "total": len(snapshot.trials),
+        "total": count(len(snapshot.trials), "trial"),
         "metric": snapshot.config.metric,
         "names": rows.leading(snapshot),
         "front": front,

@@ -3,6 +3,7 @@
 import json
 
 from search.analysis.snapshot import Snapshot
+from search.errors import count
 from search.views.format import number
 from search.views.page import rows
 from search.views.page.layers import (
@@ -43,7 +44,8 @@ def parallel(snapshot: Snapshot) -> Chart:
         layer(labels, "text", {"fontSize": 11, "color": "var(--ink)"}, text),
         layer(TRIALS, "line", target, {**line, "tooltip": TIP}, fold),
     ]
-    alt = f"Parallel coordinates over {', '.join(names)}; the best {len(rows.top(snapshot))} trials stand out"
+    top = count(len(rows.top(snapshot)), "trial")
+    alt = f"Parallel coordinates over {', '.join(names)}; what stands out: the best {top}"
     return chart("parallel", alt, 260, layers)
 
 

@@ -85,7 +85,7 @@
       row.hidden = !(states.has(row.dataset.state) && words.every((word) => text.includes(word)));
       shown += !row.hidden;
     }
-    document.getElementById("count").textContent = `${shown} of ${page.total} trials`;
+    document.getElementById("count").textContent = `${shown} of ${page.total}`;
   }
 
   function reveal() { // a link to a failure opens it

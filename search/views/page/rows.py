@@ -220,16 +220,16 @@ def spreads(runs: Rows) -> Rows:
 
 
 def ranked(snapshot: Snapshot) -> list[tuple[str, Candidate]]:
-    """Return the candidates of the retraining by rank, with a name for each; the defaults last."""
+    """Return the candidates of the retraining by rank, with a name for each; the defaults last, unless they win."""
     if not snapshot.outcome:
         return []
     named = []
     for rank, candidate in enumerate(snapshot.outcome.ranked(snapshot.objective), 1):
         is_reference = candidate is snapshot.outcome.reference
-        name = "defaults" if is_reference else candidate.name
+        name = candidate.label
         if not candidate.is_sound:
             name = f"{name}, not every seed"
-        elif not is_reference:
+        elif not is_reference or snapshot.defaults_win:
             name = f"{rank}. {name}"
         named.append((name, candidate))
     return named
