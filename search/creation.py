@@ -34,7 +34,8 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
     if os.path.lexists(folder):
         raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
-    attributes = {"config": named.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
+    defaults = workload.defaults(config.space)
+    attributes = {"config": named.as_mapping(), "epochs": epochs, "defaults": defaults}
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
@@ -52,7 +53,7 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
         if os.path.lexists(folder):  # another start has taken the name meanwhile: take the next, or say so
             return create(config, workload, epochs, holding)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
-    return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
+    return Study(name, folder, named, epochs, defaults, Storage(storage.file_of(folder)))
 
 
 def _free_name(output: Path, name: str) -> str:

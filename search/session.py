@@ -187,6 +187,7 @@ def begin(
     fit = Fit(config, loaded)
     digests = sources.digests(config.workload)
     changed = ""
+    config = fit.recorded(before.config if before else None)
     if before:
         changed = _changed_sources(before, digests)
         if changed and not asked.allow_changes:
@@ -200,7 +201,8 @@ def begin(
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
-        made = continued(before, config, fit.epochs, loaded.defaults())
+        defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
+        made = continued(before, config, fit.epochs, defaults)
     else:
         made = creation.create(config, loaded, fit.epochs, holding)
     try:

@@ -158,7 +158,7 @@ class Faster(Workload):
 
     folder: Path = Path()
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self, searched: Collection[str] = ()) -> dict[str, Any]:
         self.folder.mkdir(exist_ok=True)
         (self.folder / "journal.log").touch()
         return super().defaults()

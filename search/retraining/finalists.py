@@ -35,14 +35,14 @@ def plan(study: Study, workload: Workload) -> list[Job]:
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
     There are none where no trial of the search can be a finalist, and there is no reference where the workload's Config
-    lacks a default, or has it from a factory.
+    lacks a default.
     """
     config = study.config
     # The candidates by name, each with the hyperparameters that it does not share with all others.
     params: dict[str, dict[str, Any]] = {}
     for trial in finalists(study.trials(), config.finalists, study.objective):
         params[outcome.name_of(trial)] = trial.params
-    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, "seed"}
+    has_defaults = not workload.arguments.missing(config.values({}))
     if params and has_defaults:
         params[REFERENCE] = {}
     # Each of them with every seed.

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
 
-from search.errors import UserError, describe
+from search.errors import UserError, describe, shown
 from search.spec import annotations
-from search.spec.arguments import SCALAR, plain
 from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
 from search.spec.workload import Workload
@@ -42,14 +41,16 @@ class Fit:
         self.workload = workload
         self.note = ""
         """A line for the user on what Config refuses of the space; empty where nothing of it was found."""
-        self._config = config
-        self._space = parse(config.space)
+        self._given = config
+        self.config = annotations.settled(workload.arguments, config)
+        """The same config, with members of enums as they are recorded."""
+        self._space = parse(self.config.space)
         self._check_names()
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
             warnings.simplefilter("ignore")
             first = self._try_space()
         has_epochs = "epochs" in workload.names()
-        self.epochs: Any = plain(first.epochs) if has_epochs else config.epochs
+        self.epochs: Any = first.get("epochs") if has_epochs else config.epochs
         """Of a full trial."""
         if self.epochs is None and not has_epochs:
             rule = "the config must say how many epochs a trial has at most"
@@ -59,7 +60,13 @@ class Fit:
 
     def check_types(self) -> None:
         """Raise UserError where a value is of another type than its field; a study from before goes on as it began."""
-        annotations.check(self.workload.arguments, self._space, self._config.fixed)
+        annotations.check(self.workload.arguments, self.config)
+
+    def recorded(self, before: StudyConfig | None) -> StudyConfig:
+        """Return the config of a study: one that goes on under what it had `before` keeps that to the letter."""
+        if before and (self._given.space, self._given.fixed) == (before.space, before.fixed):
+            return self._given
+        return self.config
 
     def takes(self, params: Mapping[str, Any]) -> bool:
         """Return whether Config takes these hyperparameters beside what is fixed."""
@@ -68,7 +75,7 @@ class Fit:
     def _built(self, params: Mapping[str, Any]) -> Any:
         """Return the Config of these hyperparameters, or its Refusal. Raises UserError at a name that it lacks."""
         try:
-            return self.workload.build(self._config.values(params))
+            return self.workload.build(self.config.values(params))
         except UserError:
             raise
         except (Exception, SystemExit) as error:  # a Config may refuse with an assert, too
@@ -78,17 +85,17 @@ class Fit:
         for name in ("seed", "epochs"):
             if name in self._space:
                 raise UserError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
-        if "epochs" in self._config.fixed and self._config.epochs is not None:
+        if "epochs" in self.config.fixed and self.config.epochs is not None:
             raise UserError("the epochs of a trial stand in epochs or in fixed.epochs, but are in both; remove one")
-        if "seed" in self._config.fixed:
+        if "seed" in self.config.fixed:
             raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
 
-    def _try_space(self) -> Any:
-        """Try the ends of the space and points within; return a Config that fits."""
+    def _try_space(self) -> dict[str, Any]:
+        """Try the ends of the space and points within; return the values of a Config that fits, as plain values."""
         points = [*corners(self._space), *scattered(self._space, TRIED)]
         refusals: list[Refusal] = []
         fitting: list[Mapping[str, Any]] = []
-        first: Any = None
+        first: dict[str, Any] | None = None
         for params in points:
             built = self._built(params)
             if isinstance(built, Refusal):
@@ -96,27 +103,34 @@ class Fit:
                 continue
             fitting.append(params)
             if first is None:
-                first = built
+                first = self._values_of(built, params)
         # Where none of these fits, some of many more may.
         owner = self.workload.arguments.owner
         if first is None:
             first = self._first_built(scattered(self._space, MOST_TRIED))
         if first is None:
             raise UserError(f"{owner} must take a point of the space, but refuses all that were tried: {refusals[0]}")
-        self._check_plain(first)
         self._check_choices(fitting)
         if refusals:
             share = len(refusals) / len(points)
             self.note = f"{owner} refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
         return first
 
-    def _first_built(self, points: Iterable[Mapping[str, Any]]) -> Any:
-        """Return the Config of the first of these points that fits; None where none does."""
+    def _first_built(self, points: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the values of the Config of the first of these points that fits; None where none does."""
         for params in points:
             built = self._built(params)
             if not isinstance(built, Refusal):
-                return built
+                return self._values_of(built, params)
         return None
+
+    def _values_of(self, built: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a Config of these hyperparameters, as plain values."""
+        try:
+            return self.workload.values_of(built, self.config.values(params))
+        except TypeError:
+            owner = self.workload.arguments.owner
+            raise UserError(f"{owner} must make a config, but of {dict(params)} it made {shown(built)}") from None
 
     def _check_choices(self, fitting: list[Mapping[str, Any]]) -> None:
         """Raise UserError where nothing fits with one of the choices: it would never be tried, without a word."""
@@ -133,9 +147,3 @@ class Fit:
         for name, distribution in self._space.items():
             for choice in axis_of(distribution).choices:
                 yield name, choice
-
-    def _check_plain(self, config: Any) -> None:
-        for name in self.workload.names():
-            value = getattr(config, name)
-            if not isinstance(plain(value), SCALAR):
-                raise UserError(f"{self.workload.arguments.owner} must hold plain values, but {name} is {value!r}")

@@ -13,7 +13,7 @@ resolve(config)          optional: the config with what depends on the machine (
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +21,9 @@ from typing import Any
 
 from search.errors import UserError, shown
 from search.spec import arguments, modules
-from search.spec.arguments import MISSING, Arguments
+from search.spec.arguments import Arguments
 from search.spec.sources import INSTALLED
+from search.spec.values import MISSING
 
 GIVEN = ("report", "folder")
 """The arguments of `train` that are no hyperparameters: what the search gives, where it is asked for."""
@@ -69,17 +70,17 @@ class Workload:
         """Return the names of Config's arguments."""
         return self.arguments.names()
 
-    def defaults(self) -> dict[str, Any]:
-        """Return the default of every argument that has one, as plain values."""
-        return self.arguments.defaults()
+    def defaults(self, searched: Collection[str] = ()) -> dict[str, Any]:
+        """Return the plain defaults of Config, as `Arguments.defaults`."""
+        return self.arguments.defaults(searched)
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """Return the Config of these values, as `Arguments.build`."""
         return self.arguments.build(values)
 
-    def values_of(self, config: Any) -> dict[str, Any]:
+    def values_of(self, config: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the plain values of which `build` makes this Config again, as `Arguments.values_of`."""
-        return self.arguments.values_of(config)
+        return self.arguments.values_of(config, given)
 
     def call(self, config: Any, given: Mapping[str, Any]) -> Any:
         """Call `train` with a Config and those of the `given` arguments that it asks for; return what it returns."""

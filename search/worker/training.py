@@ -109,7 +109,7 @@ class Training:
         folder = self._folder.make(is_wanted="folder" in workload.gets)
         self.config = workload.resolve(workload.build(self._order.values))
         seed = self._order.values.get("seed", 0)
-        self.values = {"seed": seed, **workload.values_of(self.config)}
+        self.values = {"seed": seed, **workload.values_of(self.config, self._order.values)}
         self._epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
         return yields.of(workload, self.config, folder)
