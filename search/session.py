@@ -12,14 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from search import creation, study
-from search.algorithms.proposals import room
-from search.errors import UserError
+from search.errors import EndedError, UserError
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.study import POSSIBLE, Study
-from search.tune import cluster, trackers
+from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
@@ -66,9 +65,10 @@ class Session:
             except KeyboardInterrupt:
                 self._secure()
                 raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
-            except OSError as error:
+            except (OSError, EndedError) as error:
                 self._secure()
-                raise OSError(f"{error}; {self._kept()}") from None
+                kind = EndedError if isinstance(error, EndedError) else OSError
+                raise kind(f"{error}; {self._kept()}") from None
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
@@ -94,7 +94,7 @@ class Session:
             self.console.print(self.share.note)
         if self._fit.note:
             self.console.print(self._fit.note)
-        trials = made.trials()
+        trials = [trial for trial in made.trials() if trial.ending != "infeasible"]
         limits = f"up to {made.epochs} epochs, {self.share.concurrent} at once, into {made.folder}"
         if not trials:
             self.console.print(f"searching {config.workload}: {made.wanted} trials of {limits}")
@@ -219,10 +219,9 @@ def begin(
 
 def _count_possible(made: Study, fit: Fit) -> None:
     """Record how many trials the space has room for, where that is fewer than are asked for, or was."""
-    known = [trial.params for trial in made.trials()]
-    possible = room(made.space, known, fit.takes, made.config.num_samples)
+    possible = infeasible.possible(made, fit.takes)
     if possible < made.config.num_samples or POSSIBLE in made.search.user_attrs:
-        made.search.set_user_attr(POSSIBLE, possible)
+        made.note_possible(possible)
 
 
 def tell_changes(made: Study, console: Console) -> None:
@@ -266,7 +265,7 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
             f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
             f"but {'; '.join(told)}; start a new study"
         )
-    trials = len(before.search.get_trials(deepcopy=False))
+    trials = sum(trial.ending != "infeasible" for trial in before.trials())
     if config.num_samples < trials:
         raise UserError(f"num_samples must be at least the {trials} trials of the study, but got {config.num_samples}")
     return before.reconfigured(config)

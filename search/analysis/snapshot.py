@@ -16,7 +16,7 @@ from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
-from search.journal.trial import State, Trial
+from search.journal.trial import REFUSED, State, Trial
 from search.spec import files
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
@@ -37,13 +37,15 @@ class Snapshot:
     """Epochs of a full trial."""
     space: Space
     trials: Sequence[Trial]
-    """By number."""
+    """Those that count, in the order of their numbers, of which infeasible ones have some."""
     wanted: int
     """How many the search is to have."""
     outcome: Outcome | None
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]
     """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
+    infeasible: Sequence[Trial] = ()
+    """Configurations that the workload refused when it was to train them."""
     times_tested: int = 0
     """How many retrainings have looked at the test part."""
     audit_runs: Sequence[Trial] = ()
@@ -76,6 +78,20 @@ class Snapshot:
         for trial in self.trials:
             values += filter(math.isfinite, trial.curve(self.objective))
         return values
+
+    def numbered(self, number: int) -> Trial:
+        """Return the trial of a number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def refused(self) -> int:
+        """Return how many proposals Config refused, before any was trained."""
+        return sum(trial.attributes.get(REFUSED, 0) for trial in [*self.trials, *self.infeasible])
+
+    @property
+    def last(self) -> int:
+        """Return the greatest number of a trial, at least 1."""
+        return max([1, *(trial.number for trial in self.trials)])
 
     @property
     def endings(self) -> Counter[State]:
@@ -146,7 +162,7 @@ class Snapshot:
     def front(self) -> Trial | None:
         """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
         if self.winner and self.winner.trial is not None:
-            return self.trials[self.winner.trial]
+            return self.numbered(self.winner.trial)
         return self.objective.best(self.able)
 
     @property
@@ -192,7 +208,7 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
     for session in snapshot.sessions:
         for part in ("share", "versions", "machine"):
             dict(session.get(part, {}))
-    for trial in snapshot.trials:
+    for trial in [*snapshot.trials, *snapshot.infeasible]:
         _check_params(trial, snapshot.space)
         _check_times(trial)
     for retraining in retrainings:
@@ -219,12 +235,13 @@ def _check_times(trial: Trial) -> None:
 
 def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:
     list(retraining.user_attrs["jobs"])
+    numbers = {trial.number for trial in snapshot.trials}
     for run in records.read(retraining, snapshot.objective):
         _check_times(run)
         name = run.attributes["candidate"]
         if not re.fullmatch(f"{outcome.TRIAL}[0-9]{{1,18}}|{REFERENCE}", name):
             raise ValueError(f"a retraining has the candidate {name!r}")
-        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) >= len(snapshot.trials):
+        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) not in numbers:
             raise ValueError(f"a retraining has the candidate {name!r} of {len(snapshot.trials)} trials")
         for hyperparameter in snapshot.space:
             _ = run.attributes["config"][hyperparameter]

@@ -11,7 +11,7 @@ from search.errors import command
 from search.journal.trial import FAILURE, WORDS
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import span
+from search.views.format import infeasible, span
 
 TRACEBACK = "Traceback (most recent call last):"
 TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
@@ -68,6 +68,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if endings["running"]:
         counts.append(f"{endings['running']} cut off")
     console.print(f"{len(snapshot.trials)} trials: {', '.join(counts)}")
+    if line := infeasible(snapshot.refused, len(snapshot.infeasible)):
+        console.print(line)
     asked = snapshot.config.num_samples
     if snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
