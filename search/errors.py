@@ -20,7 +20,7 @@ class UserError(ValueError):
     """
 
 
-class EndedError(Exception):
+class EndedError(RuntimeError):
     """A search ends before its time, for a reason that one line tells; the exit code of a program is 1."""
 
 

@@ -189,7 +189,7 @@ def read(config: Any, own: Field) -> Any:
         return config.get(own.name, MISSING)
     try:
         return getattr(config, own.attribute or own.name, MISSING)
-    except Exception:  # of a property that raises
+    except (Exception, SystemExit):  # of a property that raises
         return MISSING
 
 

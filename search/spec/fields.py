@@ -14,7 +14,7 @@ from typing import Any, get_origin
 
 from search.errors import UserError, shown
 from search.spec import values
-from search.spec.values import MISSING, SCALAR, UnfitError, is_same, is_writable, plain
+from search.spec.values import MISSING, SCALAR, UnfitError, is_same, plain
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 """The kinds of a parameter that can be given by its name."""
@@ -94,9 +94,8 @@ class Field:
     def form(self, value: Any) -> Any:
         """Return the plain form of a value of it, of which `typed` makes the value again; MISSING where none does."""
         form = values.form_of(self.kind, value)
-        if form is MISSING and self._takes_text and value is not MISSING:
-            text = str(value)  # as of a device that was found for `device: str`
-            return text if is_writable(text) else MISSING
+        if form is MISSING and self._takes_text and not isinstance(plain(value), SCALAR):
+            return values.form_of(type(value), value)  # as of a device that was found for `device: str`
         return form
 
     @property

@@ -42,9 +42,9 @@ class Fit:
         self.note = ""
         """A line for the user on what Config refuses of the space; empty where nothing of it was found."""
         self._given = config
-        self.config = annotations.settled(workload.arguments, config)
-        """The same config, with members of enums as they are recorded."""
-        self._space = parse(self.config.space)
+        self._config = annotations.settled(workload.arguments, config)
+        """The same, with members of enums as they are recorded."""
+        self._space = parse(self._config.space)
         self._check_names()
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
             warnings.simplefilter("ignore")
@@ -58,15 +58,20 @@ class Fit:
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
 
+    @property
+    def config(self) -> StudyConfig:
+        """Return the config with members of enums as they are recorded: each by its value, where that is plain."""
+        return self._config
+
     def check_types(self) -> None:
         """Raise UserError where a value is of another type than its field; a study from before goes on as it began."""
-        annotations.check(self.workload.arguments, self.config)
+        annotations.check(self.workload.arguments, self._config)
 
     def recorded(self, before: StudyConfig | None) -> StudyConfig:
         """Return the config of a study: one that goes on under what it had `before` keeps that to the letter."""
         if before and (self._given.space, self._given.fixed) == (before.space, before.fixed):
             return self._given
-        return self.config
+        return self._config
 
     def takes(self, params: Mapping[str, Any]) -> bool:
         """Return whether Config takes these hyperparameters beside what is fixed."""
@@ -75,7 +80,7 @@ class Fit:
     def _built(self, params: Mapping[str, Any]) -> Any:
         """Return the Config of these hyperparameters, or its Refusal. Raises UserError at a name that it lacks."""
         try:
-            return self.workload.build(self.config.values(params))
+            return self.workload.build(self._config.values(params))
         except UserError:
             raise
         except (Exception, SystemExit) as error:  # a Config may refuse with an assert, too
@@ -85,9 +90,9 @@ class Fit:
         for name in ("seed", "epochs"):
             if name in self._space:
                 raise UserError(f"{name!r} must not be searched: it is the same for every trial; remove it from space")
-        if "epochs" in self.config.fixed and self.config.epochs is not None:
+        if "epochs" in self._config.fixed and self._config.epochs is not None:
             raise UserError("the epochs of a trial stand in epochs or in fixed.epochs, but are in both; remove one")
-        if "seed" in self.config.fixed:
+        if "seed" in self._config.fixed:
             raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
 
     def _try_space(self) -> dict[str, Any]:
@@ -127,7 +132,7 @@ class Fit:
     def _values_of(self, built: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a Config of these hyperparameters, as plain values."""
         try:
-            return self.workload.values_of(built, self.config.values(params))
+            return self.workload.values_of(built, self._config.values(params))
         except TypeError:
             owner = self.workload.arguments.owner
             raise UserError(f"{owner} must make a config, but of {dict(params)} it made {shown(built)}") from None

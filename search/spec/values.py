@@ -63,7 +63,7 @@ def plain(value: Any) -> Any:
 def is_writable(value: Any) -> bool:
     """Return whether a plain value is a scalar that can be written: no half of a letter, no number of thousands."""
     if isinstance(value, str):
-        return not re.search("[\ud800-\udfff]", value)
+        return not re.search("[\x85\ud800-\udfff]", value)  # YAML would read the first as a space
     if isinstance(value, int):
         return value.bit_length() <= MOST_BITS
     return isinstance(value, float | None)
@@ -80,14 +80,22 @@ def form_of(annotation: Any, value: Any) -> Any:
         if MISSING in form:
             return MISSING
     else:
-        try:
-            form = str(value)
-        except Exception:  # of a foreign object's own code
+        form = _text_of(value)
+        if form is MISSING:
             return MISSING
     try:
         return form if is_same(convert(annotation, form), value) else MISSING
     except UnfitError:
         return MISSING
+
+
+def _text_of(value: Any) -> Any:
+    """Return a value as text; MISSING where there is none, or it cannot be written."""
+    try:
+        text = str(value)
+    except (Exception, SystemExit):  # of a foreign object's own code
+        return MISSING
+    return text if is_writable(text) else MISSING
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -96,7 +104,7 @@ def is_same(one: Any, other: Any) -> bool:
         return True
     try:
         return type(one) is type(other) and bool(one == other)
-    except Exception:  # as of an array, which has no one answer
+    except (Exception, SystemExit):  # as of an array, which has no one answer
         return False
 
 

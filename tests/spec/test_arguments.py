@@ -484,6 +484,48 @@ def test_a_factory_that_returns_nothing_is_refused_before_the_start(load: Load) 
     assert ".Config must make a config" in refusal(load("def Config(lr=0.1): pass"), {"lr": LR})
 
 
+def test_what_resolve_makes_of_a_field_is_written_where_it_makes_it_again(load: Load) -> None:
+    loaded = load("""
+        @dataclass(eq=False)
+        class Handle:
+            name: str
+
+        @dataclass
+        class Config:
+            device: str = "auto"
+            options: dict | str | None = None
+            epochs: int = 3
+
+        def resolve(config):
+            return Config(torch.device("cpu"), Handle("x"))
+        """)
+    _, values = trained(loaded, {"device": "auto"})
+    assert values == {"seed": 0, "device": "cpu", "epochs": 3}
+
+
+@pytest.mark.parametrize("kind", ["a TypedDict", "a NamedTuple", "a factory", "a model of pydantic"])
+def test_what_resolve_returns_must_be_a_config(kind: str, load: Load) -> None:
+    loaded = load(f"{textwrap.dedent(KINDS[kind])}\ndef resolve(config): print(config)\n")
+    training = Training(Order(loaded.name, 0, Objective("loss"), {"lr": 0.5, "epochs": 3}, epochs=1))
+    assert training.pull()["failure"] == "TypeError: resolve must return a Config, but got None"
+    training.close()
+
+
+def test_a_foreign_object_whose_text_or_comparison_raises_is_left_out(load: Load) -> None:
+    loaded = load("""
+        class Rude:
+            def __str__(self): raise SystemExit
+            def __eq__(self, other): raise KeyError
+
+        @dataclass
+        class Config:
+            lr: float = 0.1
+            rude: str = field(default_factory=Rude)
+        """)
+    assert fit(loaded, {"lr": LR}).note == ""
+    assert trained(loaded, {"lr": 0.5})[1] == {"seed": 0, "lr": 0.5}
+
+
 def test_a_required_field_that_no_plain_value_fits_needs_a_default(load: Load) -> None:
     loaded = load("@dataclass\nclass Config:\n  data: np.ndarray\n  lr: float = 0.1")
     fix = "put it in space or in fixed, or give it a default"

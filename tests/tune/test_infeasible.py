@@ -1,5 +1,6 @@
 """Configurations that the workload refuses when it is to train them: they count as no trials, and are told."""
 
+import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,15 +8,18 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+from rich.console import Console
 
 from search import session, study
 from search.errors import EndedError
 from search.spec.objective import Objective
-from search.study import Study
 from search.tune.infeasible import MOST_IN_A_ROW
 from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
+from search.views import pictures, summary
+from search.views.display import Display
 from search.views.format import infeasible
+from search.views.page import page, rows
 from search.worker import jobs
 from search.worker.training import Order, Training, ending
 from tests import studies
@@ -128,6 +132,44 @@ def test_what_config_refused_before_a_proposal_is_counted(tmp_path: Path) -> Non
     assert infeasible(3, 0) == "3 infeasible, which count as no trials: 3 refused by Config"
     assert infeasible(3, 2) == "5 infeasible, which count as no trials: 3 refused by Config, 2 refused by train"
     assert infeasible(0, 0) == ""
+
+
+def test_a_study_with_infeasible_ones_is_drawn_and_summed_up_without_them(tmp_path: Path) -> None:
+    """Their numbers are taken: the best trial here is the ninth of six that count."""
+    made = studies.create(tmp_path, "s", num_samples=6)
+    for number in range(9):
+        if number % 3 == 1:
+            studies.add(made, [], "infeasible")
+        else:
+            studies.add(made, [2.0, 1.0 - number / 10], "complete")
+    studies.retrain(made, {"trial 8": [0.1, 0.2], "trial 6": [0.3, 0.3]}, {}, "loss")
+    snapshot = study.load(made.folder).snapshot()
+    assert snapshot.front is not None
+    assert (snapshot.front.number, snapshot.last) == (8, 8)
+    assert (snapshot.ended, snapshot.wanted, snapshot.full) == (6, 6, 54)
+    assert rows.best_so_far(snapshot)[-1] == {"trial": 8, "value": pytest.approx(0.2)}
+    assert set(pictures.draw(snapshot)) == {"curves", "history", "hyperparameters", "importances"}
+    text = page.render(snapshot).decode()
+    assert "6 trials, retrained and judged." in text
+    written = io.StringIO()
+    summary.show(Console(file=written, width=200), snapshot, is_program=False, best=tmp_path / "best.yaml")
+    line = "3 infeasible, which count as no trials: 3 refused by train"
+    assert line in text
+    assert f"\n6 trials: 6 complete, 0 stopped early, 0 diverged, 0 failed\n{line}\n" in written.getvalue()
+
+
+def test_a_live_display_counts_them_where_there_are_any(tmp_path: Path) -> None:
+    searcher = OptunaSearcher(create(tmp_path, "s", num_samples=9), 0)
+    written = io.StringIO()
+    console = Console(file=written, width=200, force_terminal=True)
+    display = Display(console, 9, searcher.progress, searcher.forecast)
+    play(searcher, 1, is_refused=lambda values: False)
+    console.print(display._render())
+    assert "infeasible" not in written.getvalue()
+    play(searcher, 2, is_refused=lambda values: True)
+    console.print(display._render())
+    assert "2 infeasible" in written.getvalue()
+    assert "1/9 trials" in written.getvalue()
 
 
 REFUSALS = f"""{CONFIG}
