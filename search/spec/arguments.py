@@ -6,7 +6,7 @@ A field that holds a config of its own has the names of both, with a dot between
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, is_typeddict
+from typing import Any, get_origin, is_typeddict
 
 from search.errors import UserError, shown, suggestion
 from search.spec import fields, values
@@ -15,8 +15,6 @@ from search.spec.values import MISSING, SCALAR, is_writable, plain
 
 OWN = ("seed", "epochs")
 """Values that the search has for every trial, whether Config takes them or not."""
-MOST_LEVELS = 4
-"""Configs within each other whose fields are arguments."""
 
 
 @dataclass(frozen=True)
@@ -198,15 +196,17 @@ def of_class(owner: str, config: Any) -> Arguments:
 
     Raises UserError where it is neither.
     """
-    return _arguments(owner, config, fields.of(owner, config), MOST_LEVELS)
+    kind = get_origin(config) or config
+    return _arguments(owner, kind, fields.of(owner, kind), (kind,))
 
 
-def _arguments(owner: str, make: Callable[..., Any], own: list[Field], levels: int) -> Arguments:
+def _arguments(owner: str, make: Callable[..., Any], own: list[Field], around: tuple[Any, ...]) -> Arguments:
+    """Return the arguments with these fields, `around` which are the classes of the configs that they are within."""
     inner = {}
     for one in own:
         kind = _config_of(one)
-        if levels and kind is not None:
-            inner[one.name] = _arguments(f"{owner}.{one.name}", kind, fields.of(owner, kind), levels - 1)
+        if kind is not None and kind not in around:
+            inner[one.name] = _arguments(f"{owner}.{one.name}", kind, fields.of(owner, kind), (*around, kind))
     return Arguments(owner, make, tuple(own), inner)
 
 
@@ -232,4 +232,4 @@ def of_function(owner: str, function: Callable[..., Any], but: Collection[str]) 
     def make(**given: Any) -> SimpleNamespace:
         return SimpleNamespace(**{**defaults, **given})
 
-    return _arguments(owner, make, own, MOST_LEVELS)
+    return _arguments(owner, make, own, ())

@@ -192,6 +192,15 @@ KINDS: dict[str, str] = {
             other: Optimizer | None = None
             epochs: int = 3
         """,
+    "a generic class, and a config within of its own kind": """
+        @dataclass
+        class Node(Generic[T]):
+            lr: T = 0.1
+            epochs: int = 3
+            next: Optional["Node"] = None
+
+        Config = Node[float]
+        """,
     "annotations as texts, one of which names nothing": """
         @dataclass
         class Config:
@@ -210,7 +219,8 @@ from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal, NamedTuple, NotRequired, Optional, TypedDict
+from typing import Generic, Literal, NamedTuple, NotRequired, Optional, TypedDict, TypeVar
+T = TypeVar("T")
 """
 SEARCHED: dict[str, dict[str, Any]] = {
     "fields of what a text or a list makes": {
