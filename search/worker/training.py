@@ -119,7 +119,8 @@ class Training:
         self._step = ""
         self.config = workload.resolve(built)
         seed = self._order.values.get("seed", 0)
-        self.values = {"seed": seed, **workload.values_of(self.config, self._order.values)}
+        self.values = workload.values_of(self.config, self._order.values)
+        self.values.setdefault("seed", seed)
         self._epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
         self._step = "train"
