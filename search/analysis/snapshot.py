@@ -205,6 +205,8 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
     direction = search.direction.name.lower()
     if direction != snapshot.objective.direction:
         raise ValueError(f"it is to {direction} in mode {snapshot.config.mode}")
+    if type(snapshot.refused) is not int or snapshot.refused < 0:
+        raise ValueError(f"Config has refused {snapshot.refused!r} proposals")
     for session in snapshot.sessions:
         for part in ("share", "versions", "machine"):
             dict(session.get(part, {}))

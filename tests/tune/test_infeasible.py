@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from search import session, study
-from search.errors import EndedError
+from search.errors import EndedError, UserError
 from search.spec.objective import Objective
 from search.tune.infeasible import MOST_IN_A_ROW
 from search.tune.searcher import OptunaSearcher
@@ -156,6 +156,17 @@ def test_a_study_with_infeasible_ones_is_drawn_and_summed_up_without_them(tmp_pa
     line = "3 infeasible, which count as no trials: 3 refused by train"
     assert line in text
     assert f"\n6 trials: 6 complete, 0 stopped early, 0 diverged, 0 failed\n{line}\n" in written.getvalue()
+
+
+@pytest.mark.parametrize("refused", ["many", [3], 0.5, -1, None])
+def test_a_foreign_journal_that_counts_refusals_in_anything_but_numbers_is_refused(
+    refused: object, tmp_path: Path
+) -> None:
+    made = studies.create(tmp_path, "s")
+    trial = studies.add(made, [], None)
+    trial.note("refused", refused)
+    with pytest.raises(UserError, match=r"journal\.log must be the journal of a search"):
+        study.load(made.folder)
 
 
 def test_a_live_display_counts_them_where_there_are_any(tmp_path: Path) -> None:
