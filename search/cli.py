@@ -15,7 +15,7 @@ import optuna
 from rich.console import Console
 
 from search import creation, study
-from search.errors import UserError, command
+from search.errors import EndedError, UserError, command
 from search.session import Asked, Session, tell_changes
 from search.spec import files, paths, workload
 from search.spec.config import DEFAULT_FILE
@@ -86,7 +86,7 @@ def _answer(error: BaseException) -> int:
         return _tell(f"error: {_one_line(error)}", 2)
     if isinstance(error, KeyboardInterrupt):
         return _tell(str(error) or "interrupted", getattr(error, "exit_code", 130))
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | EndedError):
         return _tell(f"error: {_one_line(error)}", 1)
     if not isinstance(error, Exception):
         raise error

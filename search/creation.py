@@ -41,10 +41,11 @@ def create(
     output = folder.parent
     name = folder.name
     named = dataclasses.replace(config, name=name)
+    defaults = workload.defaults(config.space)
     attributes: dict[str, Any] = {
         "config": named.as_mapping(),
         "epochs": epochs,
-        "defaults": workload.defaults(),
+        "defaults": defaults,
         TAKES: workload.names(),
         START: [dict(params) for params in start],
     }
@@ -67,7 +68,7 @@ def create(
         if os.path.lexists(folder):  # another start has taken the name meanwhile: take the next, or say so
             return create(config, workload, epochs, holding, start)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
-    return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
+    return Study(name, folder, named, epochs, defaults, Storage(storage.file_of(folder)))
 
 
 def check_origin(made: Study) -> None:

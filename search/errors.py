@@ -20,6 +20,10 @@ class UserError(ValueError):
     """
 
 
+class EndedError(RuntimeError):
+    """A search ends before its time, for a reason that one line tells; the exit code of a program is 1."""
+
+
 def describe(error: BaseException) -> str:
     """Return the type and the text of an exception in one line. Raises nothing, whatever asking for the text raises."""
     kind = _ask(lambda: type(error).__name__, MOST_CHARACTERS) or "an exception without a name"

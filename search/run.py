@@ -59,6 +59,7 @@ def run(
     Raises:
         UserError: The config, the workload or the folder breaks a rule; nothing was started then.
         OSError: What is recorded could not be written, as on a full disk.
+        RuntimeError: A hundred configurations in a row were infeasible.
         KeyboardInterrupt: It was interrupted; what was finished is kept, and the text says how to go on.
 
     """

@@ -12,14 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from search import creation, study
-from search.algorithms.proposals import room
-from search.errors import UserError, count, have
+from search.errors import EndedError, UserError, count, have
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import First, Fit
 from search.study import POSSIBLE, Study
-from search.tune import cluster, trackers
+from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
@@ -68,9 +67,10 @@ class Session:
             except KeyboardInterrupt:
                 self._secure()
                 raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
-            except OSError as error:
+            except (OSError, EndedError) as error:
                 self._secure()
-                raise OSError(f"{error}; {self._kept()}") from None
+                kind = EndedError if isinstance(error, EndedError) else OSError
+                raise kind(f"{error}; {self._kept()}") from None
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
@@ -98,7 +98,7 @@ class Session:
             self.console.print(note)
         if self._fit.note:
             self.console.print(self._fit.note)
-        trials = made.trials()
+        trials = [trial for trial in made.trials() if trial.ending != "infeasible"]
         limits = f"up to {count(made.epochs, 'epoch')}, {self.share.concurrent} at once, into {made.folder}"
         if not trials:
             self.console.print(f"searching {config.title}: {count(made.wanted, 'trial')} of {limits}")
@@ -201,6 +201,7 @@ def begin(
     fit = Fit(config, loaded)
     digests = sources.digests(config.source)
     changed = ""
+    config = fit.recorded(before.config if before else None)
     if before:
         changed = _changed_sources(before, digests)
         if changed and not asked.allow_changes:
@@ -216,7 +217,8 @@ def begin(
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
-        made = continued(before, config, fit.epochs, loaded.defaults())
+        defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
+        made = continued(before, config, fit.epochs, defaults)
         creation.confirm_origin(made)
     else:
         made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
@@ -236,10 +238,9 @@ def begin(
 
 def _count_possible(made: Study, fit: Fit) -> None:
     """Record how many trials the space has room for, where that is fewer than are asked for, or was."""
-    known = [trial.params for trial in made.trials()]
-    possible = room(made.space, known, fit.takes, made.config.num_samples)
+    possible = infeasible.possible(made, fit.takes)
     if possible < made.config.num_samples or POSSIBLE in made.search.user_attrs:
-        made.search.set_user_attr(POSSIBLE, possible)
+        made.note_possible(possible)
 
 
 def tell_changes(made: Study, console: Console) -> None:
@@ -284,7 +285,7 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
             f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
             f"but {'; '.join(told)}; start a new study"
         )
-    trials = len(before.search.get_trials(deepcopy=False))
+    trials = sum(trial.ending != "infeasible" for trial in before.trials())
     if config.num_samples < trials:
         raise UserError(
             f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"

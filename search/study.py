@@ -94,8 +94,8 @@ class Study:
         return records.read(self.search, self.objective)
 
     def ended(self) -> int:
-        """Return how many trials of the search have ended."""
-        return sum(trial.ending != "running" for trial in self.trials())
+        """Return how many trials of the search have ended, of those that count."""
+        return sum(trial.ending not in ("running", "infeasible") for trial in self.trials())
 
     @property
     def wanted(self) -> int:
@@ -103,6 +103,10 @@ class Study:
         asked = self.config.num_samples
         possible: int = self.search.user_attrs.get(POSSIBLE, asked)
         return min(asked, possible)
+
+    def note_possible(self, trials: int) -> None:
+        """Record how many trials that count the space has room for."""
+        self.search.set_user_attr(POSSIBLE, trials)
 
     @property
     def start(self) -> list[dict[str, Any]]:
@@ -157,6 +161,7 @@ class Study:
         audit_runs = []
         for audit in self.others(AUDIT):
             audit_runs += records.read(audit, self.objective)
+        trials = self.trials()
         return Snapshot(
             name=self.name,
             folder=self.folder,
@@ -164,7 +169,8 @@ class Study:
             epochs=self.epochs,
             space=self.space,
             default_params=self.default_params,
-            trials=self.trials(),
+            trials=[trial for trial in trials if trial.ending != "infeasible"],
+            infeasible=[trial for trial in trials if trial.ending == "infeasible"],
             wanted=self.wanted,
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),

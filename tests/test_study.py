@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ class Faster(Workload):
 
     folder: Path = Path()
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self, searched: Collection[str] = ()) -> dict[str, Any]:
         self.folder.mkdir(exist_ok=True)
         (self.folder / "journal.log").touch()
         return super().defaults()

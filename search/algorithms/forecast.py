@@ -216,6 +216,10 @@ class Forecast:
         self._free.append(self._clock())
         return self._running.pop(trial)
 
+    def want_fewer(self, trials: int) -> None:
+        """Take in that there will be so many trials fewer."""
+        self._left -= trials
+
     def look(self) -> None:
         """Draw anew from all that was told, unless the last look is a moment ago."""
         now = self._clock()

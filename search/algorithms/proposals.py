@@ -50,6 +50,8 @@ class Proposer(BaseSampler):
         self._space = dict(space)
         self._takes = takes
         self._start = start
+        self.refused = 0
+        """How many draws the workload refused before the newest proposal."""
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space."""
@@ -62,6 +64,7 @@ class Proposer(BaseSampler):
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         known = _keys(self._space, others)
         drawn: dict[str, Any] = {}
+        self.refused = 0
         # What is to be tried first.
         if trial.number < len(self._start):
             given = self._start[trial.number]
@@ -70,8 +73,11 @@ class Proposer(BaseSampler):
                     return drawn
         # What the sampler draws.
         for drawn in self._draws(study, trial, others):
-            if _key(self._space, drawn) not in known and self._takes(drawn):
+            if _key(self._space, drawn) in known:
+                continue
+            if self._takes(drawn):
                 break
+            self.refused += 1
         return drawn
 
     def sample_independent(

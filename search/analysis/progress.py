@@ -29,10 +29,13 @@ class Progress:
     """Those of the complete and the stopped trials, by number."""
     _notes: set[str] = field(default_factory=set)
 
+    wanted: int = 0
+    """How many trials the search is to have."""
+
     @property
     def done(self) -> int:
-        """Return how many trials have ended."""
-        return self.endings.total()
+        """Return how many trials have ended, of those that count."""
+        return self.endings.total() - self.endings["infeasible"]
 
     def recall(self, trial: Trial) -> None:
         """Take in a trial of an earlier session of the study."""
@@ -40,7 +43,7 @@ class Progress:
             self._count(trial.ending, trial.value, trial.number, trial.params)
 
     def end(self, trial: OpenTrial, ending: Ending, note: str) -> None:
-        """Take in a trial that has ended; `note` says why a failed one did."""
+        """Take in a trial that has ended; `note` says why a failed or an infeasible one did."""
         sentence = f"trial {trial.number} {ending} at epoch {trial.epoch}"
         if note:
             sentence += f": {note}"

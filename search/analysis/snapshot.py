@@ -16,7 +16,7 @@ from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
-from search.journal.trial import State, Trial
+from search.journal.trial import REFUSED, State, Trial
 from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
@@ -37,7 +37,7 @@ class Snapshot:
     """Epochs of a full trial."""
     space: Space
     trials: Sequence[Trial]
-    """By number."""
+    """Those that count, in the order of their numbers, of which infeasible ones have some."""
     wanted: int
     """How many the search is to have."""
     outcome: Outcome | None
@@ -46,6 +46,8 @@ class Snapshot:
     """Where and with what it was searched: share, time, versions, machine, git; the newest last."""
     default_params: Mapping[str, Any] | None = None
     """The workload's defaults of what is searched, where they lie in the space."""
+    infeasible: Sequence[Trial] = ()
+    """Configurations that the workload refused when it was to train them."""
     times_tested: int = 0
     """How many retrainings have looked at the test part."""
     audit_runs: Sequence[Trial] = ()
@@ -78,6 +80,20 @@ class Snapshot:
         for trial in self.trials:
             values += filter(math.isfinite, trial.curve(self.objective))
         return values
+
+    def numbered(self, number: int) -> Trial:
+        """Return the trial of a number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def refused(self) -> int:
+        """Return how many proposals Config refused, before any was trained."""
+        return sum(trial.attributes.get(REFUSED, 0) for trial in [*self.trials, *self.infeasible])
+
+    @property
+    def last(self) -> int:
+        """Return the greatest number of a trial, at least 1."""
+        return max([1, *(trial.number for trial in self.trials)])
 
     @property
     def endings(self) -> Counter[State]:
@@ -166,7 +182,7 @@ class Snapshot:
             trial = self.defaults_trial
             return trial if trial and trial.may_win else None
         if self.winner and self.winner.trial is not None:
-            return self.trials[self.winner.trial]
+            return self.numbered(self.winner.trial)
         return None
 
     @property
@@ -216,12 +232,14 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
     direction = search.direction.name.lower()
     if direction != snapshot.objective.direction:
         raise ValueError(f"it is to {direction} in mode {snapshot.config.mode}")
+    if type(snapshot.refused) is not int or snapshot.refused < 0:
+        raise ValueError(f"Config has refused {snapshot.refused!r} proposals")
     for session in snapshot.sessions:
         for part in ("share", "versions", "machine"):
             dict(session.get(part, {}))
     for params in search.user_attrs.get(records.START, []):
         start.parse([params], snapshot.space, {})
-    for trial in snapshot.trials:
+    for trial in [*snapshot.trials, *snapshot.infeasible]:
         _check_params(trial, snapshot.space)
         _check_times(trial)
     for retraining in retrainings:
@@ -248,12 +266,13 @@ def _check_times(trial: Trial) -> None:
 
 def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:
     list(retraining.user_attrs["jobs"])
+    numbers = {trial.number for trial in snapshot.trials}
     for run in records.read(retraining, snapshot.objective):
         _check_times(run)
         name = run.attributes["candidate"]
         if not re.fullmatch(f"{outcome.TRIAL}[0-9]{{1,18}}|{REFERENCE}", name):
             raise ValueError(f"a retraining has the candidate {name!r}")
-        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) >= len(snapshot.trials):
+        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) not in numbers:
             raise ValueError(f"a retraining has the candidate {name!r} of {len(snapshot.trials)} trials")
         for hyperparameter in snapshot.space:
             _ = run.attributes["config"][hyperparameter]

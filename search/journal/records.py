@@ -6,6 +6,7 @@
 | stopped | PRUNED, all its steps |
 | diverged | PRUNED with a violated constraint, so that TPE stays away |
 | failed | PRUNED with a violated constraint, so that TPE stays away; of journals before, FAIL |
+| infeasible | PRUNED with a violated constraint, so that TPE stays away |
 
 An epoch is a step of Optuna's whose value is the best so far, since TPE ranks a PRUNED trial by its last step. The raw
 metrics of every epoch are the trial's attributes.
@@ -19,7 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.journal.trial import FAILURE, STOPPED_AT, WHERE, Ending, State, Trial, Where
+from search.journal.trial import FAILURE, INFEASIBLE, STOPPED_AT, WHERE, Ending, State, Trial, Where
 from search.spec.objective import Objective
 
 START = "start"
@@ -30,7 +31,7 @@ LOST = "lost"
 """The attribute that counts the processes that died while they trained the trial."""
 LENGTH = "length"
 """The attribute that says how many of the recorded epochs count, where an earlier process had recorded more."""
-BAD: tuple[Ending, ...] = ("diverged", "failed")
+BAD: tuple[Ending, ...] = ("diverged", "failed", "infeasible")
 """The endings that a sampler is to stay away from: each is the name of a constraint that such a trial violates."""
 
 
@@ -128,6 +129,10 @@ class OpenTrial:
         """Record why it failed; `end` must still be called."""
         self.note(FAILURE, why)
 
+    def refuse(self, why: str) -> None:
+        """Record why it is infeasible; `end` must still be called."""
+        self.note(INFEASIBLE, why)
+
 
 def read(study: optuna.Study, objective: Objective) -> list[Trial]:
     """Return all trials of a study in the journal, in the order of their numbers."""
@@ -180,8 +185,9 @@ def _ending(frozen: FrozenTrial) -> State:
     """Return the ending that Optuna's state and constraints stand for: the reverse of `OpenTrial.end`."""
     if frozen.state == TrialState.PRUNED:
         violated = [name for name, value in frozen.constraints.items() if value > 0]
-        if "failed" in violated:
-            return "failed"
+        for ending in ("failed", "infeasible"):
+            if ending in violated:
+                return ending
         return "diverged" if violated else "stopped"
     if frozen.state == TrialState.COMPLETE:
         return "complete"

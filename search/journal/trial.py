@@ -6,6 +6,9 @@
 | stopped | the scheduler stopped it |
 | diverged | the first non-finite metric |
 | failed | an exception, a metric that is missing or no number, a lost process |
+| infeasible | Config refused it where it was to be trained, or `train` raised ValueError before its first epoch |
+
+An infeasible one counts as no trial: another is proposed in its place.
 """
 
 import math
@@ -14,7 +17,7 @@ from typing import Any, Literal
 
 from search.spec.objective import Objective
 
-Ending = Literal["complete", "stopped", "diverged", "failed"]
+Ending = Literal["complete", "stopped", "diverged", "failed", "infeasible"]
 State = Ending | Literal["running"]
 Where = tuple[str, int, float]
 """The host, the pid, and when training began there, in seconds since 1970."""
@@ -24,9 +27,13 @@ WORDS: dict[State, str] = {
     "diverged": "diverged",
     "failed": "failed",
 }
-"""The endings, as they are shown to a user."""
+"""The endings of trials that count, as they are shown to a user."""
 FAILURE = "failure"
 """The attribute that says why a trial failed."""
+INFEASIBLE = "infeasible"
+"""The attribute that says why a configuration is infeasible."""
+REFUSED = "refused"
+"""The attribute that says how many proposals Config had refused before a trial's own."""
 STOPPED_AT = "stopped at"
 """The attribute that holds the epoch at which the scheduler stopped it."""
 WHERE = "where"
@@ -98,6 +105,8 @@ class Trial:
         """Return how it ended, where its writer died before it recorded that; None where it must be trained again."""
         if FAILURE in self.attributes:
             return "failed"
+        if INFEASIBLE in self.attributes:
+            return "infeasible"
         if self.epochs and self.diverged_at(len(self.epochs), objective):
             return "diverged"
         if len(self.epochs) >= epochs:

@@ -22,7 +22,6 @@ from search.journal.trial import Trial
 from search.retraining import gallery, runs
 from search.retraining.gallery import Pictures
 from search.retraining.runs import FOLDER, Job, Report, Run
-from search.spec.arguments import OWN
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
@@ -37,14 +36,14 @@ def plan(study: Study, workload: Workload, *, may_win: bool = True) -> list[Job]
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
     There are none where no trial of the search can be a finalist, or none is asked for, and there is no reference where
-    the workload's Config lacks a default, or has it from a factory. A trial of the defaults is no finalist beside the
+    the workload's Config lacks a default. A trial of the defaults is no finalist beside the
     reference, unless that cannot win, as in a retraining of before.
     """
     config = study.config
     trials = study.trials()
     if config.finalists == 0 or not any(trial.may_win for trial in trials):
         return []
-    has_defaults = set(workload.names()) <= {*study.defaults, *config.fixed, *OWN}
+    has_defaults = not workload.arguments.missing(config.values({}))
     reference = study.default_params if has_defaults and may_win else None
     # The candidates by name, each with the hyperparameters that it does not share with all others.
     params: dict[str, dict[str, Any]] = {}

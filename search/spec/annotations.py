@@ -1,125 +1,150 @@
 """The annotations of a workload's Config, held against the values that a search would give it.
 
-A dataclass checks none of them: a bool that got the text 'no' is true, an int that got 3.7 fails an hour later.
+A dataclass checks none of them: a bool that got the text 'no' is true, an int that got 3.7 fails an hour later. A field
+without an annotation is held against its default.
 """
 
+import dataclasses
 import enum
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from search.errors import UserError
-from search.spec.arguments import Arguments, plain
+from search.spec.arguments import Arguments
+from search.spec.config import StudyConfig
+from search.spec.fields import Field
+from search.spec.space import parse
+from search.spec.values import MISSING, UnfitError, convert, parts_of, plain
 
-NO_DEFAULT = object()
-PLAIN = (bool, int, float, str, NoneType)
 NULLS = ("none", "null", "nil", "nan", "na", "n/a")
 TRUTHS = ("yes", "no", "on", "off", "y", "n", "true", "false")
 """Texts that people write for null, and for true and false."""
+MOST_TRIED = 100
+"""Whole numbers of a range that are tried one by one; of a longer one only its ends."""
 
 
-def check(arguments: Arguments, space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
+def check(arguments: Arguments, config: StudyConfig) -> None:
     """Raise UserError where a value that a search would give a field is not of the type that it is annotated with."""
-    fields = {}
-    defaults = arguments.defaults()
-    for name, annotation in _of(arguments.hinted).items():
-        fields[name] = Field(arguments.owner, name, annotation, defaults.get(name, NO_DEFAULT))
-    for name, distribution in space.items():
-        if name in fields:
-            _check_entry(fields[name], distribution)
-    for name, value in fixed.items():
-        if name in fields and not fields[name].takes(value):
-            _refuse(f"fixed.{name}", fields[name], value)
+    leaves = arguments.leaves()
+    for name, distribution in parse(config.space).items():
+        if name not in leaves:
+            continue
+        place = Place(arguments.owner, name, leaves[name])
+        if isinstance(distribution, FloatDistribution | IntDistribution):
+            _check_range(place, distribution)
+            continue
+        for value in config.space[name]["values"]:
+            if not place.takes(value):
+                _refuse(f"space.{name}.values", place, value)
+    for name, value in config.fixed.items():
+        if name in leaves:
+            place = Place(arguments.owner, name, leaves[name])
+            if not place.takes(value):
+                _refuse(f"fixed.{name}", place, value)
 
 
-def _of(hinted: Any) -> dict[str, Any]:
-    """Return the annotation of each argument; none where one names what cannot be found."""
-    try:
-        return typing.get_type_hints(hinted, include_extras=True)
-    except Exception:  # whatever is evaluated of a text: a name that only a type checker imports is a NameError
-        return {}
+def settled(arguments: Arguments, config: StudyConfig) -> StudyConfig:
+    """Return a config in which each member of an enum that is given by its name stands as it is recorded."""
+    leaves = arguments.leaves()
+
+    def recorded(name: str, value: Any) -> Any:
+        return _recorded(leaves[name], value) if name in leaves and isinstance(value, str) else value
+
+    def all_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: recorded(name, value) for name, value in values.items()}
+
+    space = {}
+    for name, entry in config.space.items():
+        space[name] = entry
+        if "values" in entry:
+            space[name] = {**entry, "values": [recorded(name, value) for value in entry["values"]]}
+    changes: dict[str, Any] = {"space": space, "fixed": all_recorded(config.fixed)}
+    if hasattr(config, "start"):
+        changes["start"] = list(map(all_recorded, config.start))
+    before = {name: getattr(config, name) for name in changes}
+    return config if changes == before else dataclasses.replace(config, **changes)
+
+
+def _recorded(field: Field, value: str) -> Any:
+    """Return the plain value that is recorded of the member of an enum that a text names; else the text itself."""
+    member = field.typed(value)
+    if isinstance(member, enum.Enum) and field.typed(plain(member)) is member:
+        return plain(member)
+    return value
 
 
 @dataclass(frozen=True)
-class Field:
-    """A field of a workload's Config."""
+class Place:
+    """A field of a workload's Config, and where it stands there."""
 
     owner: str
     name: str
-    annotation: Any
-    default: Any
-    """As a plain value, or NO_DEFAULT."""
+    """With those of the configs that it is within."""
+    field: Field
 
     def takes(self, value: Any) -> bool:
         """Return whether it takes a plain value: its own default in any case, as of `clip: float = None`."""
-        is_default = type(value) is type(self.default) and value == self.default
-        return is_default or takes(self.annotation, value)
+        return self.field.is_usual(value) or takes(self.field.kind, value)
 
     def __str__(self) -> str:
-        if isinstance(self.annotation, type):
-            text = self.annotation.__name__
-        else:
-            text = str(self.annotation).replace("typing.", "")
-        return f"{self.name}: {text} of {self.owner}"
+        return f"{self.name}{str(self.field).removeprefix(self.field.name)} of {self.owner}"
+
+    @property
+    def way_out(self) -> str:
+        """Return what else may be done, where its default alone says of which type it is."""
+        return "; or annotate it in the code" if self.field.annotation is MISSING else ""
 
 
-def _check_entry(field: Field, distribution: BaseDistribution) -> None:
-    """Hold one entry of the space against its field: each choice, or the kind of number that is drawn."""
-    where = f"space.{field.name}"
-    if isinstance(distribution, CategoricalDistribution):
-        for value in distribution.choices:
-            if not field.takes(value):
-                _refuse(f"{where}.values", field, value)
-        return
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
+def _check_range(place: Place, distribution: FloatDistribution | IntDistribution) -> None:
+    """Hold an entry of the space from which numbers are drawn against its field."""
     is_whole = isinstance(distribution, IntDistribution)
-    ends = (distribution.low, distribution.high)
-    if not all(takes(field.annotation, end, is_whole_only=is_whole) for end in ends):
-        drawn = "whole numbers alone" if is_whole else "numbers with a fraction"
+    kind = place.field.kind
+    for value in _drawn(distribution):
+        if takes(kind, value, is_whole_only=is_whole):
+            continue
+        does = f"draws {'whole numbers alone' if is_whole else 'numbers with a fraction'}"
         fix = "use choice"
-        if takes(field.annotation, 1 if is_whole is False else 1.5):
+        if is_whole and takes(kind, distribution.low, is_whole_only=True):
+            does = f"draws {value}, too"
+        elif takes(kind, 1 if is_whole is False else 1.5):
             fix = f"use {'' if is_whole else 'int_'}{'log_' if distribution.log else ''}uniform, or choice"
-        raise UserError(f"{where} must draw values for {field}, but it draws {drawn}; {fix}")
+        raise UserError(f"space.{place.name} must draw values for {place}, but it {does}; {fix}{place.way_out}")
+
+
+def _drawn(distribution: BaseDistribution) -> list[float]:
+    """Return numbers that may be drawn: all of few whole ones, else both ends and one within."""
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    if isinstance(low, int) and isinstance(high, int):
+        return [*range(low, high + 1)] if high - low < MOST_TRIED else [low, high]
+    return [low, low + (high - low) / 2, high]
 
 
 def takes(annotation: Any, value: Any, *, is_whole_only: bool = False) -> bool:
     """Return whether a field with this annotation takes a plain value; an int will do for a float.
 
-    It will not with `is_whole_only`, where nothing but whole numbers is ever drawn: 0 and 1, of a range from 0 to 1. An
-    annotation that is none of plain values takes anything.
+    It will not with `is_whole_only`, where nothing but whole numbers is ever drawn: 0 and 1, of a range from 0 to 1.
     """
-    if isinstance(annotation, NewType):
-        return takes(annotation.__supertype__, value, is_whole_only=is_whole_only)
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return takes(get_args(annotation)[0], value, is_whole_only=is_whole_only)
-    if origin in (Union, UnionType):
-        return any(takes(part, value, is_whole_only=is_whole_only) for part in get_args(annotation))
-    if origin is Literal:
-        return any(type(value) is type(part) and value == part for part in get_args(annotation))
-    if not isinstance(annotation, type):
-        return True
-    if issubclass(annotation, enum.Enum):
-        return any(plain(member) == value for member in annotation)
-    for kind in PLAIN:
-        if issubclass(annotation, kind):
-            return type(value) is kind or (kind is float and type(value) is int and not is_whole_only)
-    return True
+    try:
+        typed = convert(annotation, value)
+    except UnfitError:
+        return False
+    return not (is_whole_only and isinstance(plain(typed), float))
 
 
-def _refuse(where: str, field: Field, value: Any) -> None:
-    fix = _fix(field.annotation, value)
-    raise UserError(f"{where} must be of the type of {field}, but got {value!r}{fix}")
+def _refuse(where: str, place: Place, value: Any) -> None:
+    fix = _fix(place.field.kind, value)
+    raise UserError(f"{where} must be of the type of {place}, but got {value!r}{fix}{place.way_out}")
 
 
 def _fix(annotation: Any, value: Any) -> str:
     """Return what was meant with a value of another type, as far as that can be guessed."""
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return f"; its values are {', '.join(repr(plain(member)) for member in annotation)}"
+    for part in parts_of(annotation):
+        if isinstance(part, type) and issubclass(part, enum.Enum):
+            return f"; its values are {', '.join(repr(plain(member)) for member in part)}"
     if isinstance(value, str):
         if value.lower() in TRUTHS and takes(annotation, value=True):
             return "; write true or false"
@@ -127,6 +152,8 @@ def _fix(annotation: Any, value: Any) -> str:
             return "; write null"
         if takes(annotation, 1) or takes(annotation, 1.5):
             return "; write a number, without quotes"
+        if takes(annotation, [value]):
+            return "; write a list, in brackets"
         return ""
     if takes(annotation, "") and value is not None:
         return "; write it in quotes"

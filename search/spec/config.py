@@ -12,10 +12,10 @@ from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
 from search.spec import start
-from search.spec.arguments import SCALAR, plain
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
-from search.spec.space import parse
+from search.spec.space import chosen, parse
+from search.spec.values import SCALAR, plain
 
 DEFAULT_FILE = "configs/search.yaml"
 TRACKERS: dict[str, tuple[str, ...]] = {
@@ -132,8 +132,11 @@ class StudyConfig:
     def _check_fixed(self) -> None:
         for setting, values in (("fixed", self.fixed), ("defaults", self.defaults)):
             for name, value in values.items():
-                if not (isinstance(name, str) and isinstance(value, SCALAR)):
-                    raise UserError(f"{setting} must hold names and plain values, but got {name!r}: {value!r}")
+                if not (isinstance(name, str) and _is_plain(value)):
+                    fix = ""
+                    if isinstance(value, dict) and value:
+                        fix = f"; of a config within write {name}.{next(iter(value))}"
+                    raise UserError(f"{setting} must hold names and plain values, but got {name!r}: {value!r}{fix}")
         for name in self.fixed:
             if name in self.space:
                 raise UserError(f"a hyperparameter stands in space or in fixed, but {name!r} is in both; remove one")
@@ -202,7 +205,8 @@ class StudyConfig:
         """
         if seed is None:
             seed = self.seed
-        values = {**self.fixed, **params, "seed": seed}
+        drawn = {name: chosen(self.space.get(name), value) for name, value in params.items()}
+        values = {**self.fixed, **drawn, "seed": seed}
         if self.epochs is not None:
             values["epochs"] = self.epochs
         return values
@@ -222,9 +226,16 @@ def _plain(value: Any) -> Any:
     """Return a nested value with its scalars as YAML gives them: from Python they may be an enum's or NumPy's."""
     if isinstance(value, dict):
         return {plain(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a scalar, or a list of those, which may be nested."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, SCALAR)
 
 
 def _is_share(share: float) -> bool:

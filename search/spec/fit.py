@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
-from search.errors import UserError, describe
+from search.errors import UserError, describe, shown
 from search.spec import annotations, start
-from search.spec.arguments import SCALAR, plain
 from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
 from search.spec.start import Params
@@ -52,14 +51,16 @@ class Fit:
         self.workload = workload
         self.note = ""
         """A line for the user on what Config refuses of the space; empty where nothing of it was found."""
-        self._config = config
-        self._space = parse(config.space)
+        self._given = config
+        self._config = annotations.settled(workload.arguments, config)
+        """The same, with members of enums as they are recorded."""
+        self._space = parse(self._config.space)
         self._check_names()
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
             warnings.simplefilter("ignore")
             first = self._try_space()
         has_epochs = "epochs" in workload.names()
-        self.epochs: Any = plain(first.epochs) if has_epochs else config.epochs
+        self.epochs: Any = first.get("epochs") if has_epochs else config.epochs
         """Of a full trial."""
         if self.epochs is None and not has_epochs:
             rule = "the config must say how many epochs a trial has at most"
@@ -67,9 +68,20 @@ class Fit:
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
 
+    @property
+    def config(self) -> StudyConfig:
+        """Return the config with members of enums as they are recorded: each by its value, where that is plain."""
+        return self._config
+
     def check_types(self) -> None:
         """Raise UserError where a value is of another type than its field; a study from before goes on as it began."""
-        annotations.check(self.workload.arguments, self._space, self._config.fixed)
+        annotations.check(self.workload.arguments, self._config)
+
+    def recorded(self, before: StudyConfig | None) -> StudyConfig:
+        """Return the config of a study: one that goes on under what it had `before` keeps that to the letter."""
+        if before and (self._given.space, self._given.fixed) == (before.space, before.fixed):
+            return self._given
+        return self._config
 
     def first(self) -> First:
         """Return the configurations to try first: the workload's defaults, then those under `start`.
@@ -95,7 +107,7 @@ class Fit:
         """Return the defaults of what is searched, or an empty mapping and why they are not tried."""
         if not self._config.try_defaults:
             return {}, ""
-        defaults, why_not = start.of_defaults(self.workload.defaults(), self._space)
+        defaults, why_not = start.of_defaults(self.workload.defaults(self._space), self._space)
         if defaults:
             built = self._built(defaults)
             if isinstance(built, Refusal):
@@ -133,12 +145,12 @@ class Fit:
         if "seed" in self._config.fixed:
             raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
 
-    def _try_space(self) -> Any:
-        """Try the ends of the space and points within; return a Config that fits."""
+    def _try_space(self) -> dict[str, Any]:
+        """Try the ends of the space and points within; return the values of a Config that fits, as plain values."""
         points = [*corners(self._space), *scattered(self._space, TRIED)]
         refusals: list[Refusal] = []
         fitting: list[Mapping[str, Any]] = []
-        first: Any = None
+        first: dict[str, Any] | None = None
         for params in points:
             built = self._built(params)
             if isinstance(built, Refusal):
@@ -146,27 +158,34 @@ class Fit:
                 continue
             fitting.append(params)
             if first is None:
-                first = built
+                first = self._values_of(built, params)
         # Where none of these fits, some of many more may.
         owner = self.workload.arguments.owner
         if first is None:
             first = self._first_built(scattered(self._space, MOST_TRIED))
         if first is None:
             raise UserError(f"{owner} must take a point of the space, but refuses all that were tried: {refusals[0]}")
-        self._check_plain(first)
         self._check_choices(fitting)
         if refusals:
             share = len(refusals) / len(points)
             self.note = f"{owner} refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
         return first
 
-    def _first_built(self, points: Iterable[Mapping[str, Any]]) -> Any:
-        """Return the Config of the first of these points that fits; None where none does."""
+    def _first_built(self, points: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the values of the Config of the first of these points that fits; None where none does."""
         for params in points:
             built = self._built(params)
             if not isinstance(built, Refusal):
-                return built
+                return self._values_of(built, params)
         return None
+
+    def _values_of(self, built: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a Config of these hyperparameters, as plain values."""
+        try:
+            return self.workload.values_of(built, self._config.values(params))
+        except TypeError:
+            owner = self.workload.arguments.owner
+            raise UserError(f"{owner} must make a config, but of {dict(params)} it made {shown(built)}") from None
 
     def _check_choices(self, fitting: list[Mapping[str, Any]]) -> None:
         """Raise UserError where nothing fits with one of the choices: it would never be tried, without a word."""
@@ -183,12 +202,6 @@ class Fit:
         for name, distribution in self._space.items():
             for choice in axis_of(distribution).choices:
                 yield name, choice
-
-    def _check_plain(self, config: Any) -> None:
-        for name in self.workload.names():
-            value = getattr(config, name)
-            if not isinstance(plain(value), SCALAR):
-                raise UserError(f"{self.workload.arguments.owner} must hold plain values, but {name} is {value!r}")
 
 
 def _note(configurations: list[Params], entries: list[Params], has_defaults: bool, why_not: str) -> str:

@@ -3,6 +3,7 @@
 lr: {distribution: log_uniform, low: 0.001, high: 1}
 """
 
+import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -101,14 +102,38 @@ def _check_logarithm(name: str, distribution: str, instead: str, low: Any) -> No
 def _choice(name: str, values: Any) -> BaseDistribution:
     if not isinstance(values, list) or not values:
         raise UserError(f"{name}.values must be a list of at least one value, but got {values!r}")
+    choices: list[Any] = []
     for value in values:
-        if not (value is None or isinstance(value, str | int | float)):
-            raise UserError(f"{name}.values must be numbers, texts, true, false or null, but got {value!r}")
-    for index, value in enumerate(values):
-        if value in values[:index]:  # Optuna would record one for the other, as it would 1 for true
-            other = values[values.index(value)]
+        if not _is_plain(value):
+            raise UserError(
+                f"{name}.values must be numbers, texts, true, false or null, or lists of those, but got {value!r}"
+            )
+        choice = as_choice(value)
+        if choice in choices:  # Optuna would record one for the other, as it would 1 for true
+            other = values[choices.index(choice)]
             raise UserError(f"{name}.values must differ from each other, but {value!r} equals {other!r}; remove one")
-    return CategoricalDistribution(values)
+        choices.append(choice)
+    return CategoricalDistribution(choices)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def as_choice(value: Any) -> Any:
+    """Return one of a choice's values as Optuna has it, which takes scalars alone: a list becomes its text in JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+def chosen(entry: Any, drawn: Any) -> Any:
+    """Return what stands in the YAML for a value that was drawn of an entry: a list, where that was drawn as a text."""
+    if isinstance(drawn, str) and isinstance(entry, Mapping):
+        for value in entry.get("values", ()):
+            if isinstance(value, list) and as_choice(value) == drawn:
+                return value
+    return drawn
 
 
 DISTRIBUTIONS: dict[str, Kind] = {

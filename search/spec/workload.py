@@ -15,7 +15,7 @@ In place of a workload a search may have a command, of any program (see command.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -23,9 +23,11 @@ from typing import Any
 
 from search.errors import UserError, shown
 from search.spec import arguments, modules
-from search.spec.arguments import MISSING, Argument, Arguments
+from search.spec.arguments import Arguments
 from search.spec.command import Command
+from search.spec.fields import Field
 from search.spec.sources import INSTALLED
+from search.spec.values import MISSING
 
 GIVEN = ("report", "folder")
 """The arguments of `train` that are no hyperparameters: what the search gives, where it is asked for."""
@@ -74,17 +76,17 @@ class Workload:
         """Return the names of Config's arguments."""
         return self.arguments.names()
 
-    def defaults(self) -> dict[str, Any]:
-        """Return the default of every argument that has one, as plain values."""
-        return self.arguments.defaults()
+    def defaults(self, searched: Collection[str] = ()) -> dict[str, Any]:
+        """Return the plain defaults of Config, as `Arguments.defaults`."""
+        return self.arguments.defaults(searched)
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """Return the Config of these values, as `Arguments.build`."""
         return self.arguments.build(values)
 
-    def values_of(self, config: Any) -> dict[str, Any]:
+    def values_of(self, config: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the plain values of which `build` makes this Config again, as `Arguments.values_of`."""
-        return self.arguments.values_of(config)
+        return self.arguments.values_of(config, given)
 
     def call(self, config: Any, given: Mapping[str, Any]) -> Any:
         """Call `train` with a Config and those of the `given` arguments that it asks for; return what it returns."""
@@ -136,7 +138,7 @@ def _of_command(command: Command) -> Workload:
     """Return a command as a workload: its Config is a namespace of its hyperparameters."""
     command.check_program()
     defaults = dict(command.defaults)
-    fields = [Argument(name, Any, defaults.get(name, MISSING)) for name in command.names]
+    fields = [Field(name, Any, defaults.get(name, MISSING)) for name in command.names]
 
     def make(**values: Any) -> SimpleNamespace:
         return SimpleNamespace(**{**defaults, **values})
@@ -146,7 +148,7 @@ def _of_command(command: Command) -> Workload:
         notes.append("command has no {seed}, so its runs differ by nothing but chance where it does not seed itself")
     return Workload(
         command.title,
-        Arguments(command.title, make, tuple(fields), hinted=make),
+        Arguments(command.title, make, tuple(fields)),
         make,
         gets=("folder",) if command.wants_folder else (),
         notes=tuple(notes),

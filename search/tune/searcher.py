@@ -15,9 +15,10 @@ from search.algorithms.proposals import Proposer, Takes
 from search.algorithms.samplers import SAMPLERS
 from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
-from search.journal.trial import Ending
+from search.journal.trial import REFUSED, Ending
 from search.study import Study
 from search.tune import deaths
+from search.tune.infeasible import Refusals
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker import training
 from search.worker.training import Order
@@ -50,8 +51,6 @@ class OptunaSearcher(Searcher):
         self._study = study
         self._gpus = gpus
         self._clock = clock
-        self._wanted = study.wanted
-        """Read once: whether the search is done is asked at every step, and the study would look into its journal."""
         scheduler = study.config.scheduler
         self._rungs = scheduler.rungs(study.epochs) if scheduler else []
         self._open: dict[str, OpenTrial] = {}
@@ -64,25 +63,26 @@ class OptunaSearcher(Searcher):
         """What Ray says of the processes that have just died, by Tune's trial_id."""
         self.leaves = study.leaves
         """What a trial has left behind in its process; empty as long as none has."""
-        self.progress = Progress(study.objective)
+        self.progress = Progress(study.objective, wanted=study.wanted)  # read once: the study looks into its journal
         self.forecast = self._make_forecast()
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
+        self._refusals = Refusals(study, takes)
         make = SAMPLERS[study.config.sampler].make
-        study.search.sampler = Proposer(make, study.config.seed, study.space, takes, study.start)
+        self._proposer = Proposer(make, study.config.seed, study.space, takes, study.start)
+        study.search.sampler = self._proposer
         self._take_up()
 
     def _make_forecast(self) -> Forecast:
         config = self._study.config
         factor = config.scheduler.reduction_factor if config.scheduler else 1
         survival = Survival(self._rungs, self._study.epochs, factor)
-        return Forecast(survival, self._wanted, SAMPLERS[config.sampler].learns, self._clock)
+        return Forecast(survival, self.progress.wanted, SAMPLERS[config.sampler].learns, self._clock)
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
         study = self._study
         trials = study.trials()
-        self._proposed = len(trials)
         # Close an open trial where all of it was recorded; queue it to be trained again where not.
         for trial in trials:
             if trial.ending != "running":
@@ -98,13 +98,14 @@ class OptunaSearcher(Searcher):
         # Count what has ended, those that were just closed included.
         for trial in study.trials():
             self.progress.recall(trial)
-            if trial.ending != "running":
+            if trial.ending not in ("running", "infeasible"):
                 self.forecast.recall(len(trial.epochs))
+        self._proposed = len(trials) - self.progress.endings["infeasible"]
 
     @property
     def is_done(self) -> bool:
         """Return whether no trial is left to propose; some may still be training."""
-        return not self._again and self._proposed >= self._wanted
+        return not self._again and self._proposed >= self.progress.wanted
 
     @property
     def is_short_of_processes(self) -> bool:
@@ -141,7 +142,10 @@ class OptunaSearcher(Searcher):
             return self._again.popleft()
         proposal = self._study.search.ask(fixed_distributions=self._study.space)
         self._proposed += 1
-        return OpenTrial(self._study.search, proposal)
+        trial = OpenTrial(self._study.search, proposal)
+        if self._proposer.refused:
+            trial.note(REFUSED, self._proposer.refused)
+        return trial
 
     def _order(self, trial: OpenTrial) -> TrialOrder:
         """Return the message to the process that trains a trial."""
@@ -196,10 +200,27 @@ class OptunaSearcher(Searcher):
     def _end(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the last result of a trial and close it; a stop is recorded first, in case of a kill in between."""
         ending = training.ending(result)
+        self._refusals.add(ending, result.get("failure", ""))
+        if ending == "infeasible":
+            self._refuse(trial, result)
+            return
         if ending == "stopped":
             trial.stop(result["epoch"])
         self._record(trial, result)
         self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
+
+    def _refuse(self, trial: OpenTrial, result: dict[str, Any]) -> None:
+        """Record that a configuration is infeasible: another is proposed in its place, as far as the space has one."""
+        self._record(trial, result)
+        self._write_log(trial, result["traceback"])
+        trial.refuse(result["failure"])
+        trial.end("infeasible")
+        self.progress.end(trial, "infeasible", f"{result['failure']}; another is proposed in its place")
+        self.forecast.lose(trial.number)
+        self._proposed -= 1
+        wanted = self._refusals.wanted(self.progress.wanted)
+        self.forecast.want_fewer(self.progress.wanted - wanted)
+        self.progress.wanted = wanted
 
     def _lose(self, trial: OpenTrial, heard: SignOfLife, told: str) -> None:
         """Queue a trial whose process died, unless epoch_timeout ended it or it has had its max_failures."""
@@ -268,9 +289,10 @@ class OptunaSearcher(Searcher):
             self.error = self.error or error
 
     def check(self) -> None:
-        """Raise the error at which the journal could not be written, if there was one."""
+        """Raise the error at which the journal could not be written, or EndedError after too many refusals in a row."""
         if self.error:
             raise self.error
+        self._refusals.check()
 
     def save(self, checkpoint_path: str) -> None:
         """Tune's own state is not part of a study: the journal holds it all."""

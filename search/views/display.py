@@ -85,7 +85,7 @@ class Display:
             self._forecast.look()
         for sentence, is_bad in new:
             if not self._is_redrawn:
-                self._console.print(f"{sentence}  [{progress.done}/{self._trials}{self._left()}]")
+                self._console.print(f"{sentence}  [{progress.done}/{self._wanted}{self._left()}]")
             elif is_bad:
                 self._console.print(sentence)
 
@@ -95,12 +95,14 @@ class Display:
         is_ascii = self._console.options.ascii_only
         # How far it is.
         bar = Table.grid(padding=(0, 1))
-        done = ProgressBar(total=self._trials, completed=progress.done, width=min(30, width // 2))
-        bar.add_row(done, f"{progress.done}/{count(self._trials, 'trial')}")
+        done = ProgressBar(total=self._wanted, completed=progress.done, width=min(30, width // 2))
+        bar.add_row(done, f"{progress.done}/{count(self._wanted, 'trial')}")
         # What became of the trials, and the best.
         counts = [f"{progress.running} running"]
         for ending, word in WORDS.items():
             counts.append(f"{progress.endings[ending]} {word}")
+        if progress.endings["infeasible"]:
+            counts.append(f"{progress.endings['infeasible']} infeasible")
         separator = ", " if is_ascii else " · "
         best = "no value yet"
         if progress.best is not None:
@@ -114,6 +116,10 @@ class Display:
         # How long it takes.
         clock = f"{span(time.monotonic() - self._began)} elapsed{self._left()}"
         return Group(bar, *lines, _folded(clock))
+
+    @property
+    def _wanted(self) -> int:
+        return self._progress.wanted or self._trials  # fewer, where a small space has infeasible configurations
 
     def _left(self) -> str:
         left = self._forecast.left

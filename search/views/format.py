@@ -31,6 +31,14 @@ def values(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {number(value)}" for name, value in params.items())
 
 
+def infeasible(by_config: int, by_train: int) -> str:
+    """Return how many configurations were infeasible, as text; empty where none was."""
+    if not by_config and not by_train:
+        return ""
+    parts = [f"{many} refused by {name}" for many, name in ((by_config, "Config"), (by_train, "train")) if many]
+    return f"{by_config + by_train} infeasible, which count as no trials: {', '.join(parts)}"
+
+
 def number(value: Any) -> str:
     """Return a value as a person writes it: four digits of a float, a text that looks like a number in quotes."""
     if isinstance(value, float):

@@ -101,9 +101,16 @@ def history(snapshot: Snapshot) -> Figure:
     table = _trials_with_a_value(snapshot)
     _scatter(axes, table, "trial")
     best = [math.nan if value is None else drawn(value) for value in snapshot.running_best]
-    axes.step(range(len(best)), best, where="post", color=FRONT_COLOUR, linewidth=1.5, label="best so far")
+    axes.step(
+        [trial.number for trial in snapshot.trials],
+        best,
+        where="post",
+        color=FRONT_COLOUR,
+        linewidth=1.5,
+        label="best so far",
+    )
     scale_metric(axes, snapshot.config.metric, table["value"].to_list())
-    last = max(1, len(snapshot.trials) - 1)
+    last = snapshot.last
     axes.set(xlabel="trial", xlim=(-0.02 * last, 1.02 * last), title="Best value of each trial, in order of proposal")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.legend(loc="outside right upper")

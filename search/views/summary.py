@@ -14,7 +14,7 @@ from search.journal.trial import FAILURE, WORDS
 from search.spec.command import Command
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import span
+from search.views.format import infeasible, span
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
@@ -129,6 +129,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if endings["running"]:
         counts.append(f"{endings['running']} cut off")
     console.print(f"{count(len(snapshot.trials), 'trial')}: {', '.join(counts)}")
+    if line := infeasible(snapshot.refused, len(snapshot.infeasible)):
+        console.print(line)
     asked = snapshot.config.num_samples
     if snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")

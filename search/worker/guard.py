@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from search.errors import describe, writable
+from search.errors import UserError, describe, writable
 
 MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
@@ -36,6 +36,8 @@ class Guard:
         self.failure = ""
         """Its type and text in one line; empty where nothing was raised."""
         self.traceback = ""
+        self.is_refusal = False
+        """Whether it is the exception that says of a value that it is none to take, and no mistake of the user's."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,6 +48,7 @@ class Guard:
             self.failure = str(error)
             self.traceback = f"{error}\nthe end of its output:\n{error.output}" if error.output else self.failure
         elif error is not None:
+            self.is_refusal = issubclass(type(error), ValueError) and not issubclass(type(error), UserError)
             self.failure = describe(error)
             self.traceback = _traceback_of(error) or self.failure
         return True

@@ -115,8 +115,9 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
     if failure:
         tell(result["traceback"] or failure)
     models = copies.checkpoints.models
+    ending = training.ending(result)
     record = Record(
-        ending=training.ending(result),
+        ending="failed" if ending == "infeasible" else ending,
         config=run.values or None,
         epochs=tuple(epochs),
         best=result["best"],

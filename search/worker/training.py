@@ -52,6 +52,7 @@ class Training:
         elapsed_s: seconds of training up to the end of this epoch
         ended: whether no epoch follows
         failure, traceback: texts, where the workload broke its contract
+        infeasible: whether it refused the config, where it did
     """
 
     def __init__(self, order: Order) -> None:
@@ -68,6 +69,8 @@ class Training:
         self.values: dict[str, Any] = {}
         """The full config as it is trained, as plain values; empty before it was built."""
         self.model: Any = None
+        self._step = ""
+        """What is called: `build`, `train`, or empty."""
         self._last: dict[str, Any] = {"epoch": 0, "metrics": {}, "best": None, "value": None, "elapsed_s": 0.0}
 
     def advance(self, rungs: Collection[int] = (), seconds: float = REPORT_INTERVAL_S) -> dict[str, Any]:
@@ -97,13 +100,17 @@ class Training:
                 if self._yields is None:
                     self._yields = self._start()
                 yielded = next(self._yields, END)
+                self._step = ""
                 if yielded is not END:
                     given, self.model = yields.unpack(yielded)
                     numbers, others = metrics.read(given, "the metrics of train", self._order.objective.metric)
             if yielded is END:
                 return self._end()
             return self._epoch(numbers, others, seconds=time.perf_counter() - begin)
-        return self._failure(guard.failure, guard.traceback)
+        failed = self._failure(guard.failure, guard.traceback)
+        if self._last["epoch"] == 0 and (self._step == "build" or (self._step == "train" and guard.is_refusal)):
+            failed["infeasible"] = True
+        return failed
 
     def _start(self) -> Iterator[Any]:
         """Return what the workload yields, in a process whose state was noted and whose generators are seeded."""
@@ -111,11 +118,16 @@ class Training:
         self._surroundings = Surroundings(workload.module)
         process.hold_memory(self._order.gpus)
         folder = self._folder.make(is_wanted="folder" in workload.gets)
-        self.config = workload.resolve(workload.build(self._order.values))
+        self._step = "build"
+        built = workload.build(self._order.values)
+        self._step = ""
+        self.config = workload.resolve(built)
         seed = self._order.values.get("seed", 0)
-        self.values = {"seed": seed, **workload.values_of(self.config)}
+        self.values = workload.values_of(self.config, self._order.values)
+        self.values.setdefault("seed", seed)
         self.epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
+        self._step = "train"
         return yields.of(workload, self.config, folder)
 
     def _end(self) -> dict[str, Any]:
@@ -192,6 +204,8 @@ class Training:
 
 def ending(result: Mapping[str, Any]) -> Ending:
     """Return how a trial with this last result ended; the scheduler stopped it where it had not ended by itself."""
+    if result.get("infeasible"):
+        return "infeasible"
     if result.get("failure"):
         return "failed"
     if result["value"] is not None and not math.isfinite(result["value"]):

@@ -65,7 +65,8 @@ def test_a_space_becomes_optunas_distributions() -> None:
         ({"distribution": "choice", "values": [1, 1]}, "must differ from each other, but 1 equals 1; remove one"),
         ({"distribution": "choice", "values": [0, 2, False]}, "must differ from each other, but False equals 0"),
         ({"distribution": "choice", "values": [True, None, 1.0]}, "must differ from each other, but 1.0 equals True"),
-        ({"distribution": "choice", "values": [[1]]}, "must be numbers, texts"),
+        ({"distribution": "choice", "values": [{"a": 1}]}, "must be numbers, texts"),
+        ({"distribution": "choice", "values": [[1], [1]]}, "must differ from each other, but [1] equals [1]"),
     ],
 )
 def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, message: str) -> None:
@@ -91,7 +92,7 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"space": None}, "space must be of type mapping, but got None"),
         ({"fixed": {"x": 1}}, "'x' is in both"),
         ({"fixed": {1: 2}}, "fixed must hold names and plain values, but got 1: 2"),
-        ({"fixed": {"y": [1]}}, "fixed must hold names and plain values, but got 'y': [1]"),
+        ({"fixed": {"y": {"z": 1}}}, "but got 'y': {'z': 1}; of a config within write y.z"),
         ({"space": {1: X}}, "space must hold names of hyperparameters, but got 1"),
         ({"fixed": {"y": math.nan}}, "fixed.y must be finite, but got nan"),
         ({"gpus_per_trial": -0.25}, "gpus_per_trial must be 0, 1/k for a whole k, or a whole number, but got -0.25"),
@@ -269,7 +270,7 @@ MODULES = {
         ("no_config", "it lacks Config"),
         ("no_train", "it lacks train"),
         ("neither", "it lacks Config and train"),
-        ("plain_config", "Config must be a dataclass"),
+        ("plain_config", "Config must name the hyperparameters that it takes, as a dataclass does, but it names none"),
         ("plain_train", "plain_train.train must be a function, but got 3"),
         ("breaks", "it raises ZeroDivisionError: division by zero"),
         ("syntax", "it raises SyntaxError"),

@@ -231,12 +231,15 @@ def test_values_that_python_gives_in_space_and_fixed_are_those_that_yaml_gives()
 
 
 @pytest.mark.parametrize("value", [(1, 2), [1], {"a": 1}, np.ones(2), Path("x"), 1j, np.longdouble(1), object()])
-def test_what_is_no_scalar_is_refused_as_a_default(value: Any) -> None:
+def test_what_nobody_searches_may_be_anything_and_is_left_out_of_what_is_written(value: Any) -> None:
     @dataclasses.dataclass(frozen=True)
     class Holds(Base):
         x: float = 0.0
         held: Any = dataclasses.field(default_factory=lambda: value)
 
     odd = dataclasses.replace(ODD, arguments=arguments.of_class("odd.Config", Holds))
-    with pytest.raises(UserError, match=r"odd\.Config must hold plain values, but held is"):
-        Fit(StudyConfig.of({**LEAST, "workload": "odd"}), odd)
+    assert Fit(StudyConfig.of({**LEAST, "workload": "odd"}), odd).epochs == 3
+    assert odd.defaults() == {"x": 0.0, "epochs": 3, "seed": 0}
+    built = odd.build({"x": 1.0})
+    assert built.held is value
+    assert odd.values_of(built) == {"x": 1.0, "epochs": 3, "seed": 0}

@@ -9,7 +9,7 @@ from search.analysis.verdict import Gain, Verdict
 from search.errors import count, have
 from search.journal.trial import WORDS, State
 from search.views import no_winner
-from search.views.format import number, plus_minus, span, spread, values
+from search.views.format import infeasible, number, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
@@ -139,14 +139,14 @@ def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
     for stretch in stretches:
         clock_s += timeline.duration_s(stretch)
     epochs = f"{snapshot.trained} of {count(max(1, snapshot.full), 'epoch')} trained"
-    return Card(
-        "What did it cost?",
-        [
-            f"{span(clock_s)} by the clock, {span(snapshot.worked)} of training in the search",
-            _endings(snapshot),
-            f"{epochs}; stopping early saved {snapshot.saved:.0%}",
-        ],
-    )
+    lines = [
+        f"{span(clock_s)} by the clock, {span(snapshot.worked)} of training in the search",
+        _endings(snapshot),
+        f"{epochs}; stopping early saved {snapshot.saved:.0%}",
+    ]
+    if refused := infeasible(snapshot.refused, len(snapshot.infeasible)):
+        lines.insert(2, refused)
+    return Card("What did it cost?", lines)
 
 
 def _endings(snapshot: Snapshot) -> str:

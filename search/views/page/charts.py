@@ -130,7 +130,7 @@ def _curves_alt(snapshot: Snapshot) -> str:
 
 
 def _history(snapshot: Snapshot) -> Chart:
-    last = max(1, len(snapshot.trials) - 1)
+    last = snapshot.last
     x = number_channel("trial", "trial, in order of proposal", {"domain": [0, last], "padding": 8}, **WHOLE_NUMBERS)
     best = rows.best_so_far(snapshot)
     step = {"interpolate": "step-after", **FRONT, "strokeWidth": 1.5}

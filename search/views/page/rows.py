@@ -138,11 +138,11 @@ def epochs(snapshot: Snapshot, shown: list[Trial]) -> Rows:
 def best_so_far(snapshot: Snapshot) -> Rows:
     """Return a row for each trial that improved, in order of proposal, and for the last: trial, value."""
     rows: Rows = []
-    for trial, best in enumerate(snapshot.running_best):
+    for trial, best in zip(snapshot.trials, snapshot.running_best, strict=True):
         if best is not None and (not rows or drawn(best) != rows[-1]["value"]):
-            rows.append({"trial": trial, "value": drawn(best)})
+            rows.append({"trial": trial.number, "value": drawn(best)})
     if rows:
-        rows.append({"trial": len(snapshot.trials) - 1, "value": rows[-1]["value"]})
+        rows.append({"trial": snapshot.trials[-1].number, "value": rows[-1]["value"]})
     return rows
 
 
