@@ -132,7 +132,8 @@ class StudyConfig:
     def _check_fixed(self) -> None:
         for setting, values in (("fixed", self.fixed), ("defaults", self.defaults)):
             for name, value in values.items():
-                if not (isinstance(name, str) and _is_plain(value)):
+                is_taken = isinstance(value, SCALAR) if self.command else _is_plain(value)
+                if not (isinstance(name, str) and is_taken):
                     fix = ""
                     if isinstance(value, dict) and value:
                         fix = f"; of a config within write {name}.{next(iter(value))}"

@@ -12,7 +12,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.errors import UserError, suggestion
-from search.spec.space import Space
+from search.spec.space import Space, as_choice
 
 Params = dict[str, Any]
 
@@ -46,7 +46,7 @@ def _parse_entry(where: str, entry: Any, space: Space, fixed: Mapping[str, Any])
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Return whether a plain value lies in a distribution; true is no number, and 2.0 is a whole one."""
     if isinstance(distribution, CategoricalDistribution):
-        return any(_is_same(value, choice) for choice in distribution.choices)
+        return any(_is_same(as_choice(value), choice) for choice in distribution.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if isinstance(value, float):
@@ -60,7 +60,7 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 def as_searched(distribution: BaseDistribution, value: Any) -> Any:
     """Return a value that lies in a distribution as the sampler would draw it."""
     if isinstance(distribution, CategoricalDistribution):
-        return next(choice for choice in distribution.choices if _is_same(value, choice))
+        return next(choice for choice in distribution.choices if _is_same(as_choice(value), choice))
     if isinstance(distribution, IntDistribution):
         return int(value)
     return float(value)
