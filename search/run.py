@@ -30,7 +30,7 @@ from search.spec import files
 from search.spec.config import StudyConfig
 from search.study import Study
 from search.tune import tracker
-from search.tune.cluster import LogFile
+from search.tune.logs import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import creation, study
+from search import continuation, creation, study
 from search.algorithms.proposals import room
 from search.errors import UserError
 from search.signals import Interrupted, Shutdown
@@ -23,8 +23,6 @@ from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
-KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
-"""Settings without which the trials of a study could not be compared."""
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
 Use = Callable[[list[Any], Callable[[], None]], None]
@@ -46,8 +44,9 @@ class Session:
         self.console = console
         self._fit = fit
         self._again = again
-        self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
+        log = made.logs / "ray.log"
+        self._ray = cluster.Ray(made.config.ray_address, here, log, self._shutdown.held, self._shutdown.fail)
         self._callbacks: list[Any] = []
 
     @contextmanager
@@ -61,14 +60,25 @@ class Session:
             try:
                 self.meanwhile(cluster.import_tune)
                 with self._ray.running() as folder:
-                    self._shutdown.listen()  # ray.init() has taken SIGTERM for itself
+                    self._shutdown.listen()  # a Ray that is joined takes SIGTERM for itself
+                    self.check()
                     yield folder
-            except KeyboardInterrupt:
-                self._secure()
-                raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
-            except OSError as error:
-                self._secure()
-                raise OSError(f"{error}; {self._kept()}") from None
+            except BaseException as error:
+                explained = self._explained(error)
+                if explained is error:
+                    raise
+                raise explained from None
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """Secure what was recorded, and return an error that says so, of a signal, the system or a dead Ray."""
+        lost = self._ray.health.lost  # of which any error may have come
+        is_interrupted = isinstance(error, KeyboardInterrupt) or (bool(lost) and self._shutdown.is_wished)
+        if not (is_interrupted or lost or isinstance(error, OSError)):
+            return error
+        self._secure()
+        if is_interrupted:
+            return Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code)
+        return OSError(f"{lost or error}; {self._kept()}")
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
@@ -83,8 +93,11 @@ class Session:
             yield
 
     def check(self) -> None:
-        """Raise Interrupted where somebody wishes the end."""
+        """Raise Interrupted where somebody wishes the end, RayLostError where Ray is dead; say what is new of nodes."""
         self._shutdown.check()
+        self._ray.health.check()
+        for line in self._ray.health.news():
+            self.console.print(line)
 
     def announce(self) -> None:
         """Say what will be done, and of a study that goes on how far it is."""
@@ -117,7 +130,7 @@ class Session:
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
         from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes)
+        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes, check=self._ray.health.check)
         if searcher.is_done:
             return
         trials = self.study.wanted
@@ -145,9 +158,11 @@ class Session:
             made.write_tables()
 
     def _leave(self) -> None:
+        lost = self._ray.health.lost
         self._ray.abandon()
         self.console.show_cursor()
-        print(f"interrupted; {self._kept()}", file=sys.stderr, flush=True)
+        reason = f"error: {lost}" if lost else "interrupted"
+        print(f"{reason}; {self._kept()}", file=sys.stderr, flush=True)
 
     def _kept(self) -> str:
         return f"what was finished is in {self.study.folder}; to go on: {self._again}"
@@ -200,7 +215,7 @@ def begin(
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
     if before:
-        made = continued(before, config, fit.epochs, loaded.defaults())
+        made = continuation.continued(before, config, fit.epochs, loaded.defaults())
     else:
         made = creation.create(config, loaded, fit.epochs, holding)
     try:
@@ -245,43 +260,3 @@ def _config(asked: Asked, before: Study | None) -> StudyConfig:
             raise UserError(f"a study keeps its {name}: give --resume or --{name}, but not both")
     settings = before.config.as_mapping() if asked.settings is None else asked.settings
     return StudyConfig.of({**settings, **asked.changes, **kept})
-
-
-def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping[str, Any]) -> Study:
-    """Return a study under a config that may ask for more, but for nothing else than before.
-
-    Raises UserError, with the difference, where the trials so far would mean nothing under it.
-    """
-    old = {name: getattr(before.config, name) for name in KEPT}
-    new = {name: getattr(config, name) for name in KEPT}
-    old |= {"epochs": before.epochs, "defaults": before.defaults}
-    new |= {"epochs": epochs, "defaults": defaults}
-    differences = list(_differences(old, new))
-    if differences:
-        more = len(differences) - 3
-        told = differences[:3] + ([f"{more} more"] if more > 0 else [])
-        raise UserError(
-            f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
-            f"but {'; '.join(told)}; start a new study"
-        )
-    trials = len(before.search.get_trials(deepcopy=False))
-    if config.num_samples < trials:
-        raise UserError(f"num_samples must be at least the {trials} trials of the study, but got {config.num_samples}")
-    return before.reconfigured(config)
-
-
-def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
-    """Yield where two nested mappings differ, as text."""
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        are_nan = old != old and new != new  # NaN alone differs from itself
-        if old != new and not are_nan:
-            yield f"{where} was {old!r} and is {new!r}"
-        return
-    for name in dict.fromkeys([*old, *new]):
-        place = f"{where}.{name}" if where else str(name)
-        if name not in new:
-            yield f"{place} was {old[name]!r} and is gone"
-        elif name not in old:
-            yield f"{place} is new: {new[name]!r}"
-        else:
-            yield from _differences(old[name], new[name], place)

@@ -195,6 +195,7 @@ class WorkerPool:
             result: T = self._ray.get(self._wait([reference], check))
             return result
         except self._ray.exceptions.RayError as error:
+            self._check()  # where Ray itself is dead, no job is to blame
             process = self._ran.get(reference)
             deadly = (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
             if process is not None and isinstance(error, deadly):

@@ -44,12 +44,19 @@ class OptunaSearcher(Searcher):
     """
 
     def __init__(
-        self, study: Study, gpus: float, takes: Takes = lambda params: True, clock: Callable[[], float] = time.monotonic
+        self,
+        study: Study,
+        gpus: float,
+        takes: Takes = lambda params: True,
+        clock: Callable[[], float] = time.monotonic,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take up the study; `check` raises where Ray itself is dead: then it is no trial's fault that it is lost."""
         super().__init__(metric="value", mode=study.config.mode)
         self._study = study
         self._gpus = gpus
         self._clock = clock
+        self._check_ray = check
         self._wanted = study.wanted
         """Read once: whether the search is done is asked at every step, and the study would look into its journal."""
         scheduler = study.config.scheduler
@@ -185,6 +192,8 @@ class OptunaSearcher(Searcher):
         if self.error:
             return
         with self._writing():
+            if error:
+                self._check_ray()
             trial = self._open.pop(trial_id)
             if error:
                 self._lose(trial, heard, told)
