@@ -130,7 +130,7 @@ class Session:
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
         from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes, check=self._ray.health.check)
+        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes, check=self._ray.health.check_after_loss)
         if searcher.is_done:
             return
         trials = self.study.wanted

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": "1",  # else a run for which the memory does not suffice is begun again for ever
+    "RAY_process_group_cleanup_enabled": "true",  # what a trial has started ends with its process, however that ends
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }

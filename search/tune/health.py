@@ -17,6 +17,8 @@ POLL_S = 1.0
 """Time between two looks at the processes."""
 NODES_POLL_S = 5.0
 """The same at the nodes of a cluster."""
+LAST_MOMENT_S = 0.3
+"""In which a raylet ends whose agent has died, and whose workers it has ended."""
 PATIENCE_S = 2.0
 """That the thread has to end: it may sit in Ray's C++, which waits for a dead process."""
 
@@ -60,10 +62,17 @@ class Health:
 
     def check(self) -> None:
         """Raise RayLostError where Ray has lost a process of its own."""
-        if not self._over.is_set():
-            self._look()
+        self._look()
         if self.lost:
             raise RayLostError(self.lost)
+
+    def check_after_loss(self) -> None:
+        """Check where a process of a trial has died: those of a raylet that ends may do so a moment before it."""
+        deadline = time.monotonic() + LAST_MOMENT_S
+        self.check()
+        while self._is_ours and time.monotonic() < deadline:
+            time.sleep(0.02)
+            self.check()
 
     def news(self) -> list[str]:
         """Return what is new of a cluster's nodes since the last call, a sentence each."""
@@ -89,11 +98,11 @@ class Health:
 
     def _look(self) -> None:
         """Note the first process of a Ray of ours that has ended."""
-        node = self._ray._private.worker._global_node if self._is_ours and self._ray else None
-        if self.lost or not node:
+        if not (self._is_ours and self._ray) or self._over.is_set():
             return
-        dead = node.dead_processes()
-        if dead and not self._over.is_set():
+        node = self._ray._private.worker._global_node  # None while it is started
+        dead = node.dead_processes() if node else []
+        if dead and not self.lost:
             name, process = dead[0]
             how = _how(process.returncode, is_for_memory=deaths.memory_kills() > self._memory_kills)
             self.lost = f"Ray has lost its process {name}, {how}; without it nothing is trained"

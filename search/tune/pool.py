@@ -1,12 +1,14 @@
 """The worker pool of a retraining: runs its jobs in processes, keeps models in Ray, and survives a lost process."""
 
 import dataclasses
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from search.study import Study
 from search.tune import deaths
+from search.tune.health import LAST_MOMENT_S
 from search.tune.resources import Share
 from search.worker import jobs
 from search.worker.jobs import Drawn, Files, Record, Scores, Shot
@@ -195,7 +197,7 @@ class WorkerPool:
             result: T = self._ray.get(self._wait([reference], check))
             return result
         except self._ray.exceptions.RayError as error:
-            self._check()  # where Ray itself is dead, no job is to blame
+            self._check_ray()
             process = self._ran.get(reference)
             deadly = (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
             if process is not None and isinstance(error, deadly):
@@ -207,3 +209,10 @@ class WorkerPool:
             self._memory_kills = deaths.memory_kills()
             why = reason or f": {type(error).__name__}: {str(error).strip():.200}"
             return lost(f"the process was lost{why}".replace("\n", " "))
+
+    def _check_ray(self) -> None:
+        """Call `check` until a Ray that is dying, and has ended its processes, is dead: no job is to blame then."""
+        deadline = time.monotonic() + LAST_MOMENT_S
+        while time.monotonic() < deadline:
+            self._check()
+            time.sleep(LAST_MOMENT_S / 10)

@@ -254,6 +254,37 @@ def test_a_process_whose_main_thread_does_not_leave_is_ended_when_all_is_secured
     assert run(PATIENCE) == (128 + signal.SIGTERM, ["left"])
 
 
+FAILED = """
+signals.PATIENCE_S = 0.05
+with made.listening(), made.held():
+    threading.Thread(target=made.fail).start()
+    threading.Event().wait()
+"""
+
+
+def test_a_process_whose_main_thread_waits_for_what_is_dead_is_ended_with_exit_code_1_when_all_is_secured() -> None:
+    assert run(FAILED) == (1, ["left"])
+
+
+FAILED_TOO = """
+signals.PATIENCE_S = 60
+with made.listening():
+    with made.held():
+        signal.raise_signal(signal.SIGTERM)
+        made.fail()
+        secured.wait()
+    try:
+        made.check()
+    except Interrupted:
+        say("interrupted", made.exit_code)
+"""
+
+
+def test_a_signal_that_ends_what_the_process_waits_for_as_well_is_one_wish() -> None:
+    """SIGTERM to the whole group ends Ray, too."""
+    assert run(FAILED_TOO) == (0, ["interrupted 143"])
+
+
 BACK = """
 heard, told = os.pipe()
 os.set_blocking(told, False)
