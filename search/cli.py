@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import study
+from search import signals, study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
+from search.signals import Interrupted, Shutdown
 from search.spec import files, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
@@ -57,14 +59,20 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sys.path[:1] != [""]:
         sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
+    early = Shutdown(lambda: None, lambda: None)
     with ExitStack() as holding:
         try:
-            with isolation.importing():
+            with early.listening(), isolation.importing():
                 action = prepare(holding)
-        except OSError as error:
-            return _tell(f"error: {_one_line(error)}", 2)
+            early.check()
         except BaseException as error:
+            if early.is_wished:  # whatever that, raised in an import, has become
+                return _answer(Interrupted("interrupted", early.exit_code))
+            if isinstance(error, OSError):
+                return _tell(f"error: {_one_line(error)}", 2)
             return _answer(error)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and signals.is_main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return action()
         except BaseException as error:

@@ -55,7 +55,7 @@ class Shutdown:
 
         A program that a signal is ending ignores the next ones: one before its exit would cost its last words.
         """
-        if not _is_main_thread():
+        if not is_main_thread():
             yield
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -77,10 +77,11 @@ class Shutdown:
                 signal.signal(number, signal.SIG_IGN if is_ending else handler)
 
     def listen(self) -> None:
-        """Listen again: ray.init() takes SIGTERM for itself."""
-        if _is_main_thread():
+        """Listen again: ray.init() takes SIGTERM for itself. A SIGHUP that `nohup` has ignored stays so."""
+        if is_main_thread():
             for number in SIGNALS:
-                signal.signal(number, self._take)
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, self._take)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -144,7 +145,8 @@ class Shutdown:
             os._exit(1 if first == FAULT else 128 + first)
 
 
-def _is_main_thread() -> bool:
+def is_main_thread() -> bool:
+    """Return whether this is the thread that Python tells of signals, and lets set their handlers."""
     return threading.current_thread() is threading.main_thread()
 
 
