@@ -23,14 +23,11 @@ class Progress:
     """Of the complete and the stopped trials."""
     best_trial: int = -1
     best_params: Mapping[str, Any] = field(default_factory=dict)
-    events: int = 0
-    """How often something has happened that is worth a line."""
-    last: str = ""
-    """What happened last, as a sentence."""
-    last_is_bad: bool = False
-    """Whether that was a failure."""
+    events: list[tuple[str, bool]] = field(default_factory=list)
+    """What has happened that is worth a line: a sentence, and whether it is shown beside a live display, too."""
     values: dict[int, float] = field(default_factory=dict)
     """Those of the complete and the stopped trials, by number."""
+    _notes: set[str] = field(default_factory=set)
 
     @property
     def done(self) -> int:
@@ -64,15 +61,19 @@ class Progress:
         """Take in that a trial has left something behind in its process."""
         self._say(LEFT.format(left), is_bad=True)
 
+    def note(self, line: str) -> None:
+        """Take in a line on what a trial yields; each is said once."""
+        if line not in self._notes:
+            self._notes.add(line)
+            self._say(line, is_bad=True)
+
     def _tell(self, sentence: str, *, is_bad: bool) -> None:
         """Take in that a trial runs no longer."""
         self.running -= 1
         self._say(sentence, is_bad=is_bad)
 
     def _say(self, sentence: str, *, is_bad: bool) -> None:
-        self.events += 1
-        self.last = sentence
-        self.last_is_bad = is_bad
+        self.events.append((sentence, is_bad))
 
     def _count(self, ending: Ending, value: float | None, number: int, params: Mapping[str, Any]) -> None:
         self.endings[ending] += 1

@@ -51,7 +51,7 @@ class Display:
         self._progress = progress
         self._forecast = forecast
         self._began = time.monotonic()
-        self._seen = progress.events
+        self._seen = len(progress.events)
         self._is_redrawn = console.is_terminal and not console.is_dumb_terminal  # where Live draws at all
         self._live: Live | None = None
 
@@ -72,18 +72,21 @@ class Display:
             self._live.stop()
 
     def look(self) -> None:
-        """Print what is new since the last look: every ended trial, or beside the live display only a failure."""
+        """Print what is new since the last look: every event, or beside the live display only what is bad."""
         progress = self._progress
         if self._is_redrawn:
             self._forecast.look()
-        if progress.events == self._seen:
+        new = progress.events[self._seen :]
+        if not new:
             return
-        self._seen = progress.events
+        self._seen += len(new)
         if not self._is_redrawn:
             self._forecast.look()
-            self._console.print(f"{progress.last}  [{progress.done}/{self._trials}{self._left()}]")
-        elif progress.last_is_bad:
-            self._console.print(progress.last)
+        for sentence, is_bad in new:
+            if not self._is_redrawn:
+                self._console.print(f"{sentence}  [{progress.done}/{self._trials}{self._left()}]")
+            elif is_bad:
+                self._console.print(sentence)
 
     def _render(self) -> Group:
         progress = self._progress

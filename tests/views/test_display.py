@@ -161,3 +161,16 @@ def test_on_a_terminal_that_can_the_lines_are_one_display(tmp_path: Path) -> Non
     assert code == 0, text
     assert "\x1b" in text
     assert "complete at epoch" not in text
+
+
+def test_what_happens_between_two_looks_is_printed_a_line_an_event() -> None:
+    progress = Progress(Objective("loss"))
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    display = Display(console, 3, progress, Forecast(Survival([], 3, 1), 3, learns=False))
+    progress.note("a line")
+    progress.note("a line")
+    progress.note("another")
+    display.look()
+    display.look()
+    assert out.getvalue().splitlines() == ["a line  [0/3]", "another  [0/3]"]
