@@ -158,6 +158,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
     add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
     add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
+    add("--retry-failed", action="store_true", help="with --resume: train the trials again that have failed")
     add("--num-samples", type=int, metavar="N", help="trials in all")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
     add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
@@ -173,12 +174,13 @@ def asked(flags: dict[str, Any]) -> Asked:
 
     Raises UserError where a file does not exist or is no config.
     """
-    ours = ("config", "resume", "repair", "allow_changes")
+    ours = ("config", "resume", "repair", "allow_changes", "retry_failed")
     changes = {name: value for name, value in flags.items() if name not in ours}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
     settings = files.read(Path(file)) if file else None
-    return Asked(settings, changes, resume, flags.get("repair", False), flags.get("allow_changes", False))
+    how = {name: flags[name] for name in ("repair", "allow_changes", "retry_failed") if name in flags}
+    return Asked(settings, changes, resume, **how)
 
 
 def resume_command(folder: Path) -> str:

@@ -43,6 +43,7 @@ def run(
     resume: str | Path | None = None,
     repair: bool = False,
     allow_changes: bool = False,
+    retry_failed: bool = False,
 ) -> Study:
     """Search, retrain the best and draw, as `python -m search.run` does; return the study.
 
@@ -56,6 +57,7 @@ def run(
         resume: The folder of a study that goes on; without a config, under its own.
         repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
         allow_changes: Whether it goes on though the workload's sources have changed.
+        retry_failed: Whether its trials that failed are trained again, under their own numbers.
 
     Raises:
         UserError: The config, the workload or the folder breaks a rule; nothing was started then.
@@ -67,7 +69,7 @@ def run(
         raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
     folder = None if resume is None else Path(resume)
     settings = None if config is None else _settings(config)
-    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes)
+    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes, retry_failed=retry_failed)
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
@@ -234,9 +236,10 @@ class CallableModule(ModuleType):
         resume: str | Path | None = None,
         repair: bool = False,
         allow_changes: bool = False,
+        retry_failed: bool = False,
     ) -> Study:
         """Return run(...) of the same."""
-        return run(config, resume=resume, repair=repair, allow_changes=allow_changes)
+        return run(config, resume=resume, repair=repair, allow_changes=allow_changes, retry_failed=retry_failed)
 
 
 sys.modules[__name__].__class__ = CallableModule

@@ -22,6 +22,7 @@ from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
+from search.views.format import count
 
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
@@ -123,11 +124,12 @@ class Session:
         self.console.print(f"going on with {config.workload}: {far}; {limits}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
-        """Search until there are as many trials as asked, then `use` the processes.
+        """Search until there are as many trials as asked, then `use` the processes; or until all fail alike.
 
         Raises Interrupted; OSError where nothing can be written.
         """
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
+        from search.tune.failures import AlikeFailuresError
         from search.tune.searcher import OptunaSearcher
 
         searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes, check=self._ray.health.check_after_loss)
@@ -140,13 +142,14 @@ class Session:
             searcher.check()  # before a trial is shown as ended that could not be recorded
             display.look()
             self.check()
+            searcher.failures.check()
 
         def use_processes(handles: list[Any]) -> None:
             display.end()
             assert use is not None
             use(handles, self.check)
 
-        with display.showing(), self._shutdown.held():
+        with suppress(AlikeFailuresError), display.showing(), self._shutdown.held():
             reused_by = use_processes if use else None
             tuner.run(self.study, self.share, folder, searcher, look, self._callbacks, reused_by)
 
@@ -182,6 +185,8 @@ class Asked:
     """Whether it goes on without what stands in its journal behind damage."""
     allow_changes: bool = False
     """Whether it goes on though the workload's sources have changed."""
+    retry_failed: bool = False
+    """Whether its trials that failed are trained again."""
 
 
 def begin(
@@ -195,8 +200,8 @@ def begin(
     before = None
     if asked.resume:
         before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
-    elif asked.repair:
-        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
+    else:
+        _check_new(asked)
     config = _config(asked, before)
     loaded = workload.load(config.workload)
     fit = Fit(config, loaded)
@@ -221,13 +226,24 @@ def begin(
     try:
         _count_possible(made, fit)
         made.begin_session(dataclasses.asdict(share), digests)
+        retried = count(made.retry_failed(), "trial") if asked.retry_failed else ""
     except BaseException:
         if not before:
             shutil.rmtree(made.folder, ignore_errors=True)
         raise
     if changed:
         console.print(CHANGED.format(changed))
+    if retried:
+        console.print(f"to be trained again: {retried} that failed")
     return Session(made, fit, share, here, console, again(made.folder), is_program=is_program)
+
+
+def _check_new(asked: Asked) -> None:
+    """Raise UserError where a new study is asked for what only one that goes on can have."""
+    if asked.repair:
+        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
+    if asked.retry_failed:
+        raise UserError("retry-failed is for the trials of a study that goes on, but got a new one; give --resume, too")
 
 
 def _count_possible(made: Study, fit: Fit) -> None:

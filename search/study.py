@@ -19,6 +19,7 @@ from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
 from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
+from search.journal.replay import RETRY
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
 from search.spec import files
@@ -31,6 +32,8 @@ AUDIT = "audit"
 SESSIONS = "sessions"
 SOURCES = "sources"
 LEAVES = "leaves"
+FRESH = "fresh process"
+"""The search's attribute that says why each trial is to have a process of its own."""
 FINISHED = "finished"
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
@@ -105,6 +108,22 @@ class Study:
     def note_leaves(self, left: str) -> None:
         """Record what a trial has left behind, so that no process trains two of them from here on."""
         self.search.set_user_attr(LEAVES, left)
+
+    @property
+    def needs_fresh(self) -> bool:
+        """Return whether each trial, and each run of a retraining, is to have a process of its own."""
+        return self.config.fresh_process or FRESH in self.search.user_attrs
+
+    def note_fresh(self, why: str) -> None:
+        """Record that a trial failed in a process that had trained others, and did not in a fresh one."""
+        self.search.set_user_attr(FRESH, why)
+
+    def retry_failed(self) -> int:
+        """Open the trials that have failed again, to be trained under their own numbers; return how many."""
+        failed = [trial.number for trial in self.trials() if trial.ending == "failed"]
+        if failed:
+            self.search.set_user_attr(RETRY, failed)
+        return len(failed)
 
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""

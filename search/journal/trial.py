@@ -27,6 +27,8 @@ WORDS: dict[State, str] = {
 """The endings, as they are shown to a user."""
 FAILURE = "failure"
 """The attribute that says why a trial failed."""
+KIND = "kind of failure"
+"""The attribute that says what failures have in common: the exception's type, and where it was raised."""
 STOPPED_AT = "stopped at"
 """The attribute that holds the epoch at which the scheduler stopped it."""
 WHERE = "where"

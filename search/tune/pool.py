@@ -58,7 +58,7 @@ class WorkerPool:
         self.log = study.logs / f"{name}.log"
         self._ray = ray
         self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
-        if study.leaves or not study.sources():  # nobody has looked at a study of before
+        if study.leaves or study.needs_fresh or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
         self._order = Order(config.workload, share.gpus, config.objective, {}, config.epoch_timeout)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from ray.tune.search import Searcher
 
@@ -18,20 +18,14 @@ from search.journal.records import OpenTrial
 from search.journal.trial import Ending
 from search.study import Study
 from search.tune import deaths
+from search.tune.deaths import SignOfLife
+from search.tune.failures import RETRIED, Failures, kind_of
+from search.tune.recovery import take_up
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker import training
 from search.worker.training import Order
 
 log = logging.getLogger(__name__)
-
-
-class SignOfLife(NamedTuple):
-    """When a process was last known to be alive."""
-
-    at: float
-    """On the searcher's clock; infinite where it never was."""
-    memory_kills: float
-    """How many processes the kernel had killed for want of memory by then."""
 
 
 class OptunaSearcher(Searcher):
@@ -67,6 +61,8 @@ class OptunaSearcher(Searcher):
         """The trials that are queued to be trained again."""
         self._heard: dict[str, SignOfLife] = {}
         """When each trial that has a process last reported, by Tune's trial_id."""
+        self.failures = Failures(study.config.max_same_failures)
+        self._is_fresh = study.needs_fresh
         self._errors: dict[str, str] = {}
         """What Ray says of the processes that have just died, by Tune's trial_id."""
         self.leaves = study.leaves
@@ -87,24 +83,12 @@ class OptunaSearcher(Searcher):
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
-        study = self._study
-        trials = study.trials()
+        self._again += take_up(self._study)
+        trials = self._study.trials()
         self._proposed = len(trials)
-        # Close an open trial where all of it was recorded; queue it to be trained again where not.
         for trial in trials:
-            if trial.ending != "running":
-                continue
-            opened = OpenTrial.of(study.search, trial.number, study.space)
-            ending = trial.settled(study.epochs, study.objective)
-            if ending:
-                with study.storage.together():
-                    opened.settle(trial, ending, study.objective)
-            else:
-                opened.begin_again()
-                self._again.append(opened)
-        # Count what has ended, those that were just closed included.
-        for trial in study.trials():
             self.progress.recall(trial)
+            self.failures.recall(trial)
             if trial.ending != "running":
                 self.forecast.recall(len(trial.epochs))
 
@@ -112,6 +96,11 @@ class OptunaSearcher(Searcher):
     def is_done(self) -> bool:
         """Return whether no trial is left to propose; some may still be training."""
         return not self._again and self._proposed >= self._wanted
+
+    @property
+    def needs_fresh(self) -> bool:
+        """Return whether no process of the search may be used again."""
+        return self._is_fresh or bool(self.leaves)
 
     @property
     def is_short_of_processes(self) -> bool:
@@ -161,7 +150,8 @@ class OptunaSearcher(Searcher):
             timeout=config.epoch_timeout,
         )
         log_file = self._study.log_of(trial.number).absolute()
-        return TrialOrder(trial.number, order, self._rungs, log_file)
+        is_fresh = self._is_fresh or trial.number in self.failures.suspects
+        return TrialOrder(trial.number, order, self._rungs, log_file, is_fresh)
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
@@ -203,10 +193,27 @@ class OptunaSearcher(Searcher):
     def _end(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the last result of a trial and close it; a stop is recorded first, in case of a kill in between."""
         ending = training.ending(result)
+        failure = result.get("failure", "")
+        traceback = result.get("traceback", "")
         if ending == "stopped":
             trial.stop(result["epoch"])
         self._record(trial, result)
-        self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
+        if self.failures.suspects_process(trial.number, result):
+            self._retry(trial, failure, traceback)
+            return
+        if not failure and trial.number in self.failures.suspects and not self._is_fresh:
+            self._is_fresh = True
+            self._study.note_fresh(f"trial {trial.number} failed in a used process, and not in a fresh one")
+            self.progress.tell_fresh(trial.number)
+        self._close(trial, ending, failure, traceback)
+
+    def _retry(self, trial: OpenTrial, failure: str, traceback: str) -> None:
+        """Queue a trial that failed in a process that had trained others, to be trained in a fresh one."""
+        self._write_log(trial, f"{traceback}\n{RETRIED}")
+        self.progress.retry(trial, failure)
+        self.forecast.lose(trial.number)
+        trial.restart()
+        self._again.append(trial)
 
     def _lose(self, trial: OpenTrial, heard: SignOfLife, told: str) -> None:
         """Queue a trial whose process died, unless epoch_timeout ended it or it has had its max_failures."""
@@ -241,9 +248,13 @@ class OptunaSearcher(Searcher):
         """Close a trial in the journal; a failure goes to its log file as well, with the traceback."""
         note = ""
         if failure:
+            kind = kind_of(failure, traceback)
+            self.failures.add(kind)
             self._write_log(trial, traceback or failure)
-            trial.fail(failure)
+            trial.fail(failure, kind)
             note = f"{failure}, see {self._study.log_of(trial.number)}"
+        else:
+            self.failures.succeed()
         trial.end(ending)
         self.progress.end(trial, ending, note)
         self.forecast.end(trial.number)

@@ -95,13 +95,15 @@ def _in_another_process(
         if isinstance(answer, bool):
             original(controller, trial, answer)
             return
+        # Any text, also an empty one, is that of a process that must not train this trial.
         controller._resetting_trials.remove(trial)
         stale = controller._trial_to_actor.pop(trial)
         controller._actor_to_trial.pop(stale)
         trial.set_ray_actor(None)
         controller._remove_actor(tracked_actor=stale)
         controller._schedule_trial_actor(trial)
-        tell_left(answer)
+        if answer:
+            tell_left(answer)
 
     return on_trial_reset
 

@@ -317,7 +317,7 @@ def test_a_trial_that_fails_as_its_process_dies_keeps_the_epochs_that_it_had_and
         searcher.on_trial_result(name, result(1, 3.0, 3.0))
         searcher.on_trial_result(name, result(2, 2.0, 2.0))
         searcher.on_trial_complete(name, None, error=True)
-        said.append(searcher.progress.last)
+        said.append(searcher.progress.events[-1][0])
         assert searcher.progress.running == 0
     assert said[0] == "trial 0 lost its process after epoch 2; it will be trained again"
     assert said[1].startswith("trial 0 failed at epoch 2: the process that trained it died, 2 times in all, see ")
