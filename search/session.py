@@ -140,6 +140,7 @@ class Session:
 
         def look() -> None:
             searcher.check()  # before a trial is shown as ended that could not be recorded
+            searcher.look()
             display.look()
             self.check()
             searcher.failures.check()

@@ -68,6 +68,10 @@ class Progress:
         """Take in that such a trial did not fail in a fresh process."""
         self._say(f"trial {number} does not fail in a fresh process: each trial has its own now ({FRESH})", is_bad=True)
 
+    def warn(self, sentence: str) -> None:
+        """Take in what a person should know of a trial that runs."""
+        self._say(sentence, is_bad=True)
+
     def tell_left(self, left: str) -> None:
         """Take in that a trial has left something behind in its process."""
         self._say(LEFT.format(left), is_bad=True)

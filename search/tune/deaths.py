@@ -7,7 +7,6 @@ its socket was closed. Neither a signal's number nor an exit code can be had fro
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 FEWER = "train fewer at once, by a greater cpus_per_trial, or smaller ones"
 FULL = re.compile(r"was ([\d.]+)GB used / ([\d.]+)GB limit")
@@ -18,15 +17,6 @@ LOG_LINE = "--- the process that trained this trial died"
 """Begins the line that stands in a trial's log between two of its processes."""
 TAIL_BYTES = 2**16
 """The end of a log, in which last words are looked for."""
-
-
-class SignOfLife(NamedTuple):
-    """When a process was last known to be alive."""
-
-    at: float
-    """On the searcher's clock; infinite where it never was."""
-    memory_kills: float
-    """How many processes the kernel had killed for want of memory by then."""
 
 
 def reason(told: str, printed: str, kills_before: float) -> str:

@@ -1,7 +1,6 @@
 """Tune's searcher on Optuna: asks for configurations, and records every epoch and how each trial really ended."""
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from search.journal.records import OpenTrial
 from search.journal.trial import Ending
 from search.study import Study
 from search.tune import deaths
-from search.tune.deaths import SignOfLife
 from search.tune.failures import RETRIED, Failures, kind_of
 from search.tune.recovery import take_up
+from search.tune.silence import SignOfLife, SignsOfLife
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker import training
 from search.worker.training import Order
@@ -59,8 +58,7 @@ class OptunaSearcher(Searcher):
         """The trials that are being trained, by Tune's trial_id."""
         self._again: deque[OpenTrial] = deque()
         """The trials that are queued to be trained again."""
-        self._heard: dict[str, SignOfLife] = {}
-        """When each trial that has a process last reported, by Tune's trial_id."""
+        self._signs = SignsOfLife(study.config.epoch_timeout, clock)
         self.failures = Failures(study.config.max_same_failures)
         self._is_fresh = study.needs_fresh
         self._errors: dict[str, str] = {}
@@ -107,7 +105,7 @@ class OptunaSearcher(Searcher):
         """Return whether a trial waits for a process: one that lost its own, or has been proposed and not started."""
         if self._again:
             return True
-        return any(trial_id not in self._heard for trial_id in self._open)
+        return not all(self._signs.has(trial_id) for trial_id in self._open)
 
     @property
     def is_over(self) -> bool:
@@ -155,10 +153,12 @@ class OptunaSearcher(Searcher):
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
-        self._hear(trial_id)
+        self._signs.hear(trial_id)
 
-    def _hear(self, trial_id: str) -> None:
-        self._heard[trial_id] = SignOfLife(self._clock(), deaths.memory_kills())
+    def look(self) -> None:
+        """Say which trials are silent for long."""
+        for line in self._signs.silent(self._open):
+            self.progress.warn(line)
 
     def on_trial_error(self, trial_id: str, error: str) -> None:
         """Take in what Ray says of a trial's process that died: `on_trial_complete`, which follows, is not told."""
@@ -166,7 +166,7 @@ class OptunaSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record the epochs of a result after which the trial goes on."""
-        self._hear(trial_id)
+        self._signs.hear(trial_id)
         if self.error:
             return
         with self._writing():
@@ -177,7 +177,7 @@ class OptunaSearcher(Searcher):
 
         A trial that Tune drops without a result stays open in the journal, for a later session.
         """
-        heard = self._heard.pop(trial_id, SignOfLife(math.inf, math.inf))
+        heard = self._signs.take(trial_id)
         told = self._errors.pop(trial_id, "")
         if self.error:
             return
@@ -269,6 +269,7 @@ class OptunaSearcher(Searcher):
         for epoch, metrics, best in result["epochs"]:
             trial.add(epoch, metrics, best)
             self.forecast.hear(trial.number, epoch, metrics["elapsed_s"])
+            self._signs.hear_epoch(trial.number, epoch, metrics["elapsed_s"])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
