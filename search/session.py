@@ -1,6 +1,7 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,8 @@ class Session:
         """Say what will be done, and of a study that goes on how far it is."""
         made = self.study
         config = made.config
+        if config.ray_address is None and (address := os.environ.get("RAY_ADDRESS")):
+            self.console.print(f"RAY_ADDRESS is ignored: a search uses the Ray at {address} only with --ray-address")
         if self.share.note:
             self.console.print(self.share.note)
         if self._fit.note:

@@ -55,6 +55,4 @@ def test_a_trial_whose_epochs_are_slow_may_be_silent_for_longer_and_one_without_
     clock.now = 300
     searcher.look()
     ((sentence, _),) = searcher.progress.events
-    assert sentence.startswith(
-        "trial 0 has reported nothing for 300 s, in epoch 2, where the slowest so far took 30 s; "
-    )
+    assert sentence.startswith("trial 0 has reported nothing for 300 s, in epoch 2, where the slowest so far took 30 s")
