@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import os
 import re
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,9 +13,13 @@ import optuna
 from search.errors import UserError
 from search.journal import storage
 from search.journal.storage import Storage, Writer
+from search.spec import temporary
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
 from search.study import Study
+
+NEW = ".new-"
+"""Begins the name of the folder in which a study is made, beside the others."""
 
 
 def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
@@ -37,8 +40,9 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
     attributes = {"config": named.as_mapping(), "epochs": epochs, "defaults": workload.defaults()}
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
-            hidden = Path(parent) / name
+        temporary.sweep(output, NEW)
+        with temporary.folder(output, NEW) as parent:
+            hidden = parent / name
             (hidden / "logs").mkdir(parents=True)
             (hidden / "plots").mkdir()
             journal = Storage(hidden / storage.JOURNAL)

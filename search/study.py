@@ -22,7 +22,7 @@ from search.journal.outcome import Outcome
 from search.journal.replay import RETRY
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
-from search.spec import files
+from search.spec import files, temporary
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
@@ -285,6 +285,7 @@ def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] 
     is no study, or its journal is damaged, or another process writes it.
     """
     holding.enter_context(Writer(folder))
+    temporary.sweep_study(folder)
     repair.mend(folder, tell)
     return load(folder)
 

@@ -3,7 +3,6 @@
 import atexit
 import os
 import re
-import shutil
 import socket
 import sys
 import tempfile
@@ -16,7 +15,9 @@ from typing import Any
 import psutil
 
 from search.errors import UserError
+from search.spec import temporary
 from search.spec.config import StudyConfig
+from search.spec.temporary import TemporaryFolder
 from search.tune import logs, shortcuts
 from search.tune.health import Health
 from search.tune.quota import cpu_quota
@@ -38,6 +39,8 @@ ENVIRONMENT = {
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
 """Settings of Ray and Tune that are read from the environment; a user's own values win."""
+TEMPORARY = "search-"
+"""Begins the name of the folder of Ray's own files."""
 CLAIM = threading.Lock()
 """Held by the thread that runs a search: Ray is one a process."""
 
@@ -167,7 +170,7 @@ class Ray:
         self._here = here
         self._log = log
         self._held = held
-        self._folder: Path | None = None
+        self._folder: TemporaryFolder | None = None
         self._stderr = -1
         """A duplicate of the file descriptor of stderr, while that writes to the log; else -1."""
         self._helpers: list[threading.Thread] = []
@@ -197,8 +200,9 @@ class Ray:
 
     def _begin(self, ray: Any) -> Path:
         """Start a Ray on this machine, or join the one at the address; return the temporary folder."""
-        folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
-        self._folder = folder
+        parent = Path(_short_folder())
+        temporary.sweep(parent, TEMPORARY)
+        self._folder = TemporaryFolder(parent, TEMPORARY)
         # Send stderr to the log: Ray's C++ writes there.
         sys.stderr.flush()
         with self._log.open("ab") as file:
@@ -208,8 +212,8 @@ class Ray:
         if self._address:
             _join(ray, self._address)
         else:
-            self._start(ray, folder)
-        return folder
+            self._start(ray, self._folder.path)
+        return self._folder.path
 
     def _end(self, ray: Any) -> None:
         """Shut Ray down, remove the temporary folder and restore stderr.
@@ -247,7 +251,7 @@ class Ray:
     def _clear(self) -> None:
         """Remove the temporary folder and restore stderr, as far as `running` had come."""
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         if self._stderr >= 0:
             sys.stderr.flush()
             os.dup2(self._stderr, 2)

@@ -336,8 +336,7 @@ def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
     with ExitStack() as holding:
         opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), str)
         opened.announce()
-    (line,) = capsys.readouterr().out.splitlines()
-    return line
+    return capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_study_that_is_new_has_nothing_to_repair(
