@@ -109,6 +109,23 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert study.load(made.folder).outcome() is not None
 
 
+@pytest.mark.full
+def test_what_a_killed_search_leaves_in_the_temporary_folder_is_removed_by_the_next(
+    tmp_path: Path, temporary: Path
+) -> None:
+    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
+        until_line(process, "  [4/")
+        process.kill()
+        process.wait()
+        until_gone(temporary)
+    (left,) = temporary.iterdir()
+    assert left.name.startswith("search-")
+    made = len(study.load(tmp_path / "results" / "s").trials())
+    done = resume(tmp_path, "--num-samples", made, TMPDIR=str(temporary))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(temporary.iterdir()) == []
+
+
 SLOW_TO_SAVE = """
 import time
 from pathlib import Path
