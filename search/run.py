@@ -24,7 +24,7 @@ from search import __version__, cli, session
 from search.analysis.snapshot import Snapshot
 from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
-from search.retraining import finalists
+from search.retraining import finalists, redrawing
 from search.session import Asked, Session
 from search.spec import files
 from search.spec.config import StudyConfig
@@ -144,13 +144,18 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     outcome = finalists.current(made, opened.workload) if is_searched else None
     if outcome:
         _report(made, _draw(made, outcome, opened.console), opened.console)
-    if not outcome or tracker.lag(made):
-        if outcome:
+    is_undrawn = outcome is not None and redrawing.is_due(made, opened.workload)
+    if not outcome or is_undrawn or tracker.lag(made):
+        if is_undrawn:
+            opened.console.print("drawing the winner, as that was cut off")
+        elif outcome:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
             opened.announce()
         with opened.working() as folder, opened.tracking():
             outcome = outcome or _work(opened, folder, is_searched=is_searched)
+            if is_undrawn:
+                _draw_again(opened, outcome)
     best = made.folder / "best.yaml"
     if config.best and outcome and outcome.winner:
         best = Path(shutil.copyfile(best, "best.yaml"))
@@ -188,6 +193,15 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         retrain([], opened.check)
     _report(made, drawn[-1], console)  # when the winner's own pictures are there, too
     return outcomes[0]
+
+
+def _draw_again(opened: Session, outcome: Outcome | None) -> None:
+    """Draw the winner, whose drawing was cut off, and report with its pictures."""
+    made = opened.study
+    console = opened.console
+    pool = WorkerPool(made, opened.share, finalists.LOG, check=opened.check)
+    redrawing.draw(made, pool, lambda line: console.print(f"  {line}"))
+    _report(made, made.snapshot(outcome), console)
 
 
 def _import_what_draws() -> None:

@@ -112,10 +112,9 @@ class Health:
         alive = sum(bool(node["Alive"]) for node in self._ray.nodes())
         self._most_nodes = max(self._most_nodes, alive)
         if self._nodes and alive != self._nodes:
-            gone = self._most_nodes - alive
-            if gone:
-                told = f"{gone} of the cluster's {self._most_nodes} nodes are gone: waiting for them"
-                self._news.append(f"{told}, where the others have no room; what they trained is trained again")
+            if alive < self._most_nodes:
+                left = f"the cluster has {alive} of its {self._most_nodes} nodes left"
+                self._news.append(f"{left}; the others are waited for, and what they trained is trained again")
             else:
                 self._news.append(f"the cluster has {alive} nodes again")
         self._nodes = alive
