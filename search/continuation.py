@@ -4,11 +4,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.errors import UserError
+from search.journal.replay import RETRY
 from search.spec.config import StudyConfig
 from search.study import Study
 
 KEPT = ("workload", "metric", "mode", "space", "fixed", "seed")
 """Settings without which the trials of a study could not be compared."""
+
+
+def retry_failed(made: Study) -> int:
+    """Open a study's trials that have failed again, to be trained under their own numbers; return how many.
+
+    What they were stays in the journal, in which the replay takes this record for their opening.
+    """
+    failed = [trial.number for trial in made.trials() if trial.ending == "failed"]
+    if failed:
+        made.search.set_user_attr(RETRY, failed)
+    return len(failed)
 
 
 def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping[str, Any]) -> Study:

@@ -230,7 +230,7 @@ def begin(
     try:
         _count_possible(made, fit)
         made.begin_session(dataclasses.asdict(share), digests)
-        retried = count(made.retry_failed(), "trial") if asked.retry_failed else ""
+        retried = count(continuation.retry_failed(made), "trial") if asked.retry_failed else ""
     except BaseException:
         if not before:
             shutil.rmtree(made.folder, ignore_errors=True)

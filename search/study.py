@@ -19,7 +19,6 @@ from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
 from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
-from search.journal.replay import RETRY
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
 from search.spec import files, temporary
@@ -117,13 +116,6 @@ class Study:
     def note_fresh(self, why: str) -> None:
         """Record that a trial failed in a process that had trained others, and did not in a fresh one."""
         self.search.set_user_attr(FRESH, why)
-
-    def retry_failed(self) -> int:
-        """Open the trials that have failed again, to be trained under their own numbers; return how many."""
-        failed = [trial.number for trial in self.trials() if trial.ending == "failed"]
-        if failed:
-            self.search.set_user_attr(RETRY, failed)
-        return len(failed)
 
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from search.journal.trial import Trial
@@ -95,6 +94,8 @@ class _Trials:
 
 def _shares(trials: list[FrozenTrial], objective: Objective) -> dict[str, float]:
     """Return the share of each hyperparameter by name; equal ones where PED-ANOVA tells none from another."""
+    from optuna.importance import PedAnovaImportanceEvaluator  # imports scikit-learn, where that is installed
+
     study: Any = _Trials(trials, objective)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the best quantile may be all of so few

@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search import study
+from search import continuation, study
 from search.study import Study
 from search.tune.failures import AlikeFailuresError, kind_of
 from search.tune.searcher import OptunaSearcher
@@ -119,7 +119,7 @@ def test_failed_trials_are_opened_again_under_their_own_numbers_and_the_journal_
     studies.add(made, [1.0, 4.0], "stopped")
     before = (made.folder / "journal.log").read_bytes()
     params = made.trials()[1].params
-    assert made.retry_failed() == 1
+    assert continuation.retry_failed(made) == 1
     for opened in (made, study.load(made.folder)):
         trial = opened.trials()[1]
         assert (trial.ending, trial.value, trial.epochs, trial.params) == ("running", None, (), params)
@@ -132,14 +132,14 @@ def test_failed_trials_are_opened_again_under_their_own_numbers_and_the_journal_
     assert [trial.ending for trial in again.trials()] == ["complete", "complete", "stopped"]
     assert again.trials()[1].value == 2.5
     assert len(again.trials_dataframe()) == 3
-    assert again.retry_failed() == 0
+    assert continuation.retry_failed(again) == 0
 
 
 def test_a_trial_that_fails_again_can_be_tried_again(tmp_path: Path) -> None:
     made = studies.create(tmp_path, "s", num_samples=1)
     studies.add(made, [], "failed", failure="NameError: lsos")
     for retries in (1, 2):
-        assert made.retry_failed() == 1
+        assert continuation.retry_failed(made) == 1
         searcher = OptunaSearcher(made, 0)
         play(searcher, "a", [failed()])
         (trial,) = study.load(made.folder).trials()
@@ -151,7 +151,7 @@ def test_optunas_own_reader_has_such_a_trial_as_it_was(tmp_path: Path) -> None:
     """Its dashboard, for one: it knows no trial that is opened again."""
     made = studies.create(tmp_path, "s", num_samples=1)
     studies.add(made, [], "failed", failure="NameError: lsos")
-    made.retry_failed()
+    continuation.retry_failed(made)
     play(OptunaSearcher(made, 0), "a", GOOD)
     assert made.trials()[0].ending == "complete"
     storage = JournalStorage(JournalFileBackend(str(made.folder / "journal.log")))
