@@ -9,6 +9,8 @@ asked for: a worker process needs little of it. (Their types stand in __init__.p
 """
 
 import importlib
+import signal
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -21,6 +23,19 @@ _HOMES = {
     "UserError": "search.errors",
     "load": "search.study",
 }
+
+
+def _is_started_as_a_program() -> bool:
+    """Return whether this process was started as `python -m search.NAME`, and is about to import that."""
+    words = sys.orig_argv
+    if sys.argv[:1] != ["-m"] or "-m" not in words:
+        return False
+    return words[words.index("-m") + 1].startswith("search.")
+
+
+if _is_started_as_a_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Until cli.guarded listens, Ctrl-C ends it as `kill` does: raised in an import it may become anything.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def __getattr__(name: str) -> Any:

@@ -36,11 +36,15 @@ def remaining(made: Study) -> list[Trial]:
     return [pair.trial for pair in pairs if pair.trial.ending == "stopped" and not pair.run]
 
 
-def train(made: Study, share: Share, report: Callable[[str], None]) -> None:
-    """Train what remains on the running Ray, into a new audit in the journal; `report` takes a line a run."""
+def train(made: Study, share: Share, report: Callable[[str], None], check: Callable[[], None] = lambda: None) -> None:
+    """Train what remains on the running Ray, into a new audit in the journal; `report` takes a line a run.
+
+    `check` is called now and then, and what it raises is raised.
+    """
     jobs = [Job({"trial": trial.number}, made.values(trial.params)) for trial in remaining(made)]
     audit = made.add(AUDIT, **provenance.describe())
-    ended = runs.train(made, audit, jobs, WorkerPool(made, share, LOG), report, keep=False)
+    pool = WorkerPool(made, share, LOG, check=check)
+    ended = runs.train(made, audit, jobs, pool, report, keep=False)
     for done, run in enumerate(ended, 1):
         came_to = run.record.came_to(made.config.metric)
         report(f"trial {run.job.notes['trial']}: {came_to}  [{done}/{len(jobs)}]")
@@ -96,7 +100,7 @@ def _audit(session: Session) -> int:
     at_once = f"{session.share.concurrent} at once"
     console.print(f"training the stopped trials of {made.name} to their end: {left}, {at_once}")
     with session.working():
-        train(made, session.share, lambda line: console.print(f"  {line}"))
+        train(made, session.share, lambda line: console.print(f"  {line}"), session.check)
     return show(console, made)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import creation, study
+from search import creation, signals, study
 from search.errors import EndedError, UserError, command
 from search.session import Asked, Session, tell_changes
+from search.signals import Interrupted, Shutdown
 from search.spec import files, paths, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
@@ -57,14 +59,20 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sys.path[:1] != [""]:
         sys.path.insert(0, "")  # a workload lies in the working folder, also where we are not started with -m
+    early = Shutdown(lambda: None, lambda: None)
     with ExitStack() as holding:
         try:
-            with isolation.importing():
+            with early.listening(), isolation.importing():
                 action = prepare(holding)
-        except OSError as error:
-            return _tell(f"error: {_one_line(error)}", 2)
+            early.check()
         except BaseException as error:
+            if early.is_wished:  # whatever that, raised in an import, has become
+                return _answer(Interrupted("interrupted", early.exit_code))
+            if isinstance(error, OSError):
+                return _tell(f"error: {_one_line(error)}", 2)
             return _answer(error)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and signals.is_main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return action()
         except BaseException as error:
@@ -145,6 +153,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
     add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
     add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
+    add("--retry-failed", action="store_true", help="with --resume: train the trials again that have failed")
     add_settings(parser)
     return parser
 
@@ -176,12 +185,13 @@ def asked(flags: dict[str, Any]) -> Asked:
 
     Raises UserError where a file does not exist or is no config.
     """
-    ours = ("config", "resume", "repair", "allow_changes")
+    ours = ("config", "resume", "repair", "allow_changes", "retry_failed")
     changes = {name: value for name, value in flags.items() if name not in ours}
     resume = Path(flags["resume"]) if "resume" in flags else None
     file = flags.get("config", None if resume else DEFAULT_FILE)
     settings = settings_of(Path(file)) if file else None
-    return Asked(settings, changes, resume, flags.get("repair", False), flags.get("allow_changes", False))
+    how = {name: flags[name] for name in ("repair", "allow_changes", "retry_failed") if name in flags}
+    return Asked(settings, changes, resume, **how)
 
 
 def settings_of(file: Path) -> dict[str, Any]:

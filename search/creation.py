@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -17,12 +16,16 @@ from search.errors import UserError, command
 from search.journal import storage
 from search.journal.records import START
 from search.journal.storage import Storage, Writer
+from search.spec import temporary
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
 from search.study import TAKES, Study
 
 INODE = "inode"
 """The search's attribute that says which folder was made for it, where it has a command: a copy has another."""
+
+NEW = ".new-"
+"""Begins the name of the folder in which a study is made, beside the others."""
 
 
 def create(
@@ -51,8 +54,9 @@ def create(
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".new-") as parent:
-            hidden = Path(parent) / name
+        temporary.sweep(output, NEW)
+        with temporary.folder(output, NEW) as parent:
+            hidden = parent / name
             (hidden / "logs").mkdir(parents=True)
             (hidden / "plots").mkdir()
             if config.command:

@@ -39,7 +39,7 @@ def _again(session: Session) -> int:
     made = session.study
     console = session.console
     with session.working():
-        pool = WorkerPool(made, session.share, finalists.LOG)
+        pool = WorkerPool(made, session.share, finalists.LOG, check=session.check)
         found = finalists.retrain(made, session.workload, pool, console.print)
     console.print(f"the report is of before; {command('search.report', made.folder)} writes it anew")
     return summary.show(console, made.snapshot(found), session.workload.is_program, made.folder / "best.yaml")

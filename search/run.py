@@ -24,12 +24,12 @@ from search import __version__, cli, session
 from search.analysis.snapshot import Snapshot
 from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
-from search.retraining import finalists
+from search.retraining import finalists, redrawing
 from search.session import Asked, Session
 from search.spec.config import StudyConfig
 from search.study import Study
 from search.tune import tracker
-from search.tune.cluster import LogFile
+from search.tune.logs import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
 
@@ -42,6 +42,7 @@ def run(
     resume: str | Path | None = None,
     repair: bool = False,
     allow_changes: bool = False,
+    retry_failed: bool = False,
 ) -> Study:
     """Search, retrain the best and draw, as `python -m search.run` does; return the study.
 
@@ -55,6 +56,7 @@ def run(
         resume: The folder of a study that goes on; without a config, under its own.
         repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
         allow_changes: Whether it goes on though the workload's sources have changed.
+        retry_failed: Whether its trials that failed are trained again, under their own numbers.
 
     Raises:
         UserError: The config, the workload or the folder breaks a rule; nothing was started then.
@@ -67,7 +69,7 @@ def run(
         raise UserError("run must be given a config, or with resume the folder of a study, but got neither")
     folder = None if resume is None else Path(resume)
     settings = None if config is None else _settings(config)
-    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes)
+    asked = Asked(settings, resume=folder, repair=repair, allow_changes=allow_changes, retry_failed=retry_failed)
     console = cli.Terminal(quiet=not sys.stdout.isatty())
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
@@ -144,14 +146,19 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
     if is_done:
         _finish_unjudged(made)
         _report(made, _draw(made, outcome, opened.console), opened.console)
-    if not is_done or tracker.lag(made):
-        if is_done:
+    is_undrawn = outcome is not None and redrawing.is_due(made, opened.workload)
+    if not is_done or is_undrawn or tracker.lag(made):
+        if is_undrawn:
+            opened.console.print("drawing the winner, as that was cut off")
+        elif is_done:
             opened.console.print(f"telling {', '.join(config.trackers)} what they lack")
         else:
             opened.announce()
         with opened.working() as folder, opened.tracking():
             if not is_done:
                 outcome = _work(opened, folder, is_searched=is_searched)
+            elif is_undrawn:
+                _draw_again(opened, outcome)
     best = made.folder / "best.yaml"
     has_best = outcome.winner is not None if outcome else config.finalists == 0 and best.is_file()
     if config.best and has_best:
@@ -197,6 +204,15 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         retrain([], opened.check)
     _report(made, drawn[-1], console)  # when the winner's own pictures are there, too
     return outcomes[0]
+
+
+def _draw_again(opened: Session, outcome: Outcome | None) -> None:
+    """Draw the winner, whose drawing was cut off, and report with its pictures."""
+    made = opened.study
+    console = opened.console
+    pool = WorkerPool(made, opened.share, finalists.LOG, check=opened.check)
+    redrawing.draw(made, pool, lambda line: console.print(f"  {line}"))
+    _report(made, made.snapshot(outcome), console)
 
 
 def _import_what_draws() -> None:
@@ -245,9 +261,10 @@ class CallableModule(ModuleType):
         resume: str | Path | None = None,
         repair: bool = False,
         allow_changes: bool = False,
+        retry_failed: bool = False,
     ) -> Study:
         """Return run(...) of the same."""
-        return run(config, resume=resume, repair=repair, allow_changes=allow_changes)
+        return run(config, resume=resume, repair=repair, allow_changes=allow_changes, retry_failed=retry_failed)
 
 
 sys.modules[__name__].__class__ = CallableModule

@@ -1,6 +1,7 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import creation, study
+from search import continuation, creation, study
 from search.errors import EndedError, UserError, count, have
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
@@ -22,8 +23,6 @@ from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
 
-KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "seed", "try_defaults", "start")
-"""Settings without which the trials of a study could not be compared."""
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
 Use = Callable[[list[Any], Callable[[], None]], None]
@@ -47,8 +46,9 @@ class Session:
         """Which configurations a new study tries first, as a line for the user."""
         self._fit = fit
         self._again = again
-        self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
+        log = made.logs / "ray.log"
+        self._ray = cluster.Ray(made.config.ray_address, here, log, self._shutdown.held, self._shutdown.fail)
         self._callbacks: list[Any] = []
 
     @contextmanager
@@ -62,15 +62,27 @@ class Session:
             try:
                 self.meanwhile(cluster.import_tune)
                 with self._ray.running() as folder:
-                    self._shutdown.listen()  # ray.init() has taken SIGTERM for itself
+                    self._shutdown.listen()  # a Ray that is joined takes SIGTERM for itself
+                    self.check()
                     yield folder
-            except KeyboardInterrupt:
-                self._secure()
-                raise Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code) from None
-            except (OSError, EndedError) as error:
-                self._secure()
-                kind = EndedError if isinstance(error, EndedError) else OSError
-                raise kind(f"{error}; {self._kept()}") from None
+            except BaseException as error:
+                explained = self._explained(error)
+                if explained is error:
+                    raise
+                raise explained from None
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """Secure what was recorded, and return an error that says so, of a signal, the system or a dead Ray."""
+        lost = self._ray.health.lost  # of which any error may have come
+        is_interrupted = isinstance(error, KeyboardInterrupt) or (bool(lost) and self._shutdown.is_wished)
+        if not (is_interrupted or lost or isinstance(error, OSError | EndedError)):
+            return error
+        self._secure()
+        if is_interrupted:
+            return Interrupted(f"interrupted; {self._kept()}", self._shutdown.exit_code)
+        if isinstance(error, EndedError) and not lost:
+            return EndedError(f"{error}; {self._kept()}")
+        return OSError(f"{lost or error}; {self._kept()}")
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call a function in a thread while there is nothing to do but to wait."""
@@ -85,13 +97,18 @@ class Session:
             yield
 
     def check(self) -> None:
-        """Raise Interrupted where somebody wishes the end."""
+        """Raise Interrupted where somebody wishes the end, RayLostError where Ray is dead; say what is new of nodes."""
         self._shutdown.check()
+        self._ray.health.check()
+        for line in self._ray.health.news():
+            self.console.print(line)
 
     def announce(self) -> None:
         """Say what will be done, and of a study that goes on how far it is."""
         made = self.study
         config = made.config
+        if config.ray_address is None and (address := os.environ.get("RAY_ADDRESS")):
+            self.console.print(f"RAY_ADDRESS is ignored: a search uses the Ray at {address} only with --ray-address")
         if self.share.note:
             self.console.print(self.share.note)
         for note in self.workload.notes:
@@ -116,14 +133,15 @@ class Session:
         self.console.print(f"going on with {config.title}: {far}; {limits}")
 
     def search(self, folder: Path, use: Use | None = None) -> None:
-        """Search until there are as many trials as asked, then `use` the processes.
+        """Search until there are as many trials as asked, then `use` the processes; or until all fail alike.
 
         Raises Interrupted; OSError where nothing can be written.
         """
         from search.tune import tuner  # imports Ray Tune: not before a user's mistakes are out
+        from search.tune.failures import AlikeFailuresError
         from search.tune.searcher import OptunaSearcher
 
-        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes)
+        searcher = OptunaSearcher(self.study, self.share.gpus, self._fit.takes, check=self._ray.health.check_after_loss)
         if searcher.is_done:
             return
         trials = self.study.wanted
@@ -131,15 +149,17 @@ class Session:
 
         def look() -> None:
             searcher.check()  # before a trial is shown as ended that could not be recorded
+            searcher.look()
             display.look()
             self.check()
+            searcher.failures.check()
 
         def use_processes(handles: list[Any]) -> None:
             display.end()
             assert use is not None
             use(handles, self.check)
 
-        with display.showing(), self._shutdown.held():
+        with suppress(AlikeFailuresError), display.showing(), self._shutdown.held():
             reused_by = use_processes if use else None
             tuner.run(self.study, self.share, folder, searcher, look, self._callbacks, reused_by)
 
@@ -151,9 +171,11 @@ class Session:
             made.write_tables()
 
     def _leave(self) -> None:
+        lost = self._ray.health.lost
         self._ray.abandon()
         self.console.show_cursor()
-        print(f"interrupted; {self._kept()}", file=sys.stderr, flush=True)
+        reason = f"error: {lost}" if lost else "interrupted"
+        print(f"{reason}; {self._kept()}", file=sys.stderr, flush=True)
 
     def _kept(self) -> str:
         return f"what was finished is in {self.study.folder}; to go on: {self._again}"
@@ -173,6 +195,8 @@ class Asked:
     """Whether it goes on without what stands in its journal behind damage."""
     allow_changes: bool = False
     """Whether it goes on though the workload's sources have changed."""
+    retry_failed: bool = False
+    """Whether its trials that failed are trained again."""
 
 
 def begin(
@@ -192,8 +216,8 @@ def begin(
     before = None
     if asked.resume:
         before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
-    elif asked.repair:
-        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
+    else:
+        _check_new(asked)
     config = _config(asked, before)
     if before and asked.settings is None:
         creation.check_origin(before)
@@ -218,22 +242,33 @@ def begin(
     trackers.check(config.trackers)
     if before:
         defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
-        made = continued(before, config, fit.epochs, defaults)
+        made = continuation.continued(before, config, fit.epochs, defaults)
         creation.confirm_origin(made)
     else:
         made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
     try:
         _count_possible(made, fit)
         made.begin_session(dataclasses.asdict(share), digests)
+        retried = count(continuation.retry_failed(made), "trial") if asked.retry_failed else ""
     except BaseException:
         if not before:
             shutil.rmtree(made.folder, ignore_errors=True)
         raise
     if changed:
         console.print(CHANGED.format(changed))
+    if retried:
+        console.print(f"to be trained again: {retried} that failed")
     session = kind(made, fit, share, here, console, again(made.folder), is_program=is_program)
     session.first_note = first.note
     return session
+
+
+def _check_new(asked: Asked) -> None:
+    """Raise UserError where a new study is asked for what only one that goes on can have."""
+    if asked.repair:
+        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
+    if asked.retry_failed:
+        raise UserError("retry-failed is for the trials of a study that goes on, but got a new one; give --resume, too")
 
 
 def _count_possible(made: Study, fit: Fit) -> None:
@@ -266,45 +301,3 @@ def _config(asked: Asked, before: Study | None) -> StudyConfig:
     settings = before.config.as_mapping() if asked.settings is None else asked.settings
     as_before = {"try_defaults": before.config.try_defaults}  # which a file of before does not say
     return StudyConfig.of({**as_before, **settings, **asked.changes, **kept})
-
-
-def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping[str, Any]) -> Study:
-    """Return a study under a config that may ask for more, but for nothing else than before.
-
-    Raises UserError, with the difference, where the trials so far would mean nothing under it.
-    """
-    old = {name: getattr(before.config, name) for name in KEPT}
-    new = {name: getattr(config, name) for name in KEPT}
-    old |= {"epochs": before.epochs, "defaults": before.defaults}
-    new |= {"epochs": epochs, "defaults": defaults}
-    differences = list(_differences(old, new))
-    if differences:
-        more = len(differences) - 3
-        told = differences[:3] + ([f"{more} more"] if more > 0 else [])
-        raise UserError(
-            f"a study that goes on must keep {', '.join(KEPT)} and the workload's defaults, "
-            f"but {'; '.join(told)}; start a new study"
-        )
-    trials = sum(trial.ending != "infeasible" for trial in before.trials())
-    if config.num_samples < trials:
-        raise UserError(
-            f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"
-        )
-    return before.reconfigured(config)
-
-
-def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
-    """Yield where two nested mappings differ, as text."""
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        are_nan = old != old and new != new  # NaN alone differs from itself
-        if old != new and not are_nan:
-            yield f"{where} was {old!r} and is {new!r}"
-        return
-    for name in dict.fromkeys([*old, *new]):
-        place = f"{where}.{name}" if where else str(name)
-        if name not in new:
-            yield f"{place} was {old[name]!r} and is gone"
-        elif name not in old:
-            yield f"{place} is new: {new[name]!r}"
-        else:
-            yield from _differences(old[name], new[name], place)

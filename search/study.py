@@ -21,7 +21,7 @@ from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
-from search.spec import files
+from search.spec import files, temporary
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
 from search.spec.space import Space, parse
@@ -32,6 +32,8 @@ AUDIT = "audit"
 SESSIONS = "sessions"
 SOURCES = "sources"
 LEAVES = "leaves"
+FRESH = "fresh process"
+"""The search's attribute that says why each trial is to have a process of its own."""
 FINISHED = "finished"
 TAKES = "takes"
 """The search's attribute that names the arguments of the workload's Config; studies of before have none."""
@@ -127,6 +129,15 @@ class Study:
     def note_leaves(self, left: str) -> None:
         """Record what a trial has left behind, so that no process trains two of them from here on."""
         self.search.set_user_attr(LEAVES, left)
+
+    @property
+    def needs_fresh(self) -> bool:
+        """Return whether each trial, and each run of a retraining, is to have a process of its own."""
+        return self.config.fresh_process or FRESH in self.search.user_attrs
+
+    def note_fresh(self, why: str) -> None:
+        """Record that a trial failed in a process that had trained others, and did not in a fresh one."""
+        self.search.set_user_attr(FRESH, why)
 
     def others(self, kind: str) -> list[optuna.Study]:
         """Return the studies of a kind in the journal, the newest last."""
@@ -297,6 +308,7 @@ def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] 
     is no study, or its journal is damaged, or another process writes it.
     """
     holding.enter_context(Writer(folder))
+    temporary.sweep_study(folder)
     repair.mend(folder, tell)
     return load(folder)
 

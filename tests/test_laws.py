@@ -16,6 +16,7 @@ ROOMS = (
     "views",
     "study",
     "creation",
+    "continuation",
     "worker",
     "tune",
     "retraining",

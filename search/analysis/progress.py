@@ -11,6 +11,8 @@ from search.spec.objective import Objective
 
 LEFT = "a trial left {} behind in its process; such a process is not used again, which costs the start of another"
 
+FRESH = "fresh_process: true gives each trial a process of its own from the start"
+
 
 @dataclass
 class Progress:
@@ -59,6 +61,19 @@ class Progress:
         """
         sentence = f"trial {trial.number} lost its process after epoch {epoch}{reason}; it will be trained again"
         self._tell(sentence, is_bad=True)
+
+    def retry(self, trial: OpenTrial, failure: str) -> None:
+        """Take in a trial that failed in a process that had trained others, and is tried in a fresh one."""
+        sentence = f"trial {trial.number} failed at epoch {trial.epoch} in a process that had trained others: {failure}"
+        self._tell(f"{sentence}; it is tried once more in a fresh one ({FRESH})", is_bad=True)
+
+    def tell_fresh(self, number: int) -> None:
+        """Take in that such a trial did not fail in a fresh process."""
+        self._say(f"trial {number} does not fail in a fresh process: each trial has its own now ({FRESH})", is_bad=True)
+
+    def warn(self, sentence: str) -> None:
+        """Take in what a person should know of a trial that runs."""
+        self._say(sentence, is_bad=True)
 
     def tell_left(self, left: str) -> None:
         """Take in that a trial has left something behind in its process."""

@@ -16,7 +16,7 @@ from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
-from search.journal.trial import REFUSED, State, Trial
+from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
@@ -103,6 +103,16 @@ class Snapshot:
     def in_state(self, state: State) -> list[Trial]:
         """Return the trials that ended so, or that have not, by number."""
         return [trial for trial in self.trials if trial.ending == state]
+
+    @property
+    def failed_alike(self) -> list[Trial]:
+        """Return the trials whose failures, alike and before any success, ended the search; none where it went on."""
+        most = self.config.max_same_failures
+        failed = self.in_state("failed")
+        if most is None or len(failed) < self.ended:
+            return []
+        kinds = Counter(trial.attributes.get(KIND) for trial in failed)
+        return [trial for trial in failed if kinds[trial.attributes.get(KIND)] >= most]
 
     @property
     def ended(self) -> int:

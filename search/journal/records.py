@@ -20,7 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.journal.trial import FAILURE, INFEASIBLE, STOPPED_AT, WHERE, Ending, State, Trial, Where
+from search.journal.trial import FAILURE, INFEASIBLE, KIND, STOPPED_AT, WHERE, Ending, State, Trial, Where
 from search.spec.objective import Objective
 
 START = "start"
@@ -104,6 +104,10 @@ class OpenTrial:
         """Record that the process that trained it died, and begin with epoch 1 again."""
         self.lost += 1
         self.note(LOST, self.lost)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with epoch 1 again: another process trains it."""
         self.epoch = 0
         self.best = None
 
@@ -125,8 +129,10 @@ class OpenTrial:
             self.add(epoch, metrics, best)
         self.end(ending)
 
-    def fail(self, why: str) -> None:
-        """Record why it failed; `end` must still be called."""
+    def fail(self, why: str, kind: str = "") -> None:
+        """Record why it failed, and of what kind that is; `end` must still be called."""
+        if kind:
+            self.note(KIND, kind)
         self.note(FAILURE, why)
 
     def refuse(self, why: str) -> None:

@@ -14,6 +14,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal._storage import JournalStorageReplayResult
 from optuna.trial import FrozenTrial, TrialState
 
+RETRY = "retry"
+"""The attribute of a study that lists failed trials, by number, which are open again from that record on."""
+RETRIES = "retries"
+"""The attribute of a trial that counts how often it was opened again."""
+
 
 class LinearStorage(JournalStorage):
     """Optuna's storage of a journal, with a Replay."""
@@ -43,6 +48,24 @@ class Replay(JournalStorageReplayResult):
         trials = super().get_all_trials(study_id, states)
         self._unshared.difference_update(trial._trial_id for trial in trials)
         return trials
+
+    def _apply_set_study_user_attr(self, log: dict[str, Any]) -> None:
+        super()._apply_set_study_user_attr(log)
+        trials = self._study_id_to_trial_ids.get(log["study_id"], [])
+        for number in log["user_attr"].get(RETRY, ()):
+            self._open_again(trials[number])
+
+    def _open_again(self, trial_id: int) -> None:
+        """Open a trial that has failed, which Optuna never does, as one that was proposed and not trained yet."""
+        trial = copy.copy(self._trials[trial_id])
+        trial.state = TrialState.RUNNING
+        trial.values = None
+        trial.datetime_complete = None
+        trial.intermediate_values = {}
+        trial.user_attrs = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1}
+        trial.system_attrs = {}  # the constraints that it violated
+        self._trials[trial_id] = trial
+        self._unshared.discard(trial_id)
 
     def _apply_set_trial_intermediate_value(self, log: dict[str, Any]) -> None:
         if self._trial_exists_and_updatable(log["trial_id"], log):

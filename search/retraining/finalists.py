@@ -123,6 +123,10 @@ def retrain(
     try:
         meanwhile(judged)
         pictures = wait_for_pictures()
+    except BaseException:
+        if workload.plot:
+            retraining.set_user_attr(gallery.UNDRAWN, True)
+        raise
     finally:
         keep(pictures)
         best = best_of(judged.winner, study.objective) if judged.winner else None

@@ -19,6 +19,8 @@ BEST = "best/"
 PLOT = "best/plot.png"
 FILM = "best/epochs.gif"
 SHEET = "plots/finalists.png"
+UNDRAWN = "undrawn"
+"""The attribute of a retraining that says whether its drawing was cut off."""
 MOST_TILES = 12
 """Candidates on a sheet, at most."""
 UNSOUND = "#b35900"

@@ -68,6 +68,10 @@ class StudyConfig:
     """Of the sampler and of every trial; retraining uses the seeds after it."""
     max_failures: int = 2
     """Times that a trial is trained again whose process died; one that raises is not."""
+    max_same_failures: int | None = 3
+    """Failures of one kind, before any trial has gone well, that end the search; null for any number."""
+    fresh_process: bool = False
+    """Whether each trial has a process of its own; else one trains many, which saves its start."""
     epoch_timeout: float | None = None
     """Seconds after which a trial that reports no epoch is ended as failed; null waits for ever."""
     finalists: int = 3
@@ -103,6 +107,8 @@ class StudyConfig:
         require(self, "mode", " or ".join(MODES), self.mode in MODES)
         require(self, "sampler", " or ".join(SAMPLERS), self.sampler in SAMPLERS)
         require(self, "max_failures", ">= 0", self.max_failures >= 0)
+        alike = self.max_same_failures
+        require(self, "max_same_failures", ">= 1, or null for any number", alike is None or alike >= 1)
         waits = self.epoch_timeout
         is_timer = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
         require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", is_timer)

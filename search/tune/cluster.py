@@ -1,24 +1,25 @@
 """The Ray cluster of a session: started on this machine and removed at the end, or joined at an address."""
 
 import atexit
-import logging
 import os
 import re
-import shutil
 import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from search.errors import UserError
+from search.spec import temporary
 from search.spec.config import StudyConfig
-from search.tune import shortcuts
+from search.spec.temporary import TemporaryFolder
+from search.tune import logs, shortcuts
+from search.tune.health import Health
 from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
@@ -33,10 +34,13 @@ ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a workload that reads data/x.csv must find it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": "1",  # else a run for which the memory does not suffice is begun again for ever
+    "RAY_process_group_cleanup_enabled": "true",  # what a trial has started ends with its process, however that ends
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "PL_DISABLE_FORK": "1",  # as Tune sets it in its processes, ray#28197
 }
 """Settings of Ray and Tune that are read from the environment; a user's own values win."""
+TEMPORARY = "search-"
+"""Begins the name of the folder of Ray's own files."""
 CLAIM = threading.Lock()
 """Held by the thread that runs a search: Ray is one a process."""
 
@@ -155,13 +159,26 @@ def _check_port(address: str) -> None:
 
 
 class Ray:
-    """The Ray cluster of one session: the one at `address`, or a new one on this machine, whatever RAY_ADDRESS says."""
+    """The Ray cluster of one session: the one at `address`, or a new one on this machine, whatever RAY_ADDRESS says.
 
-    def __init__(self, address: str | None, here: Node, log: Path) -> None:
+    It is started and ended in a block of `held`, in which no signal is raised: that would break off Ray's C++. `alarm`
+    is called in another thread where Ray dies.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        here: Node,
+        log: Path,
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
+        alarm: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.health = Health(is_ours=address is None, alarm=alarm)
         self._address = address
         self._here = here
         self._log = log
-        self._folder: Path | None = None
+        self._held = held
+        self._folder: TemporaryFolder | None = None
         self._stderr = -1
         """A duplicate of the file descriptor of stderr, while that writes to the log; else -1."""
         self._helpers: list[threading.Thread] = []
@@ -180,23 +197,31 @@ class Ray:
         Raises UserError where no cluster answers at the address.
         """
         ray = _import_ray()
-        _log_to(self._log)
+        logs.log_to(self._log)
         try:
-            folder = Path(tempfile.mkdtemp(prefix="search-", dir=_short_folder()))
-            self._folder = folder
-            # Send stderr to the log: Ray's C++ writes there.
-            sys.stderr.flush()
-            with self._log.open("ab") as file:
-                self._stderr = os.dup(2)
-                os.dup2(file.fileno(), 2)
-            # Start a Ray on this machine, or join the one at the address.
-            if self._address:
-                _join(ray, self._address)
-            else:
-                self._start(ray, folder)
+            with self._held():
+                folder = self._begin(ray)
             yield folder
         finally:
-            self._end(ray)
+            with self._held():
+                self._end(ray)
+
+    def _begin(self, ray: Any) -> Path:
+        """Start a Ray on this machine, or join the one at the address; return the temporary folder."""
+        parent = Path(_short_folder())
+        temporary.sweep(parent, TEMPORARY)
+        self._folder = TemporaryFolder(parent, TEMPORARY)
+        # Send stderr to the log: Ray's C++ writes there.
+        sys.stderr.flush()
+        with self._log.open("ab") as file:
+            self._stderr = os.dup(2)
+            os.dup2(file.fileno(), 2)
+        self.health.begin(ray)
+        if self._address:
+            _join(ray, self._address)
+        else:
+            self._start(ray, self._folder.path)
+        return self._folder.path
 
     def _end(self, ray: Any) -> None:
         """Shut Ray down, remove the temporary folder and restore stderr.
@@ -204,6 +229,7 @@ class Ray:
         A thread that drops an object reference of Ray's during the shutdown makes Ray's C++ end the process with exit
         code 1. The garbage collector may do that in any thread, so helpers are joined and it is off.
         """
+        self.health.end()
         for thread in self._helpers:
             thread.join()
         with isolation.uncollected():
@@ -233,7 +259,7 @@ class Ray:
     def _clear(self) -> None:
         """Remove the temporary folder and restore stderr, as far as `running` had come."""
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         if self._stderr >= 0:
             sys.stderr.flush()
             os.dup2(self._stderr, 2)
@@ -261,29 +287,3 @@ def _short_folder() -> str:
     """Return the folder for temporary files, or /tmp where its name is too long for Ray's sockets (107 bytes)."""
     folder = tempfile.gettempdir()
     return folder if len(folder) <= 20 else "/tmp"
-
-
-class LogFile(logging.FileHandler):
-    """The log of a Ray of ours."""
-
-
-def _log_to(path: Path) -> None:
-    """Send the log lines and warnings of this process to a file instead of the terminal.
-
-    The handler is the root's: ray.init() empties the list of Ray's own logger. It stays when Ray is ended,
-    for the lines that come later, until another Ray's takes its place. A handler that is not ours is not closed: who
-    calls search.run from Python has it back.
-    """
-    root = logging.getLogger()
-    for handler in root.handlers[:]:
-        root.removeHandler(handler)
-        if isinstance(handler, LogFile):
-            handler.close()
-    log = LogFile(path, delay=True)
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.addHandler(log)
-    logging.captureWarnings(True)
-    for name in ("ray", "optuna"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True

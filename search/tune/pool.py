@@ -1,6 +1,7 @@
 """The worker pool of a retraining: runs its jobs in processes, keeps models in Ray, and survives a lost process."""
 
 import dataclasses
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from search.analysis.tried import Tried
 from search.study import Study
 from search.tune import deaths
+from search.tune.health import LAST_MOMENT_S
 from search.tune.resources import Share
 from search.worker import jobs, trial_run
 from search.worker.jobs import Drawn, Files, Record, Scores, Shot
@@ -58,7 +60,7 @@ class WorkerPool:
         self.log = study.logs / f"{name}.log"
         self._ray = ray
         self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_retries": 1}
-        if study.leaves or not study.sources():  # nobody has looked at a study of before
+        if study.leaves or study.needs_fresh or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
         self._order = Order(config.source, share.gpus, config.objective, {}, config.epoch_timeout, study.epochs)
@@ -218,6 +220,7 @@ class WorkerPool:
             result: T = self._ray.get(self._wait([reference], check))
             return result
         except self._ray.exceptions.RayError as error:
+            self._check_ray()
             process = self._ran.get(reference)
             deadly = (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
             if process is not None and isinstance(error, deadly):
@@ -229,3 +232,10 @@ class WorkerPool:
             self._memory_kills = deaths.memory_kills()
             why = reason or f": {type(error).__name__}: {str(error).strip():.200}"
             return lost(f"the process was lost{why}".replace("\n", " "))
+
+    def _check_ray(self) -> None:
+        """Call `check` until a Ray that is dying, and has ended its processes, is dead: no job is to blame then."""
+        deadline = time.monotonic() + LAST_MOMENT_S
+        while time.monotonic() < deadline:
+            self._check()
+            time.sleep(LAST_MOMENT_S / 10)

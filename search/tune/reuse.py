@@ -50,7 +50,7 @@ class ProcessReuse:
 
     def begin(self, trial_id: str) -> dict[str, Any] | None:
         """Begin a waiting trial and return its config; None where there is one for every process that may be used."""
-        if len(self._handles) >= self._capacity or self.search.leaves:
+        if len(self._handles) >= self._capacity or self.search.needs_fresh:
             return None
         self._handles[trial_id] = None
         self._waits.add(trial_id)
@@ -78,7 +78,7 @@ class ProcessReuse:
         """Call `use` when the search is over and all processes wait, or PATIENCE_S later, then raise ReuseOverError."""
         if not self.search.is_over or self._capacity <= 0:
             return
-        if self.search.leaves:
+        if self.search.needs_fresh:
             raise ReuseOverError  # no run of the retraining is to find what a trial has left
         # Wait for every process that the search had, but not for ever: one may never come.
         self._over_at = min(self._over_at, time.monotonic())

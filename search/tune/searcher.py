@@ -1,12 +1,11 @@
 """Tune's searcher on Optuna: asks for configurations, and records every epoch and how each trial really ended."""
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from ray.tune.search import Searcher
 
@@ -18,21 +17,15 @@ from search.journal.records import OpenTrial
 from search.journal.trial import REFUSED, Ending
 from search.study import Study
 from search.tune import deaths
+from search.tune.failures import RETRIED, Failures, kind_of
 from search.tune.infeasible import Refusals
+from search.tune.recovery import take_up
+from search.tune.silence import SignOfLife, SignsOfLife
 from search.tune.trainable import TRIAL, TrialOrder
 from search.worker import training
 from search.worker.training import Order
 
 log = logging.getLogger(__name__)
-
-
-class SignOfLife(NamedTuple):
-    """When a process was last known to be alive."""
-
-    at: float
-    """On the searcher's clock; infinite where it never was."""
-    memory_kills: float
-    """How many processes the kernel had killed for want of memory by then."""
 
 
 class OptunaSearcher(Searcher):
@@ -45,20 +38,28 @@ class OptunaSearcher(Searcher):
     """
 
     def __init__(
-        self, study: Study, gpus: float, takes: Takes = lambda params: True, clock: Callable[[], float] = time.monotonic
+        self,
+        study: Study,
+        gpus: float,
+        takes: Takes = lambda params: True,
+        clock: Callable[[], float] = time.monotonic,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take up the study; `check` raises where Ray itself is dead: then it is no trial's fault that it is lost."""
         super().__init__(metric="value", mode=study.config.mode)
         self._study = study
         self._gpus = gpus
         self._clock = clock
+        self._check_ray = check
         scheduler = study.config.scheduler
         self._rungs = scheduler.rungs(study.epochs) if scheduler else []
         self._open: dict[str, OpenTrial] = {}
         """The trials that are being trained, by Tune's trial_id."""
         self._again: deque[OpenTrial] = deque()
         """The trials that are queued to be trained again."""
-        self._heard: dict[str, SignOfLife] = {}
-        """When each trial that has a process last reported, by Tune's trial_id."""
+        self._signs = SignsOfLife(study.config.epoch_timeout, clock)
+        self.failures = Failures(study.config.max_same_failures)
+        self._is_fresh = study.needs_fresh
         self._errors: dict[str, str] = {}
         """What Ray says of the processes that have just died, by Tune's trial_id."""
         self.leaves = study.leaves
@@ -81,23 +82,11 @@ class OptunaSearcher(Searcher):
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
-        study = self._study
-        trials = study.trials()
-        # Close an open trial where all of it was recorded; queue it to be trained again where not.
+        self._again += take_up(self._study)
+        trials = self._study.trials()
         for trial in trials:
-            if trial.ending != "running":
-                continue
-            opened = OpenTrial.of(study.search, trial.number, study.space)
-            ending = trial.settled(study.epochs, study.objective)
-            if ending:
-                with study.storage.together():
-                    opened.settle(trial, ending, study.objective)
-            else:
-                opened.begin_again()
-                self._again.append(opened)
-        # Count what has ended, those that were just closed included.
-        for trial in study.trials():
             self.progress.recall(trial)
+            self.failures.recall(trial)
             if trial.ending not in ("running", "infeasible"):
                 self.forecast.recall(len(trial.epochs))
         self._proposed = len(trials) - self.progress.endings["infeasible"]
@@ -108,11 +97,16 @@ class OptunaSearcher(Searcher):
         return not self._again and self._proposed >= self.progress.wanted
 
     @property
+    def needs_fresh(self) -> bool:
+        """Return whether no process of the search may be used again."""
+        return self._is_fresh or bool(self.leaves)
+
+    @property
     def is_short_of_processes(self) -> bool:
         """Return whether a trial waits for a process: one that lost its own, or has been proposed and not started."""
         if self._again:
             return True
-        return any(trial_id not in self._heard for trial_id in self._open)
+        return not all(self._signs.has(trial_id) for trial_id in self._open)
 
     @property
     def is_over(self) -> bool:
@@ -160,14 +154,17 @@ class OptunaSearcher(Searcher):
             folder=self._study.folder_of(f"{trial.number:04d}").absolute(),
         )
         log_file = self._study.log_of(trial.number).absolute()
-        return TrialOrder(trial.number, order, self._rungs, log_file)
+        is_fresh = self._is_fresh or trial.number in self.failures.suspects
+        return TrialOrder(trial.number, order, self._rungs, log_file, is_fresh)
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
-        self._hear(trial_id)
+        self._signs.hear(trial_id)
 
-    def _hear(self, trial_id: str) -> None:
-        self._heard[trial_id] = SignOfLife(self._clock(), deaths.memory_kills())
+    def look(self) -> None:
+        """Say which trials are silent for long."""
+        for line in self._signs.silent(self._open):
+            self.progress.warn(line)
 
     def on_trial_error(self, trial_id: str, error: str) -> None:
         """Take in what Ray says of a trial's process that died: `on_trial_complete`, which follows, is not told."""
@@ -175,7 +172,7 @@ class OptunaSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record the epochs of a result after which the trial goes on."""
-        self._hear(trial_id)
+        self._signs.hear(trial_id)
         if self.error:
             return
         with self._writing():
@@ -186,11 +183,13 @@ class OptunaSearcher(Searcher):
 
         A trial that Tune drops without a result stays open in the journal, for a later session.
         """
-        heard = self._heard.pop(trial_id, SignOfLife(math.inf, math.inf))
+        heard = self._signs.take(trial_id)
         told = self._errors.pop(trial_id, "")
         if self.error:
             return
         with self._writing():
+            if error:
+                self._check_ray()
             trial = self._open.pop(trial_id)
             if error:
                 self._lose(trial, heard, told)
@@ -200,14 +199,31 @@ class OptunaSearcher(Searcher):
     def _end(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the last result of a trial and close it; a stop is recorded first, in case of a kill in between."""
         ending = training.ending(result)
-        self._refusals.add(ending, result.get("failure", ""))
+        failure = result.get("failure", "")
+        traceback = result.get("traceback", "")
+        self._refusals.add(ending, failure)
         if ending == "infeasible":
             self._refuse(trial, result)
             return
         if ending == "stopped":
             trial.stop(result["epoch"])
         self._record(trial, result)
-        self._close(trial, ending, result.get("failure", ""), result.get("traceback", ""))
+        if self.failures.suspects_process(trial.number, result):
+            self._retry(trial, failure, traceback)
+            return
+        if not failure and trial.number in self.failures.suspects and not self._is_fresh:
+            self._is_fresh = True
+            self._study.note_fresh(f"trial {trial.number} failed in a used process, and not in a fresh one")
+            self.progress.tell_fresh(trial.number)
+        self._close(trial, ending, failure, traceback)
+
+    def _retry(self, trial: OpenTrial, failure: str, traceback: str) -> None:
+        """Queue a trial that failed in a process that had trained others, to be trained in a fresh one."""
+        self._write_log(trial, f"{traceback}\n{RETRIED}")
+        self.progress.retry(trial, failure)
+        self.forecast.lose(trial.number)
+        trial.restart()
+        self._again.append(trial)
 
     def _refuse(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record that a configuration is infeasible: another is proposed in its place, as far as the space has one."""
@@ -255,9 +271,13 @@ class OptunaSearcher(Searcher):
         """Close a trial in the journal; a failure goes to its log file as well, with the traceback."""
         note = ""
         if failure:
+            kind = kind_of(failure, traceback)
+            self.failures.add(kind)
             self._write_log(trial, traceback or failure)
-            trial.fail(failure)
+            trial.fail(failure, kind)
             note = f"{failure}, see {self._study.log_of(trial.number)}"
+        else:
+            self.failures.succeed()
         trial.end(ending)
         self.progress.end(trial, ending, note)
         self.forecast.end(trial.number)
@@ -274,6 +294,7 @@ class OptunaSearcher(Searcher):
         for epoch, metrics, best in result["epochs"]:
             trial.add(epoch, metrics, best)
             self.forecast.hear(trial.number, epoch, metrics["elapsed_s"])
+            self._signs.hear_epoch(trial.number, epoch, metrics["elapsed_s"])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

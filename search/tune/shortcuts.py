@@ -21,7 +21,8 @@ def lean_start() -> Iterator[None]:
     These are the autoscaler, the log monitor, which forwards lines to a driver that has asked for none, and the
     dashboard's server, which Ray starts even without a dashboard. (Where all of Ray is installed that one stays: an
     agent would look for it each second.) Each takes half a second of a core while workers start, and the autoscaler
-    takes a second to end.
+    takes a second to end. Nor does Ray take SIGTERM for itself, with handlers that raise SystemExit(15) in the middle
+    of its start.
     """
     from ray._private import services, utils
     from ray._private.node import Node
@@ -32,6 +33,7 @@ def lean_start() -> Iterator[None]:
     with ExitStack() as replaced:
         for name in unused:
             _replace(replaced, Node, name, lambda node, **options: None)
+        _replace(replaced, utils, "set_sigterm_handler", lambda handler: None)
         _replace(replaced, services, "get_node", _node_at_once(services))
         yield
 
@@ -93,13 +95,15 @@ def _in_another_process(
         if isinstance(answer, bool):
             original(controller, trial, answer)
             return
+        # Any text, also an empty one, is that of a process that must not train this trial.
         controller._resetting_trials.remove(trial)
         stale = controller._trial_to_actor.pop(trial)
         controller._actor_to_trial.pop(stale)
         trial.set_ray_actor(None)
         controller._remove_actor(tracked_actor=stale)
         controller._schedule_trial_actor(trial)
-        tell_left(answer)
+        if answer:
+            tell_left(answer)
 
     return on_trial_reset
 

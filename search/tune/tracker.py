@@ -94,6 +94,7 @@ class Tracker:
             self.end(number, "interrupted")
         run = Run(number, values, self._identity, self._study, self._folder)
         self._forget(run)
+        self._told.discard(number)  # one that had failed may be trained again
         self._runs[number] = run
         self.callback.log_trial_start(run)
 

@@ -36,6 +36,8 @@ class TrialOrder:
     """The epochs, counted from 1, after which the scheduler decides whether the trial goes on."""
     log: Path
     """The file for what it prints."""
+    is_fresh: bool = False
+    """Whether it is to be trained in a process that has trained nothing before."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,19 @@ class WorkloadTrainable(Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial of this process."""
         self._training: Training | None = None
+        self._trained = 0
+        """Trials that this process has begun to train."""
         self.reset_config(config)
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool | str:
-        """Begin the next trial and return True; or what the last one left behind, and this process is to be ended."""
+        """Begin the next trial and return True; or a text, and this process is to be ended.
+
+        That is what the last trial left behind; it is empty where the next one needs a fresh process.
+        """
         left = self._end_training()
-        if left:
+        order = new_config[TRIAL]
+        needs_fresh = isinstance(order, TrialOrder) and order.is_fresh and self._trained > 0
+        if left or needs_fresh:
             return left
         begun: bool = super().reset(new_config, storage)  # type: ignore[no-untyped-call]
         return begun
@@ -66,13 +75,14 @@ class WorkloadTrainable(Trainable):
         self._rungs = trial.rungs
         process.redirect_output(self._log)
         self._training = Training(trial.order)
+        self._trained += 1
         return True
 
     def step(self) -> dict[str, Any]:
         """Train up to a rung or for REPORT_INTERVAL_S; return the result, `done` where the trial ended by itself."""
         assert self._training is not None
         result = self._training.advance(self._rungs)
-        return {**result, "done": result["ended"]}
+        return {**result, "done": result["ended"], "used": self._trained > 1}
 
     def cleanup(self) -> None:
         """End the last trial before Tune ends this process."""

@@ -6,7 +6,7 @@ And why the defaults are the winner.
 from collections import Counter
 
 from search.analysis.snapshot import Snapshot
-from search.errors import count
+from search.errors import command, count
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
 
@@ -43,6 +43,10 @@ def is_hopeless(snapshot: Snapshot) -> bool:
 def _of_trials(snapshot: Snapshot) -> str:
     """Return why no trial could be retrained."""
     rule = f"a winner must train with a finite {snapshot.config.metric}"
+    if not is_hopeless(snapshot) and (alike := snapshot.failed_alike):
+        again = command("search.run", "--resume", snapshot.folder, "--allow-changes", "--retry-failed")
+        trials = f"{count(len(alike), 'trial')} failed in the same way before any went well (max_same_failures)"
+        return f"{rule}, but {trials}; mend that, and go on with {again}"
     if not is_hopeless(snapshot):
         return f"{rule}, but no trial has ended so yet; go on with --resume"
     happened = []

@@ -147,6 +147,6 @@ def _show_failure(console: Console, snapshot: Snapshot) -> None:
     log = snapshot.log_of(first.number)
     console.print(f"trial {first.number} failed: {first.attributes.get(FAILURE)}")
     console.print(f"  see {log}")
-    if len(failed) == len(snapshot.trials) and log.exists():
+    if len(failed) == snapshot.ended and log.exists():
         _, begins, traceback = log.read_text(encoding="utf-8", errors="replace").rpartition(TRACEBACK)
         console.print(f"{begins}{traceback}".rstrip())

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from search.spec.command import Command
 from search.spec.workload import Workload, load
-from search.worker import isolation
+from search.worker import forking, isolation
 
 TOO_LONG = "it took longer than {:g} s"
 
@@ -30,10 +30,12 @@ def prepare(name: str | Command, gpus: float) -> Workload:
     """Import a workload and return it; `gpus` is this process's share, and with 0 it sees no GPU at all.
 
     From here on SIGTERM, as of a node that is taken back, ends the process, and its trial is trained again: Ray's own
-    handler would raise SystemExit in the workload, as if that had raised it. Nor does a workload find Ray's arguments.
+    handler would raise SystemExit in the workload, as if that had raised it, and in each process that it forks, which a
+    Pool would then wait for. Nor does a workload find Ray's arguments.
     """
     del sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    forking.part_children()
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with isolation.importing():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search import session, study
+from search import continuation, study
 from search.analysis import verdict
 from search.analysis.snapshot import Snapshot
 from search.journal.outcome import Candidate, Outcome
@@ -242,7 +242,7 @@ def test_a_verdict_on_the_best_of_fewer_trials_says_so(tmp_path: Path) -> None:
     assert answers.progress(snapshot) == "4 trials, retrained and judged."
     made = study.load(tmp_path / "s")
     studies.add(made, studies.curve(0.1, 9), "complete")
-    session.continued(made, dataclasses.replace(made.config, num_samples=5), made.epochs, made.defaults)
+    continuation.continued(made, dataclasses.replace(made.config, num_samples=5), made.epochs, made.defaults)
     assert answers.progress(study.load(made.folder).snapshot()).startswith(
         "5 trials; the verdict is on the best of fewer"
     )

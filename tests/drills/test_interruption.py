@@ -73,6 +73,42 @@ def test_a_sigterm_to_the_whole_group_which_ends_ray_too_loses_nothing(tmp_path:
     check_what_is_left(tmp_path)
 
 
+def test_a_sigterm_while_ray_is_starting_is_answered_as_later(tmp_path: Path, temporary: Path) -> None:
+    """Ray's own handler ended the process with exit code 15, or its C++ with SIGABRT."""
+    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
+        until((tmp_path / "results" / "s" / "logs" / "ray.log").exists)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert errors == f"interrupted; what was finished is in results/s; {AGAIN}\n"
+    assert list(temporary.iterdir()) == []
+    until_gone(temporary)
+
+
+SWALLOWS = """
+import time
+from pathlib import Path
+try:
+    Path("importing").touch()
+    time.sleep(60)
+except BaseException:
+    raise ImportError("a library that makes of any exception its own")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_is_made_is_an_interruption_whatever_an_import_makes_of_it(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "swallows.py").write_text(SWALLOWS, encoding="utf-8")
+    with begin(tmp_path, "--config", write(tmp_path, {**TOY, "workload": "swallows"})) as process:
+        until((tmp_path / "importing").exists)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (128 + number, "", "interrupted\n")
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_second_ctrl_c_leaves_at_once_and_the_journal_opens(tmp_path: Path, temporary: Path) -> None:
     """The first is not answered: the process is stopped in the middle of it, so that the second finds it there."""
     with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
@@ -107,6 +143,23 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert "going on with tests.toy: 12 of 12 trials have ended; " in done.stdout
     assert "retraining the best again, as that was cut off, with other seeds" in done.stdout
     assert study.load(made.folder).outcome() is not None
+
+
+@pytest.mark.full
+def test_what_a_killed_search_leaves_in_the_temporary_folder_is_removed_by_the_next(
+    tmp_path: Path, temporary: Path
+) -> None:
+    with begin(tmp_path, "--config", write(tmp_path, MANY), "--name", "s", TMPDIR=str(temporary)) as process:
+        until_line(process, "  [4/")
+        process.kill()
+        process.wait()
+        until_gone(temporary)
+    (left,) = temporary.iterdir()
+    assert left.name.startswith("search-")
+    made = len(study.load(tmp_path / "results" / "s").trials())
+    done = resume(tmp_path, "--num-samples", made, TMPDIR=str(temporary))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(temporary.iterdir()) == []
 
 
 SLOW_TO_SAVE = """
@@ -254,6 +307,37 @@ def test_a_process_whose_main_thread_does_not_leave_is_ended_when_all_is_secured
     assert run(PATIENCE) == (128 + signal.SIGTERM, ["left"])
 
 
+FAILED = """
+signals.PATIENCE_S = 0.05
+with made.listening(), made.held():
+    threading.Thread(target=made.fail).start()
+    threading.Event().wait()
+"""
+
+
+def test_a_process_whose_main_thread_waits_for_what_is_dead_is_ended_with_exit_code_1_when_all_is_secured() -> None:
+    assert run(FAILED) == (1, ["left"])
+
+
+FAILED_TOO = """
+signals.PATIENCE_S = 60
+with made.listening():
+    with made.held():
+        signal.raise_signal(signal.SIGTERM)
+        made.fail()
+        secured.wait()
+    try:
+        made.check()
+    except Interrupted:
+        say("interrupted", made.exit_code)
+"""
+
+
+def test_a_signal_that_ends_what_the_process_waits_for_as_well_is_one_wish() -> None:
+    """SIGTERM to the whole group ends Ray, too."""
+    assert run(FAILED_TOO) == (0, ["interrupted 143"])
+
+
 BACK = """
 heard, told = os.pipe()
 os.set_blocking(told, False)
@@ -295,6 +379,19 @@ say("last words")
 
 def test_a_program_that_a_signal_is_ending_says_its_last_words_whatever_comes_then() -> None:
     assert run(ENDING) == (0, ["last words"])
+
+
+NOHUP = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with made.listening():
+    signal.raise_signal(signal.SIGHUP)
+    made.check()
+    say("went on")
+"""
+
+
+def test_a_hangup_that_nohup_has_the_process_ignore_is_ignored() -> None:
+    assert run(NOHUP) == (0, ["went on"])
 
 
 OTHER = """

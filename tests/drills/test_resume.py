@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from search import cli, session, study
+from search import cli, continuation, session, study
 from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
@@ -339,8 +339,7 @@ def announced(made: Study, capsys: pytest.CaptureFixture[str]) -> str:
     with ExitStack() as holding:
         opened = session.begin(Asked(None, resume=made.folder), holding, cli.Terminal(), str)
         opened.announce()
-    (line,) = capsys.readouterr().out.splitlines()
-    return line
+    return capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_study_that_is_new_has_nothing_to_repair(
@@ -428,7 +427,7 @@ def test_what_would_make_the_history_meaningless_is_refused_with_the_difference(
     config = StudyConfig.of({**values, **change})
     workload = load(config.workload)
     with pytest.raises(ValueError, match=re.escape(difference)):
-        session.continued(made, config, Fit(config, workload).epochs, workload.defaults())
+        continuation.continued(made, config, Fit(config, workload).epochs, workload.defaults())
     assert (whole[0] / "journal.log").read_bytes() == before
 
 
@@ -439,4 +438,4 @@ def test_a_change_of_the_workloads_own_defaults_is_refused(
     workload = load("tests.toy")
     monkeypatch.setattr(type(workload), "defaults", lambda self: {**made.defaults, "limit": 2.0})
     with pytest.raises(ValueError, match=r"defaults\.limit was -1000000000\.0 and is 2\.0"):
-        session.continued(made, made.config, made.epochs, workload.defaults())
+        continuation.continued(made, made.config, made.epochs, workload.defaults())

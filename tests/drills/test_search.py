@@ -58,7 +58,8 @@ def test_the_terminal_gets_the_story_and_nothing_else(toy_search: Finished) -> N
     done = toy_search.done
     assert done.stderr == ""
     assert "toy x=" not in done.stdout
-    first, *lines = done.stdout.splitlines()
+    ignored, first, *lines = done.stdout.splitlines()
+    assert ignored == "RAY_ADDRESS is ignored: a search uses the Ray at 127.0.0.1:1 only with --ray-address"
     assert first == f"searching tests.toy: 14 trials of up to 9 epochs, {cluster.count_cpus()} at once, into results/s"
     ended = [line for line in lines if re.match(r"trial \d+ (complete|stopped) at epoch \d: best loss ", line)]
     assert len(ended) == 14

@@ -142,7 +142,9 @@ HANGS = "import threading\nfrom pathlib import Path\n" + DRAWN.replace(
 
 
 @pytest.mark.full
-def test_a_ctrl_c_while_the_winner_is_drawn_keeps_it_without_pictures(tmp_path: Path) -> None:
+def test_a_ctrl_c_while_the_winner_is_drawn_keeps_it_without_pictures_which_the_resumed_search_draws(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "drawn.py").write_text(HANGS, encoding="utf-8")
     with begin(tmp_path, "--config", write(tmp_path, {**TOY, "workload": "drawn"}), "--name", "s") as process:
         until((tmp_path / "drawing").exists)
@@ -153,9 +155,18 @@ def test_a_ctrl_c_while_the_winner_is_drawn_keeps_it_without_pictures(tmp_path: 
     assert (folder / "best" / "model.pt").exists()
     assert not (folder / "best" / "epochs.gif").exists()
     assert "over 2 seeds" in (folder / "best.yaml").read_text(encoding="utf-8")
-    done = resume(tmp_path)
+    kept = (folder / "best" / "model.pt").read_bytes()
+    (tmp_path / "drawn.py").write_text(DRAWN, encoding="utf-8")
+    done = resume(tmp_path, "--allow-changes")
     assert (done.returncode, done.stderr) == (0, "")
+    assert "drawing the winner, as that was cut off\n" in done.stdout
     assert len(study.load(folder).others("retraining")) == 1
+    assert (folder / "best" / "model.pt").read_bytes() == kept
+    for name in ("best/plot.png", "best/epochs.gif", "plots/finalists.png"):
+        assert (folder / name).is_file(), name
+    again = resume(tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "drawing" not in again.stdout
 
 
 def test_what_went_wrong_is_a_line_however_many_pictures_it_cost_and_none_where_it_was_said_before() -> None:

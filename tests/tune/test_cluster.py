@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import UserError
-from search.tune import cluster
+from search.tune import cluster, logs
 from search.tune.resources import Node
 from search.tune.trainable import ReusableTrainable
 from tests.programs import ENVIRONMENT, LEAST, write
@@ -128,13 +128,13 @@ def test_the_log_of_an_earlier_ray_is_closed_when_another_takes_its_place(
     """Lines that come after the first Ray's end still go to its log, so it cannot be closed there."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
-    cluster._log_to(tmp_path / "first.log")
+    logs.log_to(tmp_path / "first.log")
     root.warning("a line opens the file")
     (first,) = root.handlers
     assert isinstance(first, logging.FileHandler)
     stream = first.stream
     assert stream is not None
-    cluster._log_to(tmp_path / "second.log")
+    logs.log_to(tmp_path / "second.log")
     assert stream.closed
 
 
@@ -152,8 +152,8 @@ LOGS = """
 import logging, sys, warnings
 from pathlib import Path
 import optuna, ray
-from search.tune import cluster
-cluster._log_to(Path(sys.argv[1]))
+from search.tune import logs
+logs.log_to(Path(sys.argv[1]))
 logging.getLogger("optuna.a").warning("said by optuna")
 logging.getLogger("ray.b").warning("said by ray")
 warnings.warn("warned of")
