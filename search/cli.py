@@ -39,6 +39,17 @@ class Terminal(Console):
         if self.width < 1:  # of COLUMNS=0, with which rich would print nothing
             self.width = 80
 
+    def _check_buffer(self) -> None:
+        """Write what is to be shown; where that cannot be, as on a full disk, say so once and go on in silence.
+
+        This is rich's own method (of 14), in which it writes: a search is not lost for the lines that tell of it.
+        """
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            self.on_broken_pipe()
+            _tell(f"the output cannot be written, {_one_line(error)}: the rest is done without it", 0)
+
     def on_broken_pipe(self) -> None:
         """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
         self.quiet = True
@@ -97,7 +108,8 @@ def _answer(error: BaseException) -> int:
 
 
 def _tell(line: str, code: int) -> int:
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # on a full disk the code alone tells
+        print(line, file=sys.stderr, flush=True)
     return code
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import re
+import shutil
 import tempfile
 import time
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from search.journal import storage
 from search.journal.storage import Storage, Writer
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
-from search.study import Study
+from search.study import Study, load
 
 
 def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitStack | None = None) -> Study:
@@ -53,6 +54,20 @@ def create(config: StudyConfig, workload: Workload, epochs: int, holding: ExitSt
             return create(config, workload, epochs, holding)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
     return Study(name, folder, named, epochs, workload.defaults(), Storage(storage.file_of(folder)))
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Remove the folder of a study in which no trial has begun: whatever ended its start, its name is free again."""
+    if is_unused(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_unused(folder: Path) -> bool:
+    """Return whether no trial of a study has begun; False where it cannot be read."""
+    try:
+        return not load(folder).trials()
+    except (OSError, UserError):
+        return False
 
 
 def _free_name(output: Path, name: str) -> str:

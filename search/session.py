@@ -1,7 +1,6 @@
 """One session of a study on a Ray of its own: what was recorded is secured however it ends."""
 
 import dataclasses
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -46,6 +45,8 @@ class Session:
         self.console = console
         self._fit = fit
         self._again = again
+        self.is_new = False
+        """Whether the study was made for it."""
         self._ray = cluster.Ray(made.config.ray_address, here, made.logs / "ray.log")
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
         self._callbacks: list[Any] = []
@@ -54,8 +55,8 @@ class Session:
     def working(self) -> Iterator[Path]:
         """Run Ray; yield its temporary folder.
 
-        Raises Interrupted after a signal, OSError where the disk is full or the like; what was recorded is secured, and
-        the text says how to go on.
+        Raises Interrupted after a signal, OSError where the disk is full, Ray does not start, ...; what was recorded is
+        secured, and the text says how to go on.
         """
         with self._shutdown.listening():
             try:
@@ -138,8 +139,8 @@ class Session:
             tuner.run(self.study, self.share, folder, searcher, look, self._callbacks, reused_by)
 
     def _secure(self) -> None:
-        """Derive from the journal what can be had before its end; on a full disk do without."""
-        with suppress(OSError):
+        """Derive from the journal what can be had before its end; on a full disk, or where it is gone, do without."""
+        with suppress(OSError, UserError):
             made = study.load(self.study.folder)  # with a storage of its own: another thread may use the study's
             made.write_interim_best()
             made.write_tables()
@@ -148,9 +149,17 @@ class Session:
         self._ray.abandon()
         self.console.show_cursor()
         print(f"interrupted; {self._kept()}", file=sys.stderr, flush=True)
+        if self.is_new:
+            creation.remove_if_unused(self.study.folder)
 
     def _kept(self) -> str:
-        return f"what was finished is in {self.study.folder}; to go on: {self._again}"
+        """Return what becomes of the study, which ends early, as text."""
+        folder = self.study.folder
+        if not folder.exists():
+            return f"the study is no longer at {folder}: to go on with it, resume it where it was moved to"
+        if self.is_new and creation.is_unused(folder):
+            return f"no trial had begun, so {folder} is not kept"
+        return f"what was finished is in {folder}; to go on: {self._again}"
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,8 @@ def begin(
     """Return a session of the study that is asked for; this process is the study's writer.
 
     `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
-    new study nothing is then left on disk. What must be closed at the end is put on `holding`.
+    new study nothing is then left on disk. What must be closed at the end is put on `holding`, which also removes a new
+    study in which no trial has begun.
     """
     before = None
     if asked.resume:
@@ -203,16 +213,14 @@ def begin(
         made = continued(before, config, fit.epochs, loaded.defaults())
     else:
         made = creation.create(config, loaded, fit.epochs, holding)
-    try:
-        _count_possible(made, fit)
-        made.begin_session(dataclasses.asdict(share), digests)
-    except BaseException:
-        if not before:
-            shutil.rmtree(made.folder, ignore_errors=True)
-        raise
+        holding.callback(creation.remove_if_unused, made.folder)
+    _count_possible(made, fit)
+    made.begin_session(dataclasses.asdict(share), digests)
     if changed:
         console.print(CHANGED.format(changed))
-    return Session(made, fit, share, here, console, again(made.folder), is_program=is_program)
+    opened = Session(made, fit, share, here, console, again(made.folder), is_program=is_program)
+    opened.is_new = not before
+    return opened
 
 
 def _count_possible(made: Study, fit: Fit) -> None:

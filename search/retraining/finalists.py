@@ -6,7 +6,6 @@ the search did not use. The reference is the workload's defaults under the same 
 
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -21,6 +20,7 @@ from search.journal.trial import Trial
 from search.retraining import gallery, runs
 from search.retraining.gallery import Pictures
 from search.retraining.runs import Job, Report, Run
+from search.spec.files import replace_folder
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
@@ -218,8 +218,7 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
             (folder / name).write_bytes(content)
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
-        shutil.rmtree(study.folder / "best", ignore_errors=True)
-        folder.replace(study.folder / "best")
+        replace_folder(study.folder / "best", folder, Path(parent) / "before")
 
 
 def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:

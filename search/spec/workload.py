@@ -9,6 +9,7 @@ resolve(config)          optional: the config with what depends on the machine (
 """
 
 import argparse
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -228,8 +229,19 @@ def _study_of(name: str) -> str:
 
 
 def _is_program(module: Any) -> bool:
-    """Return whether a module has a main block."""
+    """Return whether a module has a main block: an `if` at its top that compares `__name__` with "__main__"."""
     try:
-        return 'if __name__ == "__main__"' in inspect.getsource(module)
-    except (OSError, TypeError):
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError, ValueError):
         return False
+    return any(isinstance(node, ast.If) and _asks_for_main(node.test) for node in tree.body)
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    """Return whether a condition is `__name__ == "__main__"`, either way round, or a conjunction that holds it."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(map(_asks_for_main, test.values))
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    sides = {ast.unparse(side) for side in (test.left, test.comparators[0])}
+    return sides == {"__name__", "'__main__'"}

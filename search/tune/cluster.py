@@ -16,13 +16,14 @@ from typing import Any
 
 import psutil
 
-from search.errors import UserError
+from search.errors import UserError, one_line
 from search.spec.config import StudyConfig
-from search.tune import shortcuts
+from search.tune import deaths, requirements, shortcuts
 from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
 
+log = logging.getLogger(__name__)
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost more than the rest of the controller; we have a journal
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # fit() would return normally and say nothing of the interruption
@@ -85,31 +86,8 @@ def share_of(config: StudyConfig) -> tuple[Share, Node]:
     """
     machines = nodes(config.ray_address)
     share = share_out(config, machines)
-    check_home()
-    if config.ray_address is None:
-        check_loopback()
+    requirements.check(share.concurrent, is_our_ray=config.ray_address is None)
     return share, machines[0]
-
-
-def check_home() -> None:
-    """Raise UserError where Ray could not write its authentication token, under ~/.ray."""
-    try:
-        folder = Path("~/.ray").expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
-
-
-def check_loopback() -> None:
-    """Raise UserError where nothing can be reached at 127.0.0.1: Ray's processes would wait for each other's ports."""
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_connection(server.getsockname(), timeout=1).close()
-    except OSError as error:
-        fix = "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none"
-        raise UserError(f"Ray needs a machine that reaches itself at 127.0.0.1, but: {error}; {fix}") from None
 
 
 def nodes(address: str | None) -> list[Node]:
@@ -204,16 +182,22 @@ class Ray:
         self._clear()
 
     def _start(self, ray: Any, folder: Path) -> None:
-        with shortcuts.lean_start():
-            ray.init(
-                address="local",
-                num_cpus=self._here.cpus,
-                num_gpus=self._here.gpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                _temp_dir=str(folder),
-            )
+        """Start a Ray on this machine. Raises OSError where one of its processes did not, with what that says."""
+        try:
+            with shortcuts.lean_start():
+                ray.init(
+                    address="local",
+                    num_cpus=self._here.cpus,
+                    num_gpus=self._here.gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _temp_dir=str(folder),
+                )
+        except Exception as error:  # Ray raises plain ones, too
+            log.exception("Ray did not start")
+            why = f"{one_line(str(error), 200)}{deaths.of_ray(folder)}"
+            raise OSError(f"Ray did not start on this machine: {why}; see that `ulimit -a` leaves it room") from None
 
     def abandon(self) -> None:
         """Kill every child process, remove the temporary folder and restore stderr, without a call to Ray."""

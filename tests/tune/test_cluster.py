@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import UserError
-from search.tune import cluster
+from search.tune import cluster, requirements
 from search.tune.resources import Node
 from search.tune.trainable import ReusableTrainable
 from tests.programs import ENVIRONMENT, LEAST, write
@@ -42,7 +42,7 @@ def test_cores_that_this_process_may_not_use_are_not_counted(monkeypatch: pytest
 def test_a_home_that_cannot_be_written_is_refused_before_ray_starts(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", home)
     with pytest.raises(UserError, match="Ray needs a HOME that can be written"):
-        cluster.check_home()
+        requirements.check_home()
 
 
 NETWORK_OF_ITS_OWN = ["unshare", "--map-root-user", "--net"]
@@ -152,7 +152,7 @@ LOGS = """
 import logging, sys, warnings
 from pathlib import Path
 import optuna, ray
-from search.tune import cluster
+from search.tune import cluster, requirements
 cluster._log_to(Path(sys.argv[1]))
 logging.getLogger("optuna.a").warning("said by optuna")
 logging.getLogger("ray.b").warning("said by ray")
