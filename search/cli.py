@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import study
+from search import shadows, study
 from search.errors import UserError, command
 from search.session import Asked, Session, tell_changes
 from search.spec import files, workload
@@ -32,6 +32,9 @@ VERSION_COMMAND = "python -m search.run --version"
 class Terminal(Console):
     """Where a program talks to a person: lines as long as they are, and no markup in what users have named."""
 
+    problem = ""
+    """Why the output of this process was lost; empty where it was not."""
+
     def __init__(self, *, quiet: bool = False) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a character ends no search
@@ -40,7 +43,7 @@ class Terminal(Console):
             self.width = 80
 
     def _check_buffer(self) -> None:
-        """Write what is to be shown; where that cannot be, as on a full disk, say so once and go on in silence.
+        """Write what is to be shown; where that cannot be, as on a full disk, go on in silence: `guarded` tells of it.
 
         This is rich's own method (of 14), in which it writes: a search is not lost for the lines that tell of it.
         """
@@ -48,7 +51,7 @@ class Terminal(Console):
             super()._check_buffer()
         except OSError as error:
             self.on_broken_pipe()
-            _tell(f"the output cannot be written, {_one_line(error)}: the rest is done without it", 0)
+            Terminal.problem = f"the output could not be written, {_one_line(error)}: it was done without"
 
     def on_broken_pipe(self) -> None:
         """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
@@ -77,9 +80,10 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
         except BaseException as error:
             return _answer(error)
         try:
-            return action()
+            code = action()
         except BaseException as error:
-            return _answer(error)
+            code = _answer(error)
+        return _tell(Terminal.problem, code) if Terminal.problem else code
 
 
 def _open_closed_streams() -> None:
@@ -101,6 +105,8 @@ def _answer(error: BaseException) -> int:
         return _tell(f"error: {_one_line(error)}", 1)
     if not isinstance(error, Exception):
         raise error
+    if hidden := shadows.hides(error):
+        return _tell(f"error: {hidden}", 2)
     if logging.getLogger().handlers:  # else logging would print it, too
         log.error("a fault of search", exc_info=error)
     traceback.print_exception(error)

@@ -9,15 +9,17 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from search import shadows
 from search.errors import UserError, one_line
 from search.spec.config import StudyConfig
+from search.spec.sources import INSTALLED
 from search.tune import deaths, requirements, shortcuts
 from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
@@ -124,6 +126,21 @@ def _check_port(address: str) -> None:
         socket.create_connection((host_and_port[1], int(host_and_port[2])), timeout=10).close()
 
 
+class Paths(list[str]):
+    """The folders from which Ray's workers import, to which Ray adds the working folder in front of all others.
+
+    There a user may have a search.py. It is added where a worker imports the workload, when it has imported ours.
+    """
+
+    def __init__(self) -> None:
+        ours = Path(shadows.__file__).parents[1]
+        super().__init__([] if INSTALLED.match(f"{ours}/") else [str(ours)])
+
+    def extend(self, folders: Iterable[str]) -> None:
+        """Add folders, but not the working folder."""
+        super().extend(folder for folder in folders if Path(folder) != Path.cwd())
+
+
 class Ray:
     """The Ray cluster of one session: the one at `address`, or a new one on this machine, whatever RAY_ADDRESS says."""
 
@@ -193,7 +210,10 @@ class Ray:
                     log_to_driver=False,
                     configure_logging=False,
                     _temp_dir=str(folder),
+                    job_config=ray.job_config.JobConfig(_py_driver_sys_path=Paths()),
                 )
+        except (AttributeError, ImportError):
+            raise  # no fault of the machine's
         except Exception as error:  # Ray raises plain ones, too
             log.exception("Ray did not start")
             why = f"{one_line(str(error), 200)}{deaths.of_ray(folder)}"

@@ -29,6 +29,8 @@ def prepare(name: str, gpus: float) -> Workload:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - a text is what stands there
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
     with isolation.importing():
         return load(name)
 

@@ -240,3 +240,25 @@ def test_what_is_no_scalar_is_refused_as_a_default(value: Any) -> None:
     odd = dataclasses.replace(ODD, Config=Holds)
     with pytest.raises(UserError, match=r"odd\.Config must hold plain values, but held is"):
         Fit(StudyConfig.of({**LEAST, "workload": "odd"}), odd)
+
+
+@pytest.mark.parametrize(
+    ("block", "is_program"),
+    [
+        ('if __name__ == "__main__":', True),
+        ("if __name__ == '__main__':", True),
+        ("if __name__=='__main__' :", True),
+        ('if "__main__" == __name__:', True),
+        ('if (__name__ == "__main__"):', True),
+        ('if __name__ == "__main__" and True:', True),
+        ('if __name__ != "__main__":', False),
+        ('if __name__ == "__main__x":', False),
+        ('# if __name__ == "__main__":\nif True:', False),
+        ('text = """\nif __name__ == "__main__":\n"""\nif True:', False),
+    ],
+)
+def test_a_program_is_told_by_its_main_block_however_that_is_written(
+    block: str, is_program: bool, folder: Path
+) -> None:
+    (folder / "w.py").write_text(f"{CONFIG}\n{block}\n    pass\n", encoding="utf-8")
+    assert workload.load("w").is_program == is_program

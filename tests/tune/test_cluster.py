@@ -66,6 +66,17 @@ def test_a_machine_without_a_loopback_is_refused_before_ray_starts_and_would_wai
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.skipif(not can_have_a_network_of_its_own(), reason="this system lets no process have its own network")
+def test_a_machine_whose_loopback_knows_only_ipv6_is_told_to_give_it_the_other_address() -> None:
+    script = "ip link set lo up && ip addr del 127.0.0.1/8 dev lo || exit 77; exec"
+    check = f"{sys.executable} -c 'from search.tune import requirements; requirements.check_loopback()'"
+    command = [*NETWORK_OF_ITS_OWN, "sh", "-c", f"{script} {check}"]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("this system has no ip command that takes an address away")
+    assert done.stderr.rstrip().endswith("; give its loopback that address, as by `ip addr add 127.0.0.1/8 dev lo`")
+
+
 def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: "/var/" + "folders/" * 9)
     assert cluster._short_folder() == "/tmp"
