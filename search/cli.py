@@ -20,6 +20,7 @@ from search.session import Asked, Session, tell_changes
 from search.spec import files, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
+from search.spec.intact import intact
 from search.study import Study
 from search.tune import cluster
 from search.worker import isolation
@@ -201,7 +202,8 @@ def session_of(made: Study, console: Console, module: str) -> Session:
 
     Raises UserError, before Ray is started.
     """
-    fit = Fit(made.config, workload.load(made.config.workload))
+    with intact(made.config.workload):
+        fit = Fit(made.config, workload.load(made.config.workload))
     share, here = cluster.share_of(made.config)
     tell_changes(made, console)
     return Session(made, fit, share, here, console, command(module, made.folder))

@@ -17,6 +17,7 @@ from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
+from search.spec.intact import intact
 from search.study import POSSIBLE, Study
 from search.tune import cluster, trackers
 from search.tune.resources import Node, Share
@@ -193,8 +194,9 @@ def begin(
     elif asked.repair:
         raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
     config = _config(asked, before)
-    loaded = workload.load(config.workload)
-    fit = Fit(config, loaded)
+    with intact(config.workload):
+        loaded = workload.load(config.workload)
+        fit = Fit(config, loaded)
     digests = sources.digests(config.workload)
     changed = ""
     if before:

@@ -205,7 +205,7 @@ def _place_of(error: BaseException, name: str) -> str:
         module = str(frame.f_globals.get("__name__"))
         if module.partition(".")[0] == package or (module != __name__ and not INSTALLED.match(file)):
             place = f"{file}, line {line}"
-    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(str(error.filename)):
         place = f"{error.filename}, line {error.lineno}"
     return place
 
@@ -232,7 +232,7 @@ def _is_program(module: Any) -> bool:
     """Return whether a module has a main block: an `if` at its top that compares `__name__` with "__main__"."""
     try:
         tree = ast.parse(inspect.getsource(module))
-    except (OSError, TypeError, SyntaxError, ValueError):
+    except Exception:  # of what the module says of itself, as its __file__
         return False
     return any(isinstance(node, ast.If) and _asks_for_main(node.test) for node in tree.body)
 

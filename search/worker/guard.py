@@ -1,5 +1,6 @@
 """The guard around a workload's own code: whatever that raises becomes text, and ends no process."""
 
+import builtins
 import sys
 import traceback
 from contextlib import suppress
@@ -8,6 +9,9 @@ from typing import Self
 
 from search.errors import describe, writable
 
+NAMES = vars(builtins)
+BUILTINS = NAMES.copy()
+"""Python's own, as they were before a workload was imported."""
 MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
 
@@ -34,6 +38,7 @@ class Guard:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         """Return True, which ends the exception here."""
+        NAMES.update({**BUILTINS, **NAMES})  # those that the workload has deleted, without which nothing below works
         if error is not None:
             self.failure = describe(error)
             self.traceback = _traceback_of(error) or self.failure
