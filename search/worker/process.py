@@ -68,9 +68,9 @@ def redirect_output(path: Path) -> None:
 
 
 def _flush() -> None:
-    """Write what is buffered. A workload may have closed a stream, or put anything in its place."""
+    """Write what is buffered. A workload may have closed a stream or its file, or put anything in its place."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
+        with suppress(Exception):
             stream.flush()
 
 

@@ -16,7 +16,7 @@ from search.views import images  # noqa: F401 - each process would import matplo
 from search.worker import jobs, training
 from search.worker.training import Order, Training
 from tests import hostile
-from tests.hostile import CONFIGS, FIELD, IMPORTS, OTHERS, TRAINS, Ended, Module
+from tests.hostile import CONFIGS, FIELD, IMPORTS, LOOP, OTHERS, TRAINS, Ended, Module
 
 STARTED = 55
 """The exit code of a program that would have started a Ray now."""
@@ -151,6 +151,7 @@ FOUND = {
     "no file": Module(imports="__file__ = 3"),
     "no attributes": Module(imports="__getattr__ = lambda name: 1 / 0"),
     "elsewhere": Module(imports="os.chdir('/')"),
+    "closes the file of its errors": Module(train=f"{LOOP}os.close(2)\n        yield {{'loss': 1.0}}, 3"),
     "a Config of no exception": config("raise OddBase()"),
     "a Config that deletes": config("del builtins.len"),
     "a Config that cannot be shown": config("object.__setattr__(self, 'seed', Number(Odd()))"),
