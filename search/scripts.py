@@ -13,5 +13,5 @@ from search import cli
 
 def main() -> NoReturn:
     """Run the command that the name of the script says."""
-    command = Path(sys.argv[0]).stem.replace("-", ".")
-    cli.leave(importlib.import_module(command).main())
+    command = Path(sys.argv[0]).stem.removeprefix("search-")
+    cli.leave(importlib.import_module(f"search.{command}").main())

@@ -25,7 +25,7 @@ from heart import predict, train
 from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, load, save
-from search import audit, plot, report, retrain, study, table
+from search import audit, creation, plot, report, retrain, study, table
 from search.run import main as run_main
 from search.session import Session
 from search.spec import files
@@ -60,6 +60,7 @@ def nothing_is_trained() -> Iterator[None]:
     signal.signal(signal.SIGALRM, hung)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Session, "working", started)
+        patch.setattr(creation, "remove_if_unused", lambda folder: None)  # for the tests to look at
         patch.setattr(ray, "init", nobody)
         patch.setattr(Figure, "savefig", lambda *_, **__: None)
         patch.setattr(sys, "path", [*sys.path])
