@@ -51,9 +51,9 @@ class Guard:
 
 
 def tell(text: str) -> None:
-    """Print to the error stream; a workload may have closed or removed that."""
-    with suppress(AttributeError, OSError, ValueError):
-        print(text, file=sys.stderr)
+    """Print to the error stream; a workload may have closed or removed that, or print itself."""
+    with suppress(Exception):
+        sys.stderr.write(f"{text}\n")
 
 
 def _traceback_of(error: BaseException) -> str:

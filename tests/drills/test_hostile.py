@@ -152,6 +152,7 @@ FOUND = {
     "no attributes": Module(imports="__getattr__ = lambda name: 1 / 0"),
     "elsewhere": Module(imports="os.chdir('/')"),
     "closes the file of its errors": Module(train=f"{LOOP}os.close(2)\n        yield {{'loss': 1.0}}, 3"),
+    "replaces print, and fails": Module(train=f"{LOOP}builtins.print = None\n        raise Odd\n        yield"),
     "a Config of no exception": config("raise OddBase()"),
     "a Config that deletes": config("del builtins.len"),
     "a Config that cannot be shown": config("object.__setattr__(self, 'seed', Number(Odd()))"),
