@@ -8,6 +8,13 @@ What people may import stands in `__all__`; the rooms below are ours to change. 
 asked for: a worker process needs little of it. (Their types stand in __init__.pyi.)
 """
 
+import sys
+
+from search import shadows
+
+if sys.argv[:1] == ["-m"]:  # a command is being started, and Python looks into the working folder first
+    shadows.watch()
+
 import importlib
 import signal
 import sys

@@ -25,7 +25,7 @@ from search.study import AUDIT, Study
 from search.tune.pool import WorkerPool
 from search.tune.resources import Share
 from search.views import audit as audit_view
-from search.views import fonts, pictures
+from search.views import fonts, images, pictures
 
 LOG = "audit"
 
@@ -64,10 +64,10 @@ def show(console: Console, made: Study) -> int:
     file = made.folder / "audit.csv"
     files.write(file, table.to_csv(index=False))
     picture = made.folder / "plots" / "audit.png"
-    picture.parent.mkdir(exist_ok=True)
+    files.make_folder(picture.parent)
     texts = pictures.texts(snapshot)
     with fonts.style(pictures.STYLE, texts):
-        pictures.audit(snapshot, table).savefig(picture, dpi=pictures.DPI)
+        files.write(picture, images.png(pictures.audit(snapshot, table)))
     audit_view.show(console, snapshot, pairs, table)
     console.print(f"every trial is in {file}, the rungs against the end in {picture}")
     lacking = fonts.lacking(texts)

@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 import optuna
 from rich.console import Console
 
-from search import creation, signals, study
+from search import creation, shadows, signals, study
 from search.errors import EndedError, UserError, command
 from search.session import Asked, Session, tell_changes
 from search.signals import Interrupted, Shutdown
 from search.spec import files, paths, workload
 from search.spec.config import DEFAULT_FILE
 from search.spec.fit import Fit
+from search.spec.intact import intact
 from search.study import Study
 from search.tune import cluster
 from search.worker import isolation
@@ -34,12 +35,26 @@ VERSION_COMMAND = "python -m search.run --version"
 class Terminal(Console):
     """Where a program talks to a person: lines as long as they are, and no markup in what users have named."""
 
+    problem = ""
+    """Why the output of this process was lost; empty where it was not."""
+
     def __init__(self, *, quiet: bool = False) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a character ends no search
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=quiet)
         if self.width < 1:  # of COLUMNS=0, with which rich would print nothing
             self.width = 80
+
+    def _check_buffer(self) -> None:
+        """Write what is to be shown; where that cannot be, as on a full disk, go on in silence: `guarded` tells of it.
+
+        This is rich's own method (of 14), in which it writes: a search is not lost for the lines that tell of it.
+        """
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            self.on_broken_pipe()
+            Terminal.problem = f"the output could not be written, {_one_line(error)}: it was done without"
 
     def on_broken_pipe(self) -> None:
         """Go on in silence where the reader, head for one, has seen enough; rich would end the program."""
@@ -74,9 +89,10 @@ def guarded(prepare: Callable[[ExitStack], Callable[[], int]]) -> int:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and signals.is_main_thread():
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return action()
+            code = action()
         except BaseException as error:
-            return _answer(error)
+            code = _answer(error)
+        return _tell(Terminal.problem, code) if Terminal.problem else code
 
 
 def _open_closed_streams() -> None:
@@ -98,6 +114,8 @@ def _answer(error: BaseException) -> int:
         return _tell(f"error: {_one_line(error)}", 1)
     if not isinstance(error, Exception):
         raise error
+    if hidden := shadows.hides(error):
+        return _tell(f"error: {hidden}", 2)
     if logging.getLogger().handlers:  # else logging would print it, too
         log.error("a fault of search", exc_info=error)
     traceback.print_exception(error)
@@ -105,7 +123,8 @@ def _answer(error: BaseException) -> int:
 
 
 def _tell(line: str, code: int) -> int:
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # on a full disk the code alone tells
+        print(line, file=sys.stderr, flush=True)
     return code
 
 
@@ -213,7 +232,8 @@ def session_of(made: Study, console: Console, module: str) -> Session:
     Raises UserError, before Ray is started.
     """
     creation.check_origin(made)
-    fit = Fit(made.config, workload.load(made.config.source))
+    with intact(made.config.title):
+        fit = Fit(made.config, workload.load(made.config.source))
     share, here = cluster.share_of(made.config)
     tell_changes(made, console)
     return Session(made, fit, share, here, console, command(module, made.folder))

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from search.journal.storage import Storage, Writer
 from search.spec import temporary
 from search.spec.config import StudyConfig
 from search.spec.workload import Workload
-from search.study import TAKES, Study
+from search.study import TAKES, Study, load
 
 INODE = "inode"
 """The search's attribute that says which folder was made for it, where it has a command: a copy has another."""
@@ -106,6 +107,20 @@ def folder_of(config: StudyConfig) -> Path:
     if os.path.lexists(folder):
         raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
     return folder
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Remove the folder of a study in which no trial has begun: whatever ended its start, its name is free again."""
+    if is_unused(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_unused(folder: Path) -> bool:
+    """Return whether no trial of a study has begun; False where it cannot be read."""
+    try:
+        return not load(folder).trials()
+    except (OSError, UserError):
+        return False
 
 
 def _free_name(output: Path, name: str) -> str:

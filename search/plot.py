@@ -7,20 +7,21 @@ from pathlib import Path
 
 from search import cli
 from search.analysis.snapshot import Snapshot
+from search.spec import files
 from search.study import Study
-from search.views import fonts, pictures
+from search.views import fonts, images, pictures
 
 
 def draw(study: Study, snapshot: Snapshot | None = None) -> list[Path]:
     """Write every picture of a study, as it is or was, into its folder plots/; return their paths."""
     folder = study.folder / "plots"
-    folder.mkdir(exist_ok=True)
+    files.make_folder(folder)
     paths = []
     snapshot = snapshot or study.snapshot()
     with fonts.style(pictures.STYLE, pictures.texts(snapshot)):
         for name, figure in pictures.draw(snapshot).items():
             path = folder / f"{name}.png"
-            figure.savefig(path, dpi=pictures.DPI)
+            files.write(path, images.png(figure))
             paths.append(path)
     return paths
 

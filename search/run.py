@@ -7,7 +7,6 @@ The same from Python: search.run(config), which is the function below.
 
 import logging
 import platform
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -26,13 +25,16 @@ from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
 from search.retraining import finalists, redrawing
 from search.session import Asked, Session
+from search.spec import files
 from search.spec.config import StudyConfig
-from search.study import Study
+from search.study import Study, study_of_best
 from search.tune import tracker
 from search.tune.logs import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
 
+BEST = Path("best.yaml")
+"""Where the winner's config is copied to."""
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
 
@@ -74,7 +76,8 @@ def run(
     with ExitStack() as holding:
         holding.enter_context(_as_a_guest())
         opened = session.begin(asked, holding, console, _call, is_program=False)
-        _work_and_keep(opened)
+        outcome = _work_and_keep(opened)
+        _hand_over(opened, outcome)
         return opened.study
 
 
@@ -132,14 +135,43 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(opened: Session) -> int:
-    outcome, best = _work_and_keep(opened)
-    return summary.show(opened.console, opened.study.snapshot(outcome), opened.workload.is_program, best)
+    """Do what is asked for and sum it up; the summary is shown also where ./best.yaml cannot be written."""
+    outcome = _work_and_keep(opened)
+    best = opened.study.folder / "best.yaml"
+    problem: OSError | None = None
+    try:
+        best = _hand_over(opened, outcome)
+    except OSError as error:
+        problem = error
+    code = summary.show(opened.console, opened.study.snapshot(outcome), opened.workload.is_program, best)
+    if problem:
+        raise problem
+    return code
 
 
-def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
-    """Search, retrain, draw and report, as far as that is left to do; return what won, and the file of its config."""
+def _hand_over(opened: Session, outcome: Outcome | None) -> Path:
+    """Copy the winner's config to ./best.yaml, where it is asked for; return the file that holds it. Raises OSError."""
+    made = opened.study
+    own = made.folder / "best.yaml"
+    has_best = outcome.winner is not None if outcome else made.config.finalists == 0 and own.is_file()
+    if not (made.config.best and has_best):
+        return own
+    before = study_of_best(BEST)
+    try:
+        files.write(BEST, own.read_bytes())
+    except OSError as error:
+        raise OSError(f"./{BEST} cannot be written, {error}; the winner's config is in {own}") from None
+    if before not in ("", made.name):
+        opened.console.print(f"./{BEST} was that of study {before}; it is replaced (--no-best leaves it alone)")
+    return BEST
+
+
+def _work_and_keep(opened: Session) -> Outcome | None:
+    """Search, retrain, draw and report, as far as that is left to do; return what won."""
     made = opened.study
     config = made.config
+    if config.best and BEST.is_dir():
+        raise UserError(f"the winner's config goes to ./{BEST}, but that is a folder; move it, or add --no-best")
     is_searched = made.ended() == made.wanted
     outcome = finalists.current(made, opened.workload) if is_searched else None
     is_done = is_searched and (outcome is not None or config.finalists == 0)
@@ -159,11 +191,7 @@ def _work_and_keep(opened: Session) -> tuple[Outcome | None, Path]:
                 outcome = _work(opened, folder, is_searched=is_searched)
             elif is_undrawn:
                 _draw_again(opened, outcome)
-    best = made.folder / "best.yaml"
-    has_best = outcome.winner is not None if outcome else config.finalists == 0 and best.is_file()
-    if config.best and has_best:
-        best = Path(shutil.copyfile(best, "best.yaml"))
-    return outcome, best
+    return outcome
 
 
 def _finish_unjudged(made: Study) -> None:

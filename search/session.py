@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +17,7 @@ from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.config import StudyConfig
 from search.spec.fit import First, Fit
+from search.spec.intact import intact
 from search.study import POSSIBLE, Study
 from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
@@ -46,6 +46,8 @@ class Session:
         """Which configurations a new study tries first, as a line for the user."""
         self._fit = fit
         self._again = again
+        self.is_new = False
+        """Whether the study was made for it."""
         self._shutdown = Shutdown(self._secure, self._leave if is_program else None)
         log = made.logs / "ray.log"
         self._ray = cluster.Ray(made.config.ray_address, here, log, self._shutdown.held, self._shutdown.fail)
@@ -55,8 +57,8 @@ class Session:
     def working(self) -> Iterator[Path]:
         """Run Ray; yield its temporary folder.
 
-        Raises Interrupted after a signal, OSError where the disk is full or the like; what was recorded is secured, and
-        the text says how to go on.
+        Raises Interrupted after a signal, OSError where the disk is full, Ray does not start, ...; what was recorded is
+        secured, and the text says how to go on.
         """
         with self._shutdown.listening():
             try:
@@ -164,8 +166,8 @@ class Session:
             tuner.run(self.study, self.share, folder, searcher, look, self._callbacks, reused_by)
 
     def _secure(self) -> None:
-        """Derive from the journal what can be had before its end; on a full disk do without."""
-        with suppress(OSError):
+        """Derive from the journal what can be had before its end; on a full disk, or where it is gone, do without."""
+        with suppress(OSError, UserError):
             made = study.load(self.study.folder)  # with a storage of its own: another thread may use the study's
             made.write_interim_best()
             made.write_tables()
@@ -176,9 +178,17 @@ class Session:
         self.console.show_cursor()
         reason = f"error: {lost}" if lost else "interrupted"
         print(f"{reason}; {self._kept()}", file=sys.stderr, flush=True)
+        if self.is_new:
+            creation.remove_if_unused(self.study.folder)
 
     def _kept(self) -> str:
-        return f"what was finished is in {self.study.folder}; to go on: {self._again}"
+        """Return what becomes of the study, which ends early, as text."""
+        folder = self.study.folder
+        if not folder.exists():
+            return f"the study is no longer at {folder}: to go on with it, resume it where it was moved to"
+        if self.is_new and creation.is_unused(folder):
+            return f"no trial had begun, so {folder} is not kept"
+        return f"what was finished is in {folder}; to go on: {self._again}"
 
 
 @dataclass(frozen=True)
@@ -211,7 +221,8 @@ def begin(
     """Return a session, of that kind, of the study that is asked for; this process is the study's writer.
 
     `again` returns the command that goes on with the study of a folder. Raises UserError, before Ray is started; of a
-    new study nothing is then left on disk. What must be closed at the end is put on `holding`.
+    new study nothing is then left on disk. What must be closed at the end is put on `holding`, which also removes a new
+    study in which no trial has begun.
     """
     before = None
     if asked.resume:
@@ -221,8 +232,9 @@ def begin(
     config = _config(asked, before)
     if before and asked.settings is None:
         creation.check_origin(before)
-    loaded = workload.load(config.source)
-    fit = Fit(config, loaded)
+    with intact(config.title):
+        loaded = workload.load(config.source)
+        fit = Fit(config, loaded)
     digests = sources.digests(config.source)
     changed = ""
     config = fit.recorded(before.config if before else None)
@@ -246,20 +258,17 @@ def begin(
         creation.confirm_origin(made)
     else:
         made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
-    try:
-        _count_possible(made, fit)
-        made.begin_session(dataclasses.asdict(share), digests)
-        retried = count(continuation.retry_failed(made), "trial") if asked.retry_failed else ""
-    except BaseException:
-        if not before:
-            shutil.rmtree(made.folder, ignore_errors=True)
-        raise
+        holding.callback(creation.remove_if_unused, made.folder)
+    _count_possible(made, fit)
+    made.begin_session(dataclasses.asdict(share), digests)
+    retried = count(continuation.retry_failed(made), "trial") if asked.retry_failed else ""
     if changed:
         console.print(CHANGED.format(changed))
     if retried:
         console.print(f"to be trained again: {retried} that failed")
     session = kind(made, fit, share, here, console, again(made.folder), is_program=is_program)
     session.first_note = first.note
+    session.is_new = not before
     return session
 
 

@@ -5,6 +5,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 
 import dataclasses
 import itertools
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -301,6 +302,18 @@ def load(path: str | Path) -> Study:
     return study
 
 
+def study_of_best(path: Path) -> str:
+    """Return the name of the study that wrote a best.yaml; empty where none did, or it cannot be read."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            found = re.match(rb"# .*, study ([\w.-]+): ", file.readline(1000))
+    except OSError:
+        return ""
+    return found[1].decode(errors="replace") if found else ""
+
+
 def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] | None = None) -> Study:
     """Return the study of a folder, whose writer this process is until `holding` is closed.
 
@@ -310,7 +323,9 @@ def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] 
     holding.enter_context(Writer(folder))
     temporary.sweep_study(folder)
     repair.mend(folder, tell)
-    return load(folder)
+    opened = load(folder)
+    files.make_folder(opened.logs)  # git keeps no empty folder
+    return opened
 
 
 def _only(names: list[str]) -> str:

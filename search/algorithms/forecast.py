@@ -9,12 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-DRAWS = 256
+from search.algorithms.survival import DRAWS, KEPT, Floats, Survival
+
 QUANTILES = 0.1, 0.9
 LOOK_INTERVAL_S = 0.2
 """Between two looks: one takes the time of half an epoch that is short."""
@@ -24,103 +23,10 @@ AT_RANDOM = 10
 """Trials that TPE proposes before it has learned anything."""
 GAIN = 0.7
 """By how much the log-odds of going on grow with what TPE learns: 1 in 3 becomes 1 in 2."""
-DRIFT = 0.8
-"""Standard deviation of the log-odds to go on, of those ahead against those seen, from search to search."""
 NOISE = 0.1
 """Relative deviation of an epoch's seconds in the future from those so far, of all trials, and of each."""
-KEPT = 1 - 1 / 24
-"""What is left of a trial's weight after each that came to its rung later: a sampler learns."""
 SINGLY = 24
 """Trials at the end that are laid out one by one; those before them are a sum."""
-PASSED = 0
-FAILED = 1
-SHARE = 2
-"""Columns of what was seen at a rung: how many went on, how many did not, and which share of their way there those had
-trained."""
-
-Floats = npt.NDArray[np.float64]
-
-
-class Odds(NamedTuple):
-    """What may become of a trial on its way to each end: the rungs, then the last epoch."""
-
-    passes: Floats
-    """[ends, draws]: the chance to go on there."""
-    share: Floats
-    """[ends, 1]: of the way there, what those train that do not go on."""
-
-
-class Survival:
-    """With what chance a trial goes on at a rung, or reaches its end; nothing seen, one in `factor` does at a rung."""
-
-    def __init__(self, rungs: Sequence[int], epochs: int, factor: int) -> None:
-        self.ends = [*rungs, epochs]
-        self.begins = [0, *rungs]
-        self._factor = factor
-        # The prior counts as one trial at each rung; nearly every trial beyond the last of them reaches its end.
-        at_rung = [1 / factor, 1 - 1 / factor, 1 - 1 / factor]
-        at_end = [1.0, 0.05, 0.05]
-        self._seen = np.array([*([at_rung] * len(rungs)), at_end])
-        """[ends, 3]: PASSED, FAILED and SHARE."""
-        self._reached = np.zeros(len(self.ends))
-        """[ends]: how many trials came there."""
-
-    def learn(self, before: int, epoch: int, has_ended: bool) -> None:
-        """Take in that a trial has got from one epoch to another."""
-        last = self.ends[-1]
-        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            has_passed = before <= end < epoch or before < end == epoch == last
-            was_on_its_way = begin < epoch <= end or epoch == begin == 0
-            if has_passed:
-                self._count(at, [1, 0, 0])
-            elif has_ended and epoch < last and was_on_its_way:
-                self._count(at, [0, 1, (epoch - begin) / (end - begin)])
-
-    def _count(self, at: int, seen: list[float]) -> None:
-        self._reached[at] += 1
-        self._seen[at] = self._seen[at] * KEPT + seen
-
-    def odds(self, random: np.random.Generator, gain: float) -> Odds:
-        """Return the odds in each draw; at the rungs the log-odds are `gain` above those seen."""
-        passed = self._seen[:, [PASSED]]
-        failed = self._seen[:, [FAILED]]
-        # What the chances may be, by what was seen: a Beta distribution each.
-        passes = random.beta(passed, failed, size=(len(self.ends), DRAWS)).clip(1e-6, 1 - 1e-6)
-        # What they will be at the rungs: moved by what the sampler learns, which is uncertain in the same way for all.
-        log_odds = np.log(passes / (1 - passes)) + gain + DRIFT * random.standard_normal(DRAWS)
-        passes[:-1] = (1 / (1 + np.exp(-log_odds)))[:-1]
-        return Odds(passes, self._seen[:, [SHARE]] / failed)
-
-    def epochs(self, random: np.random.Generator, at: Floats, odds: Odds) -> Floats:
-        """Return the epochs of trials at their end [trials, draws], which have trained `at` [trials, 1] so far.
-
-        The first at a rung go on there, since the best of so few does.
-        """
-        epochs = np.zeros((len(at), DRAWS))
-        is_alive = np.ones((len(at), DRAWS), bool)
-        for rung, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            chance = odds.passes[rung]
-            if end < self.ends[-1]:
-                # Of those that come here next, the nth is at least as likely to go on as one in n.
-                order = self._reached[rung] + 1 + np.arange(len(at))[:, np.newaxis] / self._factor**rung
-                chance = np.maximum(chance, 1 / order)
-            passes = is_alive & ((at >= end) | (random.random(is_alive.shape) < chance))
-            ends_here = is_alive & ~passes
-            epochs[passes] = end
-            epochs[ends_here] = begin + odds.share[rung, 0] * (end - begin)
-            is_alive = passes
-        latest: Floats = np.maximum(epochs, at)
-        return latest
-
-    def sums(self, random: np.random.Generator, trials: int, odds: Odds) -> Floats:
-        """Return the epochs that so many new trials will have trained together [draws]."""
-        left = np.full(DRAWS, trials)
-        epochs = np.zeros(DRAWS)
-        for at, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            passes = random.binomial(left, odds.passes[at])
-            epochs += (passes + (left - passes) * odds.share[at]) * (end - begin)
-            left = passes
-        return epochs
 
 
 @dataclass
@@ -137,11 +43,18 @@ class Course:
     """Of its training."""
     first_s: float = 0.0
     """Of the first epoch, with what a workload does before it."""
+    waited_s: float = 0.0
+    """From its begin until its first epoch was heard of, with the start of its process where that was not there."""
 
     @property
     def speed(self) -> float:
         """Return seconds an epoch, the first left out where there are others."""
         return (self.elapsed_s - self.first_s) / (self.epoch - 1) if self.epoch > 1 else self.elapsed_s
+
+    @property
+    def setup_s(self) -> float:
+        """Return seconds that the first epoch took beyond the others."""
+        return max(self.first_s - self.speed, 0.0) if self.epoch else 0.0
 
 
 class Forecast:
@@ -164,7 +77,11 @@ class Forecast:
         self._seconds: deque[tuple[float, int]] = deque(maxlen=RECENT)
         """Seconds an epoch, and epochs, of the trials of this session: the machine of another may have been another."""
         self._between: deque[float] = deque(maxlen=RECENT)
-        """Seconds that each took besides."""
+        """Seconds that each took besides, of those whose process was there."""
+        self._setups: deque[float] = deque(maxlen=RECENT)
+        """Seconds that the first epoch took beyond the others, of those whose process was not."""
+        self._starts: deque[float] = deque(maxlen=RECENT)
+        """Seconds until those first epochs were heard of."""
         self._looked: tuple[float, tuple[float, float] | None] = (-math.inf, None)
         """When the last look was, and its range."""
 
@@ -194,11 +111,13 @@ class Forecast:
         """Take in that a trial has trained an epoch, counted from 1; seconds of training up to its end."""
         course = self._running[trial]
         self._survival.learn(course.epoch, epoch, has_ended=False)
+        now = self._clock()
         if not course.epoch:
             course.first_s = elapsed_s
+            course.waited_s = max(now - course.began, elapsed_s)
         course.epoch = epoch
         course.elapsed_s = elapsed_s
-        course.heard = self._clock()
+        course.heard = now
 
     def end(self, trial: int) -> None:
         """Take in that a trial has ended, however that was."""
@@ -206,6 +125,9 @@ class Forecast:
         self._survival.learn(course.epoch, course.epoch, has_ended=True)
         if course.is_warm:
             self._between.append(max(self._clock() - course.began - course.speed * course.epoch, 0.0))
+        elif course.epoch:
+            self._setups.append(course.setup_s)
+            self._starts.append(course.waited_s)
         if course.epoch:
             self._seconds.append((course.speed, course.epoch))
         self._left -= 1
@@ -249,9 +171,14 @@ class Forecast:
         mean, speed = self._speeds(random, courses, len(at))
         gain = GAIN * KEPT ** max(0, self._ended - AT_RANDOM) if self._learns else 0.0
         odds = self._survival.odds(random, gain)
-        between = np.array(self._between or [0.0])
+        between, comes_again = self._besides(random)
         work = (self._survival.epochs(random, at, odds) - at) * speed
-        work += np.where(at == 0, random.choice(between, size=work.shape), 0)
+        begin = np.where(at == 0, random.choice(between, size=work.shape) * comes_again, 0)
+        if self._starts:  # of those whose process is starting
+            is_starting = np.array([not (course.epoch or course.is_warm) for course in courses] + [False] * singly)
+            start = random.choice(np.array(self._starts), size=work.shape)
+            begin = np.where(is_starting[:, np.newaxis], np.maximum(start - speed, 0), begin)
+        work += begin
         # A slot a process [processes, draws]: seconds until it is free, of which some have gone since it reported.
         slots = np.zeros((max(self._at_once, len(courses)), DRAWS))
         since = np.array([now - course.heard for course in courses])[:, np.newaxis]
@@ -259,13 +186,24 @@ class Forecast:
         # The many that come before the last ones fill the slots evenly.
         if before := waiting - singly:
             epochs = self._survival.sums(random, before, odds)
-            besides = before * random.choice(between, size=(len(between), DRAWS)).mean(axis=0)
+            besides = before * random.choice(between, size=(len(between), DRAWS)).mean(axis=0) * comes_again
             slots = np.maximum(slots, (slots.sum(axis=0) + epochs * mean + besides) / len(slots))
         # Each of the last ones goes to the process that is free first; the search ends with the last process.
         for seconds in work[len(courses) :]:
             slots[slots.argmin(axis=0), np.arange(DRAWS)] += seconds
         low, high = np.quantile(slots.max(axis=0), QUANTILES)
         return float(low), float(high)
+
+    def _besides(self, random: np.random.Generator) -> tuple[Floats, Floats]:
+        """Return seconds that trials took besides their epochs [trials], and by draw whether those come again [draws].
+
+        As long as no process has trained a second trial, nobody knows of what the first epochs took beyond the others
+        whether each trial takes it, as for its data, or each process, as for its imports: each in half of the draws.
+        """
+        if self._between:
+            return np.array(self._between), np.ones(DRAWS)
+        comes_again = (random.random(DRAWS) < 0.5).astype(float)
+        return np.array(self._setups or [0.0]), comes_again
 
     def _speeds(self, random: np.random.Generator, courses: list[Course], trials: int) -> tuple[Floats, Floats]:
         """Return seconds an epoch, of an epoch in the mean [draws] and of each trial [trials, draws].

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from search.algorithms.forecast import Forecast, Survival
+from search.algorithms.forecast import Forecast
 from search.algorithms.samplers import SAMPLERS
+from search.algorithms.survival import Survival
 from search.analysis.checkup import Cost, Metrics, Range, Repeats, Taken, Times
 from search.analysis.tried import Tried, differences, in_used_processes
 from search.spec import paths

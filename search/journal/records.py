@@ -161,7 +161,7 @@ def read_trial(frozen: FrozenTrial, objective: Objective) -> Trial:
     if frozen.datetime_start:
         started = frozen.datetime_start.timestamp()
     seconds = math.nan
-    if frozen.duration:
+    if frozen.duration and frozen.duration.total_seconds() >= 0:  # else the clock was set back meanwhile
         seconds = frozen.duration.total_seconds()
     return Trial(
         number=frozen.number,

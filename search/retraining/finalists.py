@@ -22,6 +22,7 @@ from search.journal.trial import Trial
 from search.retraining import gallery, runs
 from search.retraining.gallery import Pictures
 from search.retraining.runs import FOLDER, Job, Report, Run
+from search.spec.files import replace_folder
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
@@ -231,8 +232,7 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
             shutil.copytree(own, folder / "folder", symlinks=True)
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
-        shutil.rmtree(study.folder / "best", ignore_errors=True)
-        folder.replace(study.folder / "best")
+        replace_folder(study.folder / "best", folder, Path(parent) / "before")
 
 
 def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def hang(study: Study, pictures: Pictures) -> None:
     """Write the sheet into the study's folder, or remove that of an earlier retraining where there is none."""
     path = study.folder / SHEET
     if SHEET in pictures.files:
-        path.parent.mkdir(exist_ok=True)
+        files.make_folder(path.parent)
         files.write(path, pictures.files[SHEET])
     elif path.exists():
         path.unlink()

@@ -30,6 +30,22 @@ def write(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none. Raises OSError, with the fix where a file or a broken link has its name."""
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError:
+        kind = "a link to nothing" if path.is_symlink() else "a file"
+        raise NotADirectoryError(f"{path} must be a folder, but it is {kind}; move it away") from None
+
+
+def replace_folder(path: Path, new: Path, aside: Path) -> None:
+    """Put a new folder in the place of a folder, a link or a file, which goes to `aside`. Raises OSError."""
+    if path.exists() or path.is_symlink():
+        path.rename(aside)  # of a link the link alone
+    new.rename(path)
+
+
 def trial_log(folder: Path, number: int) -> Path:
     """Return the path of a trial's log: what it printed, and the traceback where it failed."""
     return folder / "logs" / f"trial-{number:04}.log"

@@ -131,9 +131,9 @@ class Fit:
         """Return the Config of these hyperparameters, or its Refusal. Raises UserError at a name that it lacks."""
         try:
             return self.workload.build(self._config.values(params))
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # a Config may refuse with an assert, too
+        except BaseException as error:  # a Config may refuse with an assert, too
             return Refusal(params, describe(error).removeprefix("ValueError: "))
 
     def _check_names(self) -> None:

@@ -1,6 +1,7 @@
 """The import of a workload's module: by its dotted name, or from its file."""
 
 import argparse
+import ast
 import importlib
 import inspect
 import sys
@@ -161,8 +162,23 @@ def _study_of(name: str) -> str:
 
 
 def is_program(module: Any) -> bool:
-    """Return whether a module has a main block."""
+    """Return whether a module trains one config from the command line.
+
+    It has a main block, an `if` at its top that compares `__name__` with "__main__", and speaks of --config.
+    """
     try:
-        return 'if __name__ == "__main__"' in inspect.getsource(module)
-    except (OSError, TypeError):
+        source = inspect.getsource(module)
+        tree = ast.parse(source)
+    except Exception:  # of what the module says of itself, as its __file__
         return False
+    return "--config" in source and any(isinstance(node, ast.If) and _asks_for_main(node.test) for node in tree.body)
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    """Return whether a condition is `__name__ == "__main__"`, either way round, or a conjunction that holds it."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(map(_asks_for_main, test.values))
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    sides = {ast.unparse(side) for side in (test.left, test.comparators[0])}
+    return sides == {"__name__", "'__main__'"}

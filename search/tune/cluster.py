@@ -1,29 +1,33 @@
 """The Ray cluster of a session: started on this machine and removed at the end, or joined at an address."""
 
 import atexit
+import logging
 import os
 import re
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from search.errors import UserError
+from search import shadows
+from search.errors import UserError, one_line
 from search.spec import temporary
 from search.spec.config import StudyConfig
+from search.spec.sources import INSTALLED
 from search.spec.temporary import TemporaryFolder
-from search.tune import logs, shortcuts
+from search.tune import deaths, logs, requirements, shortcuts
 from search.tune.health import Health
 from search.tune.quota import cpu_quota
 from search.tune.resources import Node, Share, share_out
 from search.worker import isolation
 
+log = logging.getLogger(__name__)
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost more than the rest of the controller; we have a journal
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # fit() would return normally and say nothing of the interruption
@@ -97,31 +101,8 @@ def share_of(config: StudyConfig) -> tuple[Share, Node]:
     """
     machines = nodes(config.ray_address)
     share = share_out(config, machines)
-    check_home()
-    if config.ray_address is None:
-        check_loopback()
+    requirements.check(share.concurrent, is_our_ray=config.ray_address is None)
     return share, machines[0]
-
-
-def check_home() -> None:
-    """Raise UserError where Ray could not write its authentication token, under ~/.ray."""
-    try:
-        folder = Path("~/.ray").expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"Ray needs a HOME that can be written, for its token, but: {error}; set HOME") from None
-
-
-def check_loopback() -> None:
-    """Raise UserError where nothing can be reached at 127.0.0.1: Ray's processes would wait for each other's ports."""
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_connection(server.getsockname(), timeout=1).close()
-    except OSError as error:
-        fix = "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none"
-        raise UserError(f"Ray needs a machine that reaches itself at 127.0.0.1, but: {error}; {fix}") from None
 
 
 def nodes(address: str | None) -> list[Node]:
@@ -156,6 +137,21 @@ def _check_port(address: str) -> None:
     host_and_port = re.fullmatch(r"([\w.-]+):(\d+)", address)
     if host_and_port:
         socket.create_connection((host_and_port[1], int(host_and_port[2])), timeout=10).close()
+
+
+class Paths(list[str]):
+    """The folders from which Ray's workers import, to which Ray adds the working folder in front of all others.
+
+    There a user may have a search.py. It is added where a worker imports the workload, when it has imported ours.
+    """
+
+    def __init__(self) -> None:
+        ours = Path(shadows.__file__).parents[1]
+        super().__init__([] if INSTALLED.match(f"{ours}/") else [str(ours)])
+
+    def extend(self, folders: Iterable[str]) -> None:
+        """Add folders, but not the working folder."""
+        super().extend(folder for folder in folders if Path(folder) != Path.cwd())
 
 
 class Ray:
@@ -238,16 +234,25 @@ class Ray:
         self._clear()
 
     def _start(self, ray: Any, folder: Path) -> None:
-        with shortcuts.lean_start():
-            ray.init(
-                address="local",
-                num_cpus=self._here.cpus,
-                num_gpus=self._here.gpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                _temp_dir=str(folder),
-            )
+        """Start a Ray on this machine. Raises OSError where one of its processes did not, with what that says."""
+        try:
+            with shortcuts.lean_start():
+                ray.init(
+                    address="local",
+                    num_cpus=self._here.cpus,
+                    num_gpus=self._here.gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _temp_dir=str(folder),
+                    job_config=ray.job_config.JobConfig(_py_driver_sys_path=Paths()),
+                )
+        except (AttributeError, ImportError):
+            raise  # no fault of the machine's
+        except Exception as error:  # Ray raises plain ones, too
+            log.exception("Ray did not start")
+            why = f"{one_line(str(error), 200)}{deaths.of_ray(folder)}"
+            raise OSError(f"Ray did not start on this machine: {why}; see that `ulimit -a` leaves it room") from None
 
     def abandon(self) -> None:
         """Kill every child process, remove the temporary folder and restore stderr, without a call to Ray."""

@@ -8,11 +8,15 @@ import os
 import re
 from pathlib import Path
 
+from search.errors import one_line
+
 FEWER = "train fewer at once, by a greater cpus_per_trial, or smaller ones"
 FULL = re.compile(r"was ([\d.]+)GB used / ([\d.]+)GB limit")
 """What Ray says of a process that its memory monitor has killed; read from Ray 2.60."""
 FATAL = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
 """What Python prints before it dies of a signal such as a segmentation fault."""
+LOGGED = re.compile(r"^\[[^]]* [EFC] [^]]*\] \(\w+\) [\w.]+:\d+:\s*(.+)$", re.MULTILINE)
+"""An error, or what ended it, in the log of one of Ray's own processes."""
 LOG_LINE = "--- the process that trained this trial died"
 """Begins the line that stands in a trial's log between two of its processes."""
 TAIL_BYTES = 2**16
@@ -57,3 +61,13 @@ def last_words(log: Path) -> str:
             return file.read().decode(errors="replace").rpartition(LOG_LINE)[2]
     except OSError:
         return ""
+
+
+def of_ray(folder: Path) -> str:
+    """Return why a Ray of this temporary folder did not start, as its processes logged it; empty where none did."""
+    for name in ("gcs_server", "raylet"):
+        for log in sorted(folder.glob(f"session_*/logs/{name}.err")):
+            told = LOGGED.search(last_words(log))
+            if told:
+                return f" ({name}: {one_line(told[1], 200)})"
+    return ""

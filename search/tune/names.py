@@ -49,8 +49,8 @@ def for_tensorboard(name: str) -> str:
 
 
 def for_wandb(name: str) -> str:
-    """Return a name of W&B's, which keeps those for itself that begin with '_'."""
-    return _not_tunes(f"metric{name}" if name.startswith("_") else name)
+    """Return a name of W&B's, which keeps those for itself that begin with '_', and drops one that is empty."""
+    return _not_tunes(f"metric{name}" if not name or name.startswith("_") else name)
 
 
 def _not_tunes(name: str) -> str:

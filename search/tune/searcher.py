@@ -9,9 +9,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.algorithms.forecast import Forecast, Survival
+from search.algorithms.forecast import Forecast
 from search.algorithms.proposals import Proposer, Takes
 from search.algorithms.samplers import SAMPLERS
+from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
 from search.journal.trial import REFUSED, Ending

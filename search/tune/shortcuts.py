@@ -5,11 +5,15 @@ Written for Ray 2.60, to which pyproject.toml pins us: read them again with each
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+
+import psutil
 
 REGISTRATION_S = 10.0
 """Time after which waiting for a node is left to Ray's own function."""
+USUAL_S = 1.0
+"""Time that a registration usually takes at most; after it one looks why it does not come."""
 PATIENCE_S = 10.0
 """Time that a trial waits for a process that is starting for it, from when another has become free."""
 
@@ -45,7 +49,10 @@ def _replace(replaced: ExitStack, owner: Any, name: str, value: Any) -> None:
 
 
 def _node_at_once(services: Any) -> Callable[[str, str], Any]:
-    """Return a get_node that waits until a node is registered: Ray's own looks too early, and again a second later."""
+    """Return a get_node that waits until a node is registered: Ray's own looks too early, and again a second later.
+
+    It raises OSError where the raylet has died, for which Ray's own would wait for half a minute.
+    """
     from ray._private.state import GlobalState
 
     original = services.get_node
@@ -56,9 +63,20 @@ def _node_at_once(services: Any) -> Callable[[str, str], Any]:
         state._initialize_global_state(services._get_gcs_client_options(address))
         while not any(node["Alive"] for node in state.node_table()) and time.monotonic() < deadline:
             time.sleep(0.01)
+            if time.monotonic() > deadline - REGISTRATION_S + USUAL_S and _has_died("raylet"):
+                raise OSError("its raylet died")
         return original(address, node_id)
 
     return get_node
+
+
+def _has_died(name: str) -> bool:
+    """Return whether a child of this process of that name has ended; nobody has asked for its exit code yet."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == name and child.status() == psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 @contextmanager

@@ -21,6 +21,8 @@ T = TypeVar("T")
 Line = tuple[str, ...]
 """A line of text in parts, each written by itself: in a name that runs from right to left no number is drawn along."""
 
+DPI = 120
+"""Of a picture in full size."""
 SIDE_PX = 480
 """Of the longer side of an image."""
 TEXT_COLOUR = "#2b2b2b"
@@ -69,7 +71,7 @@ def render(figure: Figure) -> Image.Image:
 
 def png(figure: Figure) -> bytes:
     """Return a Figure as a PNG file of its own size."""
-    return _png(figure, 120).getvalue()
+    return _png(figure, DPI).getvalue()
 
 
 def _png(figure: Figure, dpi: float, **more: Any) -> io.BytesIO:

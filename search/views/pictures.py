@@ -21,7 +21,6 @@ from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn,
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
-DPI = 120
 FAINT_COLOUR = "#555555"
 """Of the lines that help the eye."""
 BAR_COLOUR = "#4c72b0"

@@ -1,5 +1,6 @@
 """The guard around a workload's own code: whatever that raises becomes text, and ends no process."""
 
+import builtins
 import sys
 import traceback
 from contextlib import suppress
@@ -8,6 +9,9 @@ from typing import Self
 
 from search.errors import UserError, describe, writable
 
+NAMES = vars(builtins)
+BUILTINS = NAMES.copy()
+"""Python's own, as they were before a workload was imported."""
 MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
 
@@ -44,6 +48,7 @@ class Guard:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         """Return True, which ends the exception here."""
+        NAMES.update({**BUILTINS, **NAMES})  # those that the workload has deleted, without which nothing below works
         if isinstance(error, ProgramError):  # where we noticed it says nothing
             self.failure = str(error)
             self.traceback = f"{error}\nthe end of its output:\n{error.output}" if error.output else self.failure
@@ -60,9 +65,9 @@ class Guard:
 
 
 def tell(text: str) -> None:
-    """Print to the error stream; a workload may have closed or removed that."""
-    with suppress(AttributeError, OSError, ValueError):
-        print(text, file=sys.stderr)
+    """Print to the error stream; a workload may have closed or removed that, or print itself."""
+    with suppress(Exception):
+        sys.stderr.write(f"{text}\n")
 
 
 def _traceback_of(error: BaseException) -> str:

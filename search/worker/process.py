@@ -38,6 +38,8 @@ def prepare(name: str | Command, gpus: float) -> Workload:
     forking.part_children()
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - a text is what stands there
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
     with isolation.importing():
         return load(name)
 
@@ -75,9 +77,9 @@ def redirect_output(path: Path) -> None:
 
 
 def _flush() -> None:
-    """Write what is buffered. A workload may have closed a stream, or put anything in its place."""
+    """Write what is buffered. A workload may have closed a stream or its file, or put anything in its place."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
+        with suppress(Exception):
             stream.flush()
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.algorithms.asha import ASHA
-from search.algorithms.forecast import LOOK_INTERVAL_S, Forecast, Survival
+from search.algorithms.forecast import LOOK_INTERVAL_S, Forecast
+from search.algorithms.survival import Survival
 from search.tune.searcher import OptunaSearcher
 from tests import replay
 from tests.replay import Clock
@@ -96,19 +97,26 @@ def forecast(clock: Clock, trials: int, epochs: int = 9, halving: ASHA | None = 
     return Forecast(survival, trials, learns=False, clock=clock)
 
 
-def told(trials: int, at_once: int, seconds: float, between: float, epochs: int) -> Floats:
-    """Return the moments of a search of which every trial is like every other."""
+def told(
+    trials: int, at_once: int, seconds: float, between: float, epochs: int, setup: float = 0.0, start: float = 0.0
+) -> Floats:
+    """Return the moments of a search of which every trial is like every other.
+
+    Seconds of an epoch, between two trials, of a trial's setup in its first epoch, and in that of each process's first.
+    """
     clock = Clock()
     made, running, seen = forecast(clock, trials, epochs), [(0.0, 0)] * 0, []
     begun = 0
     while begun < trials or running:
         while begun < trials and len(running) < at_once:
             made.begin(begun)
-            heapq.heappush(running, (clock.now + between + seconds * epochs, begun))
+            first = setup + (start if begun < at_once else 0)
+            heapq.heappush(running, (clock.now + between + first + seconds * epochs, begun))
             begun += 1
         clock.now, trial = heapq.heappop(running)
         for epoch in range(1, epochs + 1):
-            made.hear(trial, epoch, seconds * epoch)
+            first = setup + (start if trial < at_once else 0)
+            made.hear(trial, epoch, first + seconds * epoch)
         made.end(trial)
         made.look()
         if left := made.left:
@@ -132,6 +140,31 @@ def test_where_every_trial_is_like_every_other_the_range_is_narrow_and_right(
     assert (low[later] <= 1.05 * truth[later]).all()
     assert (truth[later] <= high[later] + slack).all()
     assert (high - low <= 0.45 * truth + slack).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+@pytest.mark.parametrize(("setup", "start"), [(5.0, 0.0), (0.0, 5.0), (2.0, 3.0)])
+def test_the_first_ranges_hold_what_a_setup_takes_be_it_of_each_trial_or_of_each_process(
+    at_once: int, setup: float, start: float
+) -> None:
+    """Epochs of 10 ms: without it the first ranges ended at a hundredth of what was left."""
+    low, high, truth = told(30, at_once, 0.01, 0.0, 9, setup, start)[:at_once].T
+    assert (low <= 1.2 * truth).all()
+    assert (truth <= 1.05 * high).all()
+
+
+def test_a_process_that_is_starting_is_waited_for_as_long_as_the_first_one_was() -> None:
+    """The first of two trials at once is heard of after 20 s, of which 5 are its training; the other begins then."""
+    clock = Clock()
+    made = forecast(clock, 2)
+    made.begin(0)
+    clock.now = 20.0
+    for epoch in range(1, 10):
+        made.hear(0, epoch, 5.0 + 0.01 * epoch)
+    made.begin(1)
+    made.end(0)
+    made.look()
+    assert made.left == pytest.approx((20.0, 20.0), abs=0.5)
 
 
 def test_nothing_is_said_before_a_trial_has_ended_nor_after_the_last() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.algorithms.forecast import DRAWS, Odds, Survival
+from search.algorithms.survival import DRAWS, Odds, Survival
 
 NEVER, ALWAYS = 1e-6, 1 - 1e-6
 

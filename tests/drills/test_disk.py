@@ -185,7 +185,8 @@ def test_pictures_that_cannot_be_written_cost_no_winner_and_are_drawn_by_the_res
     (tmp_path / "spoils.py").write_text(SPOILS, encoding="utf-8")
     done = search(tmp_path, {**TOY, "workload": "spoils", "finalists": 1, "seeds": 1})
     assert done.returncode == 1
-    assert done.stderr.startswith("error: [Errno 17] File exists: 'results/s/plots'; what was finished is in results/s")
+    told = "error: results/s/plots must be a folder, but it is a file; move it away; what was finished is in results/s"
+    assert done.stderr.startswith(told)
     folder = tmp_path / "results" / "s"
     assert (folder / "best" / "model.pt").exists()
     assert "over 1 seeds" in (folder / "best.yaml").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from heart import predict, train
 from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, load, save
-from search import plot, report, retrain, study, table
+from search import audit, creation, plot, report, retrain, study, table
 from search.run import main as run_main
 from search.session import Session
 from search.spec import files
@@ -60,6 +60,7 @@ def nothing_is_trained() -> Iterator[None]:
     signal.signal(signal.SIGALRM, hung)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Session, "working", started)
+        patch.setattr(creation, "remove_if_unused", lambda folder: None)  # for the tests to look at
         patch.setattr(ray, "init", nobody)
         patch.setattr(Figure, "savefig", lambda *_, **__: None)
         patch.setattr(sys, "path", [*sys.path])
@@ -177,10 +178,10 @@ HEARTS = mutated(HEART, [item.name for item in fields(Config)])
 # YAML
 
 
-@given(DOCUMENTS)
-def test_any_document_is_a_mapping_or_one_line(text: str) -> None:
+@given(DOCUMENTS.map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=60))
+def test_any_document_is_a_mapping_or_one_line(content: bytes) -> None:
     with folder() as here:
-        (here / "a.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
+        (here / "a.yaml").write_bytes(content)
         for read in (files.read, heart_config.read):
             try:
                 assert isinstance(read(Path("a.yaml")), dict)
@@ -294,6 +295,7 @@ GIVEN: dict[str, st.SearchStrategy[str]] = {
     "--hidden1": st.sampled_from(["1", "65536", "0", "x"]),
 }
 BARE = ["--no-best", "--version", "--help", "-h", "--", "--num", "--unknown", "s", "t.parquet", "@file"]
+BARE += ["--repair", "--allow-changes"]
 SEARCH = ["--config", "--resume", "--num-samples", "--gpus-per-trial", "--cpus-per-trial", "--seed", "--ray-address"]
 TRAIN = ["--config", "--output", "--lr", "--momentum", "--hidden1", "--epochs", "--seed", "--device", "--schedule"]
 PROGRAMS: dict[str, tuple[Main, list[str]]] = {
@@ -301,6 +303,8 @@ PROGRAMS: dict[str, tuple[Main, list[str]]] = {
     "search.table": (table.main, [*SEARCH, "--name", "--output"]),
     "search.retrain": (retrain.main, []),
     "search.plot": (plot.main, []),
+    "search.report": (report.main, []),
+    "search.audit": (audit.main, []),
     "heart.train": (train_main, TRAIN),
     "heart.predict": (predict.main, ["--model", "--points", "--output", "--plot"]),
 }
@@ -349,8 +353,8 @@ def test_any_command_line_is_done_or_one_line(
 @given(data=st.data())
 @pytest.mark.parametrize(
     "main",
-    [plot.main, report.main, retrain.main, lambda given: run_main(["--resume", *given])],
-    ids=["search.plot", "search.report", "search.retrain", "search.run"],
+    [plot.main, report.main, retrain.main, audit.main, lambda given: run_main(["--resume", *given])],
+    ids=["search.plot", "search.report", "search.retrain", "search.audit", "search.run"],
 )
 def test_any_journal_is_a_study_or_one_line(main: Main, data: st.DataObject, records: list[dict[str, Any]]) -> None:
     lines: list[Any] = list(records)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from search.study import Study
 from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
 from search.tune.tuner import Scheduler
+from search.views.page import timeline
 from tests import studies
 
 HERE = ("vm", 7, 1.5)
@@ -216,3 +219,17 @@ def test_a_resume_tells_the_rule_of_epochs_that_lack_the_metric_what_it_was_told
     assert again.of == live.of
     assert trial.settled(epochs=9, objective=MIN) in (None, "complete")
     assert trial.points(MIN) == [(epoch, value) for epoch, value in enumerate(values, 1) if value is not None]
+
+
+def test_a_clock_that_is_set_back_while_a_trial_runs_gives_it_no_negative_time(made: Study) -> None:
+    trial = begin(made)
+    trial.place(("vm", 7, time.time()))
+    train(trial, [1.0, 0.5])
+    trial.end("complete")
+    file = made.folder / "journal.log"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r'"datetime_complete":"\d{4}', '"datetime_complete":"2001', text), encoding="utf-8")
+    again = study.load(made.folder)
+    assert math.isnan(again.trials()[0].seconds)
+    (stretch,) = timeline.stretches(again.snapshot())
+    assert [(bar["start"], bar["end"]) for bar in stretch] == [(0, 2.0)]  # as long as it has trained

@@ -243,3 +243,25 @@ def test_what_nobody_searches_may_be_anything_and_is_left_out_of_what_is_written
     built = odd.build({"x": 1.0})
     assert built.held is value
     assert odd.values_of(built) == {"x": 1.0, "epochs": 3, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("block", "is_program"),
+    [
+        ('if __name__ == "__main__":', True),
+        ("if __name__ == '__main__':", True),
+        ("if __name__=='__main__' :", True),
+        ('if "__main__" == __name__:', True),
+        ('if (__name__ == "__main__"):', True),
+        ('if __name__ == "__main__" and True:', True),
+        ('if __name__ != "__main__":', False),
+        ('if __name__ == "__main__x":', False),
+        ('# if __name__ == "__main__":\nif True:', False),
+        ('text = """\nif __name__ == "__main__":\n"""\nif True:', False),
+    ],
+)
+def test_a_program_is_told_by_its_main_block_however_that_is_written(
+    block: str, is_program: bool, folder: Path
+) -> None:
+    (folder / "w.py").write_text(f"{CONFIG}\n# python w.py --config best.yaml\n{block}\n    pass\n", encoding="utf-8")
+    assert workload.load("w").is_program == is_program

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import UserError
-from search.tune import cluster, logs
+from search.tune import cluster, logs, requirements
 from search.tune.resources import Node
 from search.tune.trainable import ReusableTrainable
 from tests.programs import ENVIRONMENT, LEAST, write
@@ -42,7 +42,7 @@ def test_cores_that_this_process_may_not_use_are_not_counted(monkeypatch: pytest
 def test_a_home_that_cannot_be_written_is_refused_before_ray_starts(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", home)
     with pytest.raises(UserError, match="Ray needs a HOME that can be written"):
-        cluster.check_home()
+        requirements.check_home()
 
 
 NETWORK_OF_ITS_OWN = ["unshare", "--map-root-user", "--net"]
@@ -64,6 +64,17 @@ def test_a_machine_without_a_loopback_is_refused_before_ray_starts_and_would_wai
         "bring its loopback up, as by `ip link set lo up`, or leave the sandbox that has none\n"
     )
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.skipif(not can_have_a_network_of_its_own(), reason="this system lets no process have its own network")
+def test_a_machine_whose_loopback_knows_only_ipv6_is_told_to_give_it_the_other_address() -> None:
+    script = "ip link set lo up && ip addr del 127.0.0.1/8 dev lo || exit 77; exec"
+    check = f"{sys.executable} -c 'from search.tune import requirements; requirements.check_loopback()'"
+    command = [*NETWORK_OF_ITS_OWN, "sh", "-c", f"{script} {check}"]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("this system has no ip command that takes an address away")
+    assert done.stderr.rstrip().endswith("; give its loopback that address, as by `ip addr add 127.0.0.1/8 dev lo`")
 
 
 def test_a_long_name_of_the_temporary_folder_does_not_break_rays_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +163,7 @@ LOGS = """
 import logging, sys, warnings
 from pathlib import Path
 import optuna, ray
-from search.tune import logs
+from search.tune import cluster, logs, requirements
 logs.log_to(Path(sys.argv[1]))
 logging.getLogger("optuna.a").warning("said by optuna")
 logging.getLogger("ray.b").warning("said by ray")

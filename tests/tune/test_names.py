@@ -35,6 +35,7 @@ def test_tensorboard_and_wandb_take_every_name_as_another(names: list[str]) -> N
         for name in told:
             tag = f"ray/tune/{name}"
             assert clean is for_wandb or _clean_tag(tag) == tag
+            assert name or clean is not for_wandb  # which drops a metric without a name
 
 
 @pytest.mark.parametrize("clean", [for_mlflow, for_tensorboard, for_wandb])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from search.algorithms.forecast import Forecast, Survival
+from search.algorithms.forecast import Forecast
+from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.journal.trial import Trial
 from search.spec.objective import Objective
@@ -129,7 +130,8 @@ def test_a_character_that_the_terminal_lacks_ends_no_program() -> None:
 SEARCHING = """
 import math
 from search import cli
-from search.algorithms.forecast import Forecast, Survival
+from search.algorithms.forecast import Forecast
+from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.spec.objective import Objective
 from search.views.display import Display
