@@ -52,7 +52,9 @@ class Before:
         self._system = {name: getattr(sys, name) for name in (*STREAMS, "excepthook", "displayhook", "path")}
         self._path = sys.path.copy()
         self._limit = sys.getrecursionlimit()
-        self._folder = Path.cwd()
+        self._folder: Path | None = None
+        with suppress(FileNotFoundError):  # it has been removed
+            self._folder = Path.cwd()
         self._leave = os._exit
         self.was_changed = False
         """Whether something was put back without which Python's own code fails."""
@@ -82,7 +84,8 @@ class Before:
             sys.setrecursionlimit(self._limit)
             sys.settrace(None)
             sys.setprofile(None)
-            os.chdir(self._folder)
+            if self._folder:
+                os.chdir(self._folder)
             _put_back(files)
 
 
