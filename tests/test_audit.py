@@ -276,7 +276,7 @@ def test_where_nothing_was_stopped_it_says_so_and_starts_no_ray(
     record(made, [1.0], None)
     assert audit.main([str(made.folder)]) == 0
     assert capsys.readouterr().out.startswith(
-        "cut off in the search, and left out here: 1 trials; go on with it first: "
+        "cut off in the search, and left out here: 1 trial; go on with it first: "
     )
     assert not (made.folder / "audit.csv").exists()
 
@@ -317,7 +317,7 @@ def test_what_was_stopped_is_trained_to_its_end_and_never_twice(tmp_path: Path) 
     assert all(line.startswith("  trial ") for line in lines[1:6])
     assert f"  trial 1: complete, best loss {0.103 * 1.25:.5g}  [" in done.stdout
     assert lines[6:9] == [
-        f"cut off in the search, and left out here: 1 trials; {again}",
+        f"cut off in the search, and left out here: 1 trial; {again}",
         "the true best of s is trial 1, loss 0.12875, which was stopped at epoch 1",
         f"the best that was not is trial 0, {toy.loss(toy.Config(x=3.0, seed=3), 4):.5g}: 5 worse",
     ]
