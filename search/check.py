@@ -22,7 +22,8 @@ from search import cli, creation, session
 from search.analysis import measures, problems
 from search.analysis.checkup import Checkup, Files, Machine, Problem
 from search.errors import UserError, count, describe
-from search.session import Asked, Session
+from search.request import Asked
+from search.session import Session
 from search.spec.config import DEFAULT_FILE, StudyConfig
 from search.tune import cluster, trial_runs
 from search.tune.pool import WorkerPool

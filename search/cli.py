@@ -17,7 +17,8 @@ from rich.console import Console
 
 from search import creation, shadows, signals, study
 from search.errors import EndedError, UserError, command
-from search.session import Asked, Session, tell_changes
+from search.request import Asked
+from search.session import Session, tell_changes
 from search.signals import Interrupted, Shutdown
 from search.spec import files, paths, workload
 from search.spec.config import DEFAULT_FILE

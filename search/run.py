@@ -19,15 +19,15 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from search import __version__, cli, session
+from search import __version__, best_file, cli, session
 from search.analysis.snapshot import Snapshot
 from search.errors import UserError, command, one_line
 from search.journal.outcome import Outcome
+from search.request import Asked
 from search.retraining import finalists, redrawing
-from search.session import Asked, Session
-from search.spec import files
+from search.session import Session
 from search.spec.config import StudyConfig
-from search.study import Study, study_of_best
+from search.study import Study
 from search.tune import tracker
 from search.tune.logs import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
@@ -156,13 +156,7 @@ def _hand_over(opened: Session, outcome: Outcome | None) -> Path:
     has_best = outcome.winner is not None if outcome else made.config.finalists == 0 and own.is_file()
     if not (made.config.best and has_best):
         return own
-    before = study_of_best(BEST)
-    try:
-        files.write(BEST, own.read_bytes())
-    except OSError as error:
-        raise OSError(f"./{BEST} cannot be written, {error}; the winner's config is in {own}") from None
-    if before not in ("", made.name):
-        opened.console.print(f"./{BEST} was that of study {before}; it is replaced (--no-best leaves it alone)")
+    best_file.copy(made, BEST, opened.console.print)
     return BEST
 
 
@@ -197,7 +191,7 @@ def _work_and_keep(opened: Session) -> Outcome | None:
 def _finish_unjudged(made: Study) -> None:
     """Write the best trial to best.yaml, where nothing is to be retrained."""
     if made.config.finalists == 0:
-        made.write_interim_best()
+        best_file.write_interim(made)
 
 
 def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None:

@@ -5,17 +5,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from search import continuation, creation, study
+from search import best_file, continuation, creation, request, study
 from search.errors import EndedError, UserError, count, have
+from search.request import Asked
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
-from search.spec.config import StudyConfig
 from search.spec.fit import First, Fit
 from search.spec.intact import intact
 from search.study import POSSIBLE, Study
@@ -169,7 +168,7 @@ class Session:
         """Derive from the journal what can be had before its end; on a full disk, or where it is gone, do without."""
         with suppress(OSError, UserError):
             made = study.load(self.study.folder)  # with a storage of its own: another thread may use the study's
-            made.write_interim_best()
+            best_file.write_interim(made)
             made.write_tables()
 
     def _leave(self) -> None:
@@ -191,24 +190,6 @@ class Session:
         return f"what was finished is in {folder}; to go on: {self._again}"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be searched."""
-
-    settings: Mapping[str, Any] | None
-    """Those of a whole config, as YAML gives them; None where a study goes on under its own."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that win over those."""
-    resume: Path | None = None
-    """The folder of a study that goes on; None for a new one."""
-    repair: bool = False
-    """Whether it goes on without what stands in its journal behind damage."""
-    allow_changes: bool = False
-    """Whether it goes on though the workload's sources have changed."""
-    retry_failed: bool = False
-    """Whether its trials that failed are trained again."""
-
-
 def begin(
     asked: Asked,
     holding: ExitStack,
@@ -228,8 +209,8 @@ def begin(
     if asked.resume:
         before = study.open_to_write(asked.resume, holding, console.print if asked.repair else None)
     else:
-        _check_new(asked)
-    config = _config(asked, before)
+        request.check_new(asked)
+    config = request.config_of(asked, before)
     if before and asked.settings is None:
         creation.check_origin(before)
     with intact(config.title):
@@ -272,14 +253,6 @@ def begin(
     return session
 
 
-def _check_new(asked: Asked) -> None:
-    """Raise UserError where a new study is asked for what only one that goes on can have."""
-    if asked.repair:
-        raise UserError("repair is for the journal of a study that goes on, but got a new one; give --resume, too")
-    if asked.retry_failed:
-        raise UserError("retry-failed is for the trials of a study that goes on, but got a new one; give --resume, too")
-
-
 def _count_possible(made: Study, fit: Fit) -> None:
     """Record how many trials the space has room for, where that is fewer than are asked for, or was."""
     possible = infeasible.possible(made, fit.takes)
@@ -297,16 +270,3 @@ def _changed_sources(made: Study, digests: Mapping[str, str]) -> str:
     """Return which sources differ from those of a study's last session, as text; empty where none does."""
     before = made.sources()
     return sources.difference(before, digests) if before else ""
-
-
-def _config(asked: Asked, before: Study | None) -> StudyConfig:
-    """Return the config that is asked for: over a file's, or over that of a study that goes on."""
-    if before is None:
-        return StudyConfig.of({**(asked.settings or {}), **asked.changes})
-    kept = {"name": before.config.name, "output": before.config.output}
-    for name in kept:
-        if name in asked.changes:
-            raise UserError(f"a study keeps its {name}: give --resume or --{name}, but not both")
-    settings = before.config.as_mapping() if asked.settings is None else asked.settings
-    as_before = {"try_defaults": before.config.try_defaults}  # which a file of before does not say
-    return StudyConfig.of({**as_before, **settings, **asked.changes, **kept})

@@ -5,8 +5,6 @@ The journal is the source of truth; the tables are derived from it and can be re
 
 import dataclasses
 import itertools
-import re
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,8 +38,6 @@ TAKES = "takes"
 """The search's attribute that names the arguments of the workload's Config; studies of before have none."""
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
-CHOOSING = threading.Lock()
-"""Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 
 
 @dataclass(frozen=True)
@@ -206,11 +202,11 @@ class Study:
         """Return the full workload config of the winner's best run, else of the best trial; None where none is."""
         found = self.outcome()
         if found and found.winner:
-            return self._own(found.winner.best_run(self.objective).attributes["config"])
-        best = self._best_trial()
-        return self._own(self.values(best.params)) if best else None
+            return self.own(found.winner.best_run(self.objective).attributes["config"])
+        best = self.best_trial()
+        return self.own(self.values(best.params)) if best else None
 
-    def _own(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def own(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of a run's values that the workload's Config takes: it may have no seed, or no epochs."""
         takes = self.search.user_attrs.get(TAKES, list(values))
         return {name: value for name, value in values.items() if name in takes}
@@ -225,7 +221,8 @@ class Study:
         """Return the full workload config of these hyperparameters; without a seed it is the search's."""
         return {**self.defaults, **self.config.values(params, seed)}
 
-    def _best_trial(self) -> Trial | None:
+    def best_trial(self) -> Trial | None:
+        """Return the best trial so far that may win; None where there is none."""
         return self.objective.best(trial for trial in self.trials() if trial.may_win)
 
     def write_tables(self) -> None:
@@ -235,29 +232,6 @@ class Study:
         trials = self.trials()
         files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials)))
         files.write(self.folder / "curves.csv", tables.csv(tables.curves(trials)))
-
-    def write_best(self, values: Mapping[str, Any], note: str) -> None:
-        """Write a full workload config to best.yaml, under a comment that names workload, study and value."""
-        comment = f"# {self.config.title}, study {self.name}: {note}\n"
-        files.write(self.folder / "best.yaml", comment + files.yaml(self._own(values)))
-
-    def write_interim_best(self) -> None:
-        """Write the best trial so far to best.yaml, unless a retraining has chosen one."""
-        best = self._best_trial()
-        if not best:
-            return
-        are_defaults = ", the defaults" if best.params == self.default_params else ""
-        note = f"{self.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}); not retrained"
-        with CHOOSING:
-            if not self.finished():
-                self.write_best(self.values(best.params), note)
-
-    def finish(self, retraining: optuna.Study, best: tuple[Mapping[str, Any], str] | None) -> None:
-        """Record that a retraining has finished, and write its best, if any: a full config, and a note on it."""
-        with CHOOSING:
-            if best:
-                self.write_best(*best)
-            retraining.set_user_attr(FINISHED, True)
 
     def sources(self) -> dict[str, str]:
         """Return the digests of the workload's sources in its newest session; none where none were recorded."""
@@ -300,18 +274,6 @@ def load(path: str | Path) -> Study:
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
         raise repair.explain(file, error) from None
     return study
-
-
-def study_of_best(path: Path) -> str:
-    """Return the name of the study that wrote a best.yaml; empty where none did, or it cannot be read."""
-    try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            found = re.match(rb"# .*, study ([\w.-]+): ", file.readline(1000))
-    except OSError:
-        return ""
-    return found[1].decode(errors="replace") if found else ""
 
 
 def open_to_write(folder: Path, holding: ExitStack, tell: Callable[[str], None] | None = None) -> Study:

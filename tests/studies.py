@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.samplers import RandomSampler
 
-from search import creation
+from search import best_file, creation
 from search.algorithms.schedulers import Scheduler
 from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.records import OpenTrial
@@ -86,7 +86,7 @@ def retrain(
             number = run(made, retraining, notes, [worse, value], "complete").number
             if name in tests:
                 retraining.set_user_attr(f"test {number}", {metric: tests[name][seed - 1]})
-    made.finish(retraining, None)
+    best_file.finish(made, retraining, None)
 
 
 def diverge(made: Study, candidate: str) -> None:
@@ -94,7 +94,7 @@ def diverge(made: Study, candidate: str) -> None:
     retraining = made.add(RETRAINING, jobs=[])
     notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": 1}}
     run(made, retraining, notes, [math.nan], "diverged")
-    made.finish(retraining, None)
+    best_file.finish(made, retraining, None)
 
 
 def run(made: Study, retraining: optuna.Study, notes: dict[str, Any], values: list[float], ending: Ending) -> OpenTrial:
@@ -137,7 +137,7 @@ def extreme(folder: Path, name: str) -> Study:
         for seed, value in enumerate(seeds, 1):
             notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": seed}}
             run(made, retraining, notes, [value, value], "complete")
-    made.finish(retraining, None)
+    best_file.finish(made, retraining, None)
     return made
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from search import retrain, session
 from search.cli import Terminal
+from search.request import Asked
 from search.run import main
-from search.session import Asked
 from search.spec import sources
 from tests import studies
 from tests.programs import CONFIG, X

@@ -15,7 +15,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
-from search import creation, study
+from search import best_file, creation, study
 from search.errors import UserError
 from search.journal.records import OpenTrial
 from search.spec import workload
@@ -33,7 +33,7 @@ def test_a_study_gives_its_tables_best_config_and_figures(tmp_path: Path) -> Non
         studies.add(made, studies.curve(depth, 9), "complete")
     studies.add(made, studies.curve(1.0, 3, diverges=True), "diverged")
     made.write_tables()
-    made.write_interim_best()
+    best_file.write_interim(made)
     assert_frame_equal(made.trials_dataframe(), pd.read_csv(made.folder / "trials.csv"), check_dtype=False)
     assert_frame_equal(made.curves_dataframe(), pd.read_csv(made.folder / "curves.csv"), check_dtype=False)
     best = made.best_config()
@@ -57,17 +57,17 @@ def test_an_interim_best_never_takes_the_place_of_a_retrainings(
     trial.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
     trial.end("complete")
     retraining = made.add(study.RETRAINING, jobs=[])
-    finishing = threading.Thread(target=made.finish, args=(retraining, ({"x": 1.0}, "retrained")))
-    write_best = Study.write_best
+    finishing = threading.Thread(target=best_file.finish, args=(made, retraining, ({"x": 1.0}, "retrained")))
+    write = best_file.write
 
-    def write_late(self: Study, values: dict[str, float], note: str) -> None:
+    def write_late(made: Study, values: dict[str, float], note: str) -> None:
         if threading.current_thread() is not finishing:
             finishing.start()
             finishing.join(timeout=0.5)
-        write_best(self, values, note)
+        write(made, values, note)
 
-    monkeypatch.setattr(Study, "write_best", write_late)
-    study.load(made.folder).write_interim_best()
+    monkeypatch.setattr(best_file, "write", write_late)
+    best_file.write_interim(study.load(made.folder))
     finishing.join()
     assert "retrained" in (made.folder / "best.yaml").read_text(encoding="utf-8").replace("not retrained", "")
 
@@ -77,16 +77,16 @@ def test_an_interim_best_is_written_until_a_retraining_has_finished_and_never_af
     for depth in (5.0, 3.0):
         studies.add(made, studies.curve(depth, 9), "complete")
     best = made.folder / "best.yaml"
-    made.write_interim_best()
+    best_file.write_interim(made)
     assert "(trial 1); not retrained" in best.read_text(encoding="utf-8")
     retraining = made.add(study.RETRAINING, jobs=[])
-    made.write_best({"x": 1.0}, "half of it")  # a retraining that was cut short
-    made.write_interim_best()
+    best_file.write(made, {"x": 1.0}, "half of it")  # a retraining that was cut short
+    best_file.write_interim(made)
     assert "(trial 1); not retrained" in best.read_text(encoding="utf-8")
-    made.finish(retraining, ({"x": 2.0}, "retrained"))
+    best_file.finish(made, retraining, ({"x": 2.0}, "retrained"))
     kept = best.read_bytes()
-    made.write_interim_best()
-    study.load(made.folder).write_interim_best()
+    best_file.write_interim(made)
+    best_file.write_interim(study.load(made.folder))
     assert best.read_bytes() == kept
 
 
@@ -96,7 +96,7 @@ def test_a_retraining_whose_best_cannot_be_written_has_not_finished(tmp_path: Pa
     retraining = made.add(study.RETRAINING, jobs=[])
     (made.folder / "best.yaml").mkdir()
     with pytest.raises(OSError, match=r"best\.yaml"):
-        made.finish(retraining, ({"x": 2.0}, "retrained"))
+        best_file.finish(made, retraining, ({"x": 2.0}, "retrained"))
     assert study.load(made.folder).finished() == []
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 
+from search import best_file
 from search.errors import count
 from search.journal import outcome
 from search.journal.outcome import MAY_WIN, REFERENCE, Candidate, Outcome, finalists, label_of
@@ -131,7 +132,7 @@ def retrain(
     finally:
         keep(pictures)
         best = best_of(judged.winner, study.objective) if judged.winner else None
-        study.finish(retraining, best)
+        best_file.finish(study, retraining, best)
         gallery.hang(study, pictures)
     for line in pictures.lines():
         report(f"{line}, see {pool.log}")

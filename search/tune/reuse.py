@@ -19,6 +19,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.tune.searcher import OptunaSearcher
+from search.tune.stateless import StatelessSearcher
 from search.tune.trainable import HANDLE, TRIAL, Wait
 
 Use = Callable[[list[Any]], None]
@@ -98,7 +99,7 @@ class ProcessReuse:
         return object, ()
 
 
-class ReusingSearcher(Searcher):
+class ReusingSearcher(StatelessSearcher):
     """The searcher that Tune is given: it proposes the search's trials, then waiting ones."""
 
     def __init__(self, reuse: ProcessReuse) -> None:
@@ -138,12 +139,6 @@ class ReusingSearcher(Searcher):
             self._reuse.end(trial_id, is_lost=error)
         else:
             self._search.on_trial_complete(trial_id, result, error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Tune's own state is not part of a study."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Tune's own state is not part of a study."""
 
 
 class ReusingScheduler(FIFOScheduler):

@@ -20,16 +20,17 @@ from search.study import Study
 from search.tune import deaths
 from search.tune.failures import RETRIED, Failures, kind_of
 from search.tune.infeasible import Refusals
+from search.tune.orders import order_of
 from search.tune.recovery import take_up
 from search.tune.silence import SignOfLife, SignsOfLife
-from search.tune.trainable import TRIAL, TrialOrder
+from search.tune.stateless import StatelessSearcher
+from search.tune.trainable import TRIAL
 from search.worker import training
-from search.worker.training import Order
 
 log = logging.getLogger(__name__)
 
 
-class OptunaSearcher(Searcher):
+class OptunaSearcher(StatelessSearcher):
     """The searcher that Tune is given: proposes Optuna's configurations and writes the journal.
 
     Trials that an earlier session left open come first: those of which all was recorded are closed, the others are
@@ -66,7 +67,8 @@ class OptunaSearcher(Searcher):
         self.leaves = study.leaves
         """What a trial has left behind in its process; empty as long as none has."""
         self.progress = Progress(study.objective, wanted=study.wanted)  # read once: the study looks into its journal
-        self.forecast = self._make_forecast()
+        survival = Survival(self._rungs, study.epochs, scheduler.reduction_factor if scheduler else 1)
+        self.forecast = Forecast(survival, self.progress.wanted, SAMPLERS[study.config.sampler].learns, clock)
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
         self._refusals = Refusals(study, takes)
@@ -74,12 +76,6 @@ class OptunaSearcher(Searcher):
         self._proposer = Proposer(make, study.config.seed, study.space, takes, study.start)
         study.search.sampler = self._proposer
         self._take_up()
-
-    def _make_forecast(self) -> Forecast:
-        config = self._study.config
-        factor = config.scheduler.reduction_factor if config.scheduler else 1
-        survival = Survival(self._rungs, self._study.epochs, factor)
-        return Forecast(survival, self.progress.wanted, SAMPLERS[config.sampler].learns, self._clock)
 
     def _take_up(self) -> None:
         """Resume the trials that an earlier session left open, and count those that have ended."""
@@ -128,7 +124,8 @@ class OptunaSearcher(Searcher):
             self._open[trial_id] = trial
             self.progress.running += 1
             self.forecast.begin(trial.number)
-            return {TRIAL: self._order(trial)}
+            is_fresh = self._is_fresh or trial.number in self.failures.suspects
+            return {TRIAL: order_of(self._study, trial, self._gpus, self._rungs, is_fresh=is_fresh)}
         return None
 
     def _next_trial(self) -> OpenTrial:
@@ -141,22 +138,6 @@ class OptunaSearcher(Searcher):
         if self._proposer.refused:
             trial.note(REFUSED, self._proposer.refused)
         return trial
-
-    def _order(self, trial: OpenTrial) -> TrialOrder:
-        """Return the message to the process that trains a trial."""
-        config = self._study.config
-        order = Order(
-            workload=config.source,
-            gpus=self._gpus,
-            objective=config.objective,
-            values=config.values(trial.params),
-            timeout=config.epoch_timeout,
-            epochs=self._study.epochs,
-            folder=self._study.folder_of(f"{trial.number:04d}").absolute(),
-        )
-        log_file = self._study.log_of(trial.number).absolute()
-        is_fresh = self._is_fresh or trial.number in self.failures.suspects
-        return TrialOrder(trial.number, order, self._rungs, log_file, is_fresh)
 
     def on_trial_start(self, trial_id: str) -> None:
         """Begin to count the trial's silence: it has its process, and epoch_timeout runs from here."""
@@ -315,9 +296,3 @@ class OptunaSearcher(Searcher):
         if self.error:
             raise self.error
         self._refusals.check()
-
-    def save(self, checkpoint_path: str) -> None:
-        """Tune's own state is not part of a study: the journal holds it all."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Tune's own state is not part of a study: the journal holds it all."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from search import audit, plot, report, retrain
+from search import audit, best_file, plot, report, retrain
 from search.run import main as run_main
 from search.session import Session
 from search.views.page import page
@@ -103,7 +103,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     studies.add(made, studies.curve(3.0, 3), "stopped")
     studies.retrain(made, {"trial 0": [1.0, 1.1], "reference": [2.0, 2.1]}, {}, "test_loss")
     made.write_tables()
-    made.write_interim_best()
+    best_file.write_interim(made)
     plot.draw(made)
     report.write(made)
     (made.folder / "best").mkdir()

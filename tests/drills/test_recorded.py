@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from search import study
+from search import best_file, study
 from search.analysis import tables
 from search.retraining import finalists
 from tests import record
@@ -70,7 +70,7 @@ def test_the_best_config_of_a_recorded_retraining_is_written_byte_for_byte(name:
     assert found is not None
     assert found.winner is not None
     (made.folder / "best.yaml").unlink()
-    made.write_best(*finalists.best_of(found.winner, made.objective))
+    best_file.write(made, *finalists.best_of(found.winner, made.objective))
     check_the_files(made.folder, name)
     assert made.best_config() == YAML(typ="safe").load(RECORDED / name / "best.yaml")
 
@@ -78,7 +78,7 @@ def test_the_best_config_of_a_recorded_retraining_is_written_byte_for_byte(name:
 def test_the_best_so_far_of_an_interrupted_study_is_written_byte_for_byte(tmp_path: Path) -> None:
     made = study.load(copy("interrupted", tmp_path))
     (made.folder / "best.yaml").unlink()
-    made.write_interim_best()
+    best_file.write_interim(made)
     check_the_files(made.folder, "interrupted")
     assert made.best_config() == YAML(typ="safe").load(RECORDED / "interrupted" / "best.yaml")
 

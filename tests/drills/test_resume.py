@@ -20,9 +20,9 @@ from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
 from search.journal.trial import Ending, Trial
+from search.request import Asked
 from search.retraining import finalists
 from search.run import main, run
-from search.session import Asked
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.spec.workload import load

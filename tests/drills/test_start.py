@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from search import session, study
+from search import study
 from search.journal import records
+from search.request import Asked
 from search.run import run
-from search.session import Asked
 from search.study import Study
 from search.tune.searcher import OptunaSearcher
 from search.tune.trainable import TRIAL
@@ -209,4 +209,4 @@ def test_a_file_that_says_nothing_of_the_defaults_goes_on_with_a_study_of_either
     for kept in (True, False):
         made = studies.create(tmp_path, f"s-{kept}", try_defaults=kept)
         settings = {name: value for name, value in TOY.items() if name != "try_defaults"}
-        assert session._config(Asked(settings, resume=made.folder), made).try_defaults is kept
+        assert request.config_of(Asked(settings, resume=made.folder), made).try_defaults is kept

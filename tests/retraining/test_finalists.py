@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search import study
+from search import best_file, study
 from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.records import OpenTrial
 from search.retraining import finalists
@@ -37,7 +37,7 @@ def retrained(made: Study, workload: Workload) -> Study:
         run.note("config", values)
         run.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
         run.end("complete")
-    made.finish(retraining, None)
+    best_file.finish(made, retraining, None)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search import retrain
+from search import best_file, retrain
 from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.trial import Ending
 from search.study import RETRAINING, Study
@@ -41,7 +41,7 @@ def retrained(folder: Path, endings: dict[str, str], *, may_win: bool = False) -
         for seed, initial in enumerate(seeds, 1):
             notes = {"candidate": candidate, "config": {**made.defaults, **made.trials()[0].params, "seed": seed}}
             studies.run(made, retraining, notes, [1.0] if initial == "c" else [math.nan], ENDINGS[initial])
-    made.finish(retraining, None)
+    best_file.finish(made, retraining, None)
     return made
 
 

@@ -1,0 +1,23 @@
+"""The order of a trial: what its process is told."""
+
+from collections.abc import Collection
+
+from search.journal.records import OpenTrial
+from search.study import Study
+from search.tune.trainable import TrialOrder
+from search.worker.training import Order
+
+
+def order_of(study: Study, trial: OpenTrial, gpus: float, rungs: Collection[int], *, is_fresh: bool) -> TrialOrder:
+    """Return the message to the process that trains a trial, which is a new one where it `is_fresh`."""
+    config = study.config
+    order = Order(
+        workload=config.source,
+        gpus=gpus,
+        objective=config.objective,
+        values=config.values(trial.params),
+        timeout=config.epoch_timeout,
+        epochs=study.epochs,
+        folder=study.folder_of(f"{trial.number:04d}").absolute(),
+    )
+    return TrialOrder(trial.number, order, rungs, study.log_of(trial.number).absolute(), is_fresh)
