@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from search import study
+from search import request, study
 from search.journal import records
 from search.request import Asked
 from search.run import run
