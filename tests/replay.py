@@ -143,6 +143,7 @@ class Recorded(Training):
         self._row, self._loss = table.curve(order.values)
         self._elapsed = [0.0, *table.elapsed[self._row].tolist()]
         self.values = {"epochs": len(self._loss)}
+        self.epochs = len(self._loss)
 
     def _start(self) -> Iterator[tuple[Mapping[str, Any], Any]]:
         return (({METRIC: value}, None) for value in self._loss.tolist())

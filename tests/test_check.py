@@ -251,7 +251,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], str]] = {
     "some raise": (
         BOWL + LOOP + "yield {'loss': 1 / (config.x == 0)}\n",
         {},
-        r"proposal 1, proposal 2 failed, the first with seed 0, x .*: ZeroDivisionError: .* \(bowl\.py, line 12\)$",
+        r"proposal 1, proposal 2 failed, the first with x .*: ZeroDivisionError: .* \(bowl\.py, line 12\)$",
     ),
     "the second in a process raises": (
         BOWL + "def train(config):\n    assert not hasattr(Config, 'seen'), 'again'\n    Config.seen = True\n"

@@ -1,6 +1,7 @@
 """The examples: each is what its authors would have, a few lines changed, and a YAML; each is searched."""
 
 import difflib
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_an_example_is_searched_from_another_folder(name: str, tmp_path: Path) -
     if "workload" in config:
         config["workload"] = str(EXAMPLES / name / config["workload"])
     else:
+        config["command"] = f"{sys.executable} {config['command'].removeprefix('python ')}"
         config["command"] = config["command"].replace("train.py", str(EXAMPLES / name / "train.py"))
     done = search(tmp_path, {**config, **SMALL})
     assert done.returncode == 0, done.stdout + done.stderr

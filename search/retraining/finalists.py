@@ -228,9 +228,8 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        own = study.folder_of(run.attributes[FOLDER])
-        if own.is_dir():
-            shutil.copytree(own, folder / "folder", symlinks=True)
+        if FOLDER in run.attributes:
+            shutil.copytree(study.folder_of(run.attributes[FOLDER]), folder / "folder", symlinks=True)
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
         replace_folder(study.folder / "best", folder, Path(parent) / "before")

@@ -13,7 +13,7 @@ from search.tune.pool import Kept, ProcessLostError, WorkerPool
 from search.worker.jobs import Record
 
 FOLDER = "folder"
-"""The attribute of a run that names its own folder in trials/."""
+"""The attribute of a run that names its own folder in trials/, where it has written something into that."""
 Report = Callable[[str], None]
 """Prints a line for the user."""
 
@@ -75,7 +75,8 @@ def train(
         for job, trial in zip(jobs, trials, strict=True):
             if job.values == configs[index]:
                 with study.storage.together():
-                    trial.note(FOLDER, names[index])
+                    if folders[index].is_dir():
+                        trial.note(FOLDER, names[index])
                     _write(trial, record)
                 yield Run(job, trial.number, record, kept)
 

@@ -138,7 +138,7 @@ def _place_of(error: BaseException, name: str) -> str:
         module = str(frame.f_globals.get("__name__"))
         if module.partition(".")[0] == package or (module != __name__ and not INSTALLED.match(file)):
             place = f"{file}, line {line}"
-    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and not INSTALLED.match(str(error.filename)):
         place = f"{error.filename}, line {error.lineno}"
     return place
 

@@ -23,7 +23,7 @@ def settled(settings: Mapping[str, Any], config: Path) -> dict[str, Any]:
     """
     settled = dict(settings)
     workload = settings.get("workload")
-    if isinstance(workload, str) and is_file(workload):
+    if isinstance(workload, str) and workload.endswith(".py"):
         beside = config.absolute().parent / workload
         settled["workload"] = _from_here(beside if beside.is_file() else Path(workload))
     command = settings.get("command")

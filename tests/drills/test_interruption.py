@@ -80,7 +80,8 @@ def test_a_sigterm_while_ray_is_starting_is_answered_as_later(tmp_path: Path, te
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, output
-    assert errors == f"interrupted; what was finished is in results/s; {AGAIN}\n"
+    assert errors == "interrupted; no trial had begun, so results/s is not kept\n"
+    assert not (tmp_path / "results" / "s").exists()
     assert list(temporary.iterdir()) == []
     until_gone(temporary)
 
