@@ -24,6 +24,7 @@ from search.analysis.checkup import Checkup, Files, Machine, Problem
 from search.errors import UserError, count, describe
 from search.request import Asked
 from search.session import Session
+from search.spec import temporary
 from search.spec.config import DEFAULT_FILE, StudyConfig
 from search.tune import cluster, trial_runs
 from search.tune.pool import WorkerPool
@@ -115,8 +116,8 @@ def begin(asked: Asked, holding: ExitStack, console: cli.Terminal) -> tuple[Rehe
     """Return a session for the check, and what the search itself would write. Raises UserError as a search would."""
     config = StudyConfig.of({**(asked.settings or {}), **asked.changes})
     folder = creation.folder_of(config)
-    temporary = holding.enter_context(tempfile.TemporaryDirectory(prefix="search-check-"))
-    changes = {**asked.changes, "output": temporary, "name": "check"}
+    made_in = holding.enter_context(temporary.folder(Path(tempfile.gettempdir()), "search-"))
+    changes = {**asked.changes, "output": str(made_in), "name": "check"}
     opened = session.begin(
         dataclasses.replace(asked, changes=changes), holding, console, lambda folder: "", kind=Rehearsal
     )

@@ -16,7 +16,14 @@ from search.analysis import tables
 from search.errors import UserError, command, count
 from search.session import Session
 
-SETTINGS: dict[str, Any] = {"sampler": "random", "scheduler": None, "trackers": []}
+SETTINGS: dict[str, Any] = {
+    "sampler": "random",
+    "scheduler": None,
+    "trackers": [],
+    "try_defaults": False,
+    "start": [],
+    "max_same_failures": None,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -112,7 +112,7 @@ class Trial:
         if self.epochs and self.diverged_at(len(self.epochs), objective):
             return "diverged"
         if len(self.epochs) >= epochs:
-            return "complete"
+            return "complete" if self.value is not None else None
         if self.epochs and self.attributes.get(STOPPED_AT) == len(self.epochs):
             return "stopped"
         return None

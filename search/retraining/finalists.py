@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 
 from search import best_file
-from search.errors import count
+from search.errors import count, one_line
 from search.journal import outcome
 from search.journal.outcome import MAY_WIN, REFERENCE, Candidate, Outcome, finalists, label_of
 from search.journal.records import to_json
@@ -212,13 +212,14 @@ def _save_winner(
         files, problems = wait_for_files()
         for problem in problems:
             report(f"{winner.label}: {problem}, see {pool.log}")
-        _keep(study, winner, best, {**files, **pictures.of_winner()})
+        for line in _keep(study, winner, best, {**files, **pictures.of_winner()}):
+            report(line)
 
     return keep
 
 
-def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) -> None:
-    """Write the winner's folder best/ as a whole, and replace an earlier one."""
+def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) -> list[str]:
+    """Write the winner's folder best/ as a whole, and replace an earlier one; return lines on what is not kept."""
     from search.analysis import tables  # imports pandas: not while a trial could be trained
 
     metrics = _metrics(winner, run, study.config.metric)
@@ -228,11 +229,27 @@ def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) 
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
+        problems = []
         if FOLDER in run.attributes:
-            shutil.copytree(study.folder_of(run.attributes[FOLDER]), folder / "folder", symlinks=True)
+            own = study.folder_of(run.attributes[FOLDER])
+            try:
+                shutil.copytree(own, folder / "folder", symlinks=True, ignore=_special_files)
+            except OSError as error:
+                problems.append(f"not all of {own} is kept: {one_line(str(error), 200)}")
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         tables.curves([run]).drop(columns="trial").to_csv(folder / "curves.csv", index=False)
         replace_folder(study.folder / "best", folder, Path(parent) / "before")
+    return problems
+
+
+def _special_files(folder: str, names: list[str]) -> list[str]:
+    """Return which of these are no file, link or folder: a FIFO or a socket, which only live in a trial's process."""
+    kept = []
+    for name in names:
+        path = Path(folder) / name
+        if path.is_symlink() or path.is_file() or path.is_dir():
+            kept.append(name)
+    return [name for name in names if name not in kept]
 
 
 def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:

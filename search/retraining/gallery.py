@@ -190,7 +190,8 @@ def frames(run: Trial, metric: str, drawn: Mapping[int, Drawn]) -> list[tuple[fl
     for epoch, picture in sorted(drawn.items()):
         if not picture.image:
             continue
-        value = f" {run.epochs[epoch - 1][metric]:.4g}"
+        metrics = run.epochs[epoch - 1]
+        value = f" {metrics[metric]:.4g}" if metric in metrics else " not measured"
         if epoch == run.best_epoch:
             value += ", kept"
         caption = Caption(f"epoch {epoch} of {len(run.epochs)}, ", metric, value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -64,8 +65,7 @@ def train(
         if job.values not in configs:
             configs.append(job.values)
     kind = into.study_name.rpartition("/")[2].replace(" ", "-")
-    names = [f"{kind}-{index:02d}" for index in range(len(configs))]
-    folders = [study.folder_of(name) for name in names]
+    folders = [study.folder_of(f"{kind}-{index:02d}") for index in range(len(configs))]
     for index, record, kept in pool.train(configs, folders, keep=keep):
         if record.left and not study.leaves:
             study.note_leaves(record.left)
@@ -75,14 +75,14 @@ def train(
         for job, trial in zip(jobs, trials, strict=True):
             if job.values == configs[index]:
                 with study.storage.together():
-                    if folders[index].is_dir():
-                        trial.note(FOLDER, names[index])
-                    _write(trial, record)
+                    _write(trial, record, folders[index])
                 yield Run(job, trial.number, record, kept)
 
 
-def _write(trial: OpenTrial, record: Record) -> None:
-    """Write the result of a run to its trial in the journal, and close that."""
+def _write(trial: OpenTrial, record: Record, folder: Path) -> None:
+    """Write the result of a run, which had this folder, to its trial in the journal, and close that."""
+    if folder.is_dir():
+        trial.note(FOLDER, folder.name)
     if record.config:
         trial.note("config", record.config)
     if record.failure:

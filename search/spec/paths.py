@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from search.spec.command import SOURCE
+from search.spec.command import SOURCE, Command
 
 
 def is_file(workload: str) -> bool:
@@ -30,6 +30,13 @@ def settled(settings: Mapping[str, Any], config: Path) -> dict[str, Any]:
     if isinstance(command, str):
         settled["command"] = _command(command, config)
     return settled
+
+
+def in_full(source: str | Command) -> str | Command:
+    """Return what is trained as processes with another working folder find it: a file by its full path."""
+    if isinstance(source, str) and source.endswith(".py"):
+        return str(Path(source).resolve())
+    return source
 
 
 def _command(line: str, config: Path) -> str:

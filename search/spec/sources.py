@@ -45,7 +45,9 @@ def digests(workload: str | Command) -> dict[str, str]:
 def _of_command(command: Command) -> dict[str, str]:
     """Return the digests of a command's files, by their path from the working folder."""
     found: dict[str, str] = {}
-    if module := command.module():
+    module = command.module()
+    launcher = folder_of(module.partition(".")[0]) if module else None
+    if launcher is not None and not INSTALLED.match(f"{launcher}/"):  # torch.distributed.run is none of the user's
         found |= digests(module)
     for path in command.files():
         if path.stat().st_size > MOST_BYTES or INSTALLED.match(str(path.absolute())):

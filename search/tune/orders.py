@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from search.journal.records import OpenTrial
+from search.spec.paths import in_full
 from search.study import Study
 from search.tune.trainable import TrialOrder
 from search.worker.training import Order
@@ -12,7 +13,7 @@ def order_of(study: Study, trial: OpenTrial, gpus: float, rungs: Collection[int]
     """Return the message to the process that trains a trial, which is a new one where it `is_fresh`."""
     config = study.config
     order = Order(
-        workload=config.source,
+        workload=in_full(config.source),
         gpus=gpus,
         objective=config.objective,
         values=config.values(trial.params),

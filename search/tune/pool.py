@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from search.analysis.tried import Tried
+from search.spec.paths import in_full
 from search.study import Study
 from search.tune import deaths
 from search.tune.health import LAST_MOMENT_S
@@ -63,7 +64,9 @@ class WorkerPool:
         if study.leaves or study.needs_fresh or not study.sources():  # nobody has looked at a study of before
             self._options["max_calls"] = 1  # a process a run
         config = study.config
-        self._order = Order(config.source, share.gpus, config.objective, {}, config.epoch_timeout, study.epochs)
+        self._order = Order(
+            in_full(config.source), share.gpus, config.objective, {}, config.epoch_timeout, study.epochs
+        )
         self._processes = list(processes)
         self._check = check
         self._memory_kills = deaths.memory_kills()

@@ -183,14 +183,16 @@ class OptunaSearcher(StatelessSearcher):
         ending = training.ending(result)
         failure = result.get("failure", "")
         traceback = result.get("traceback", "")
-        self._refusals.add(ending, failure)
-        if ending == "infeasible":
-            self._refuse(trial, result)
-            return
+        is_suspect = self.failures.suspects_process(trial.number, result)
+        if not is_suspect:
+            self._refusals.add(ending, failure)
+            if ending == "infeasible":
+                self._refuse(trial, result)
+                return
         if ending == "stopped":
             trial.stop(result["epoch"])
         self._record(trial, result)
-        if self.failures.suspects_process(trial.number, result):
+        if is_suspect:
             self._retry(trial, failure, traceback)
             return
         if not failure and trial.number in self.failures.suspects and not self._is_fresh:

@@ -60,6 +60,8 @@ def _of_trials(snapshot: Snapshot) -> str:
         happened.append(f"{len(diverged)} diverged, {_when(diverged)}")
         fixes.append("search another space (of a learning rate, for one, lower values)")
     trials = count(len(snapshot.trials), "trial")
+    if not snapshot.trials and snapshot.infeasible:
+        return f"{rule}, but all {len(snapshot.infeasible)} configurations of the space are infeasible; search another"
     return f"{rule}, but of {trials} {' and '.join(happened) or 'none did'}; {', and '.join(fixes) or 'search longer'}"
 
 

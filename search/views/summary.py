@@ -74,8 +74,10 @@ def _again(snapshot: Snapshot, best: Path) -> str:
         values = winner.best_run(snapshot.objective).attributes["config"]
     elif front:
         values = {**dict(source.defaults), **snapshot.config.values(front.params)}
-    file = snapshot.folder / "best" / "folder" / "config.json"
-    line = shlex.join(source.filled(values, "winner", str(file)))
+    kept = snapshot.folder / "best" / "folder"
+    if front and not winner:
+        kept = snapshot.folder / "trials" / f"{front.number:04d}"
+    line = shlex.join(source.filled(values, "winner", str(kept / "config.json")))
     if "folder" in source.placeholders():
         line = f"mkdir -p winner && {line}"
     return line

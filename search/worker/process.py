@@ -129,18 +129,19 @@ class OwnFolder:
     def make(self, *, is_wanted: bool) -> Path | None:
         """Make it anew and return it; without a path a temporary one, where it `is_wanted`.
 
-        Raises OSError where it cannot be made; where it is not wanted, there is then none.
+        So where it cannot be made, as on another machine of a cluster. Raises OSError where that cannot be made.
         """
         try:
             if self._path is not None:
                 shutil.rmtree(self._path, ignore_errors=True)  # of a process that died while it trained this trial
-                self._path.mkdir(parents=True)
+                if not self._path.parents[1].is_dir():
+                    raise FileNotFoundError(f"the study's folder is not there: {self._path.parents[1]}")
+                self._path.parent.mkdir(exist_ok=True)
+                self._path.mkdir()
             elif is_wanted:
                 self._path = Path(tempfile.mkdtemp(prefix="search-trial-"))
         except OSError:
-            self._path = None
-            if is_wanted:
-                raise
+            self._path = Path(tempfile.mkdtemp(prefix="search-trial-")) if is_wanted else None
         if self._path is not None:
             os.environ[FOLDER] = str(self._path)
         return self._path

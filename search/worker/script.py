@@ -23,9 +23,9 @@ CONFIG = "config.json"
 class Script(Iterator[dict[str, Any]]):
     """The metrics that a script prints; each line that has them is an epoch.
 
-    The script is not held up between two epochs. After its last one it is waited for, until it ends by itself, begins
-    another, or END_S have passed. Raises ProgramError where it ends before that with another exit code than 0, or
-    without an epoch.
+    The script is not held up between two epochs. After its last one `settle` waits for it, until it ends by itself,
+    begins another, or END_S have passed. Raises ProgramError where it ends before that with another exit code than 0,
+    or without an epoch.
     """
 
     def __init__(self, command: Command, values: Mapping[str, Any], folder: Path | None) -> None:
@@ -50,8 +50,6 @@ class Script(Iterator[dict[str, Any]]):
             self._check_end()
             raise StopIteration
         self._epoch += 1
-        if self._epoch == self._epochs:
-            self._wait_for_end()
         return metrics
 
     def _next_metrics(self) -> dict[str, Any]:
@@ -72,8 +70,10 @@ class Script(Iterator[dict[str, Any]]):
         if self._epoch == 0:
             raise ProgramError(f"{self._title} ended without an epoch; {self._metrics.rule}", output)
 
-    def _wait_for_end(self) -> None:
-        """Wait for the script to end after its last epoch."""
+    def settle(self) -> None:
+        """Wait for the script to end by itself, where it has had its last epoch."""
+        if self._epoch != self._epochs:
+            return
         self._program.end_within(END_S)
         if self._next_metrics() or self._program.is_late:
             return  # `close` ends it

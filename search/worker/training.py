@@ -106,7 +106,10 @@ class Training:
                     numbers, others = metrics.read(given, "the metrics of train", self._order.objective.metric)
             if yielded is END:
                 return self._end()
-            return self._epoch(numbers, others, seconds=time.perf_counter() - begin)
+            result = self._epoch(numbers, others, seconds=time.perf_counter() - begin)
+            if result["ended"]:
+                yields.settle(self._yields)
+            return result
         failed = self._failure(guard.failure, guard.traceback)
         if self._last["epoch"] == 0 and (self._step == "build" or (self._step == "train" and guard.is_refusal)):
             failed["infeasible"] = True
@@ -189,7 +192,9 @@ class Training:
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """
         left = ""
-        with Guard() as guard, process.time_limit(self._order.timeout, SILENT):  # a trainer may go on to its own end
+        # A trainer may go on to its own end; a program is ended within a time of its own.
+        limit_s = None if isinstance(self._order.workload, Command) else self._order.timeout
+        with Guard() as guard, process.time_limit(limit_s, SILENT):
             left = yields.close(self._yields)
         guard.print()  # its results have been reported, and stand
         self._yields = None

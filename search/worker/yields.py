@@ -27,6 +27,12 @@ def of(workload: Workload, config: Any, folder: Path | None) -> Iterator[Any]:
     return iter(returned)
 
 
+def settle(yields: Iterator[Any] | None) -> None:
+    """Wait, after the last epoch, for what goes on by itself: a script, which may save its model."""
+    if isinstance(yields, Script):
+        yields.settle()
+
+
 def close(yields: Iterator[Any] | None) -> str:
     """End what is iterated over where it stands; return what could not be ended, as text. Raises what it raises."""
     if yields is None or not hasattr(yields, "close"):

@@ -14,7 +14,7 @@ import os, sys
 
 def train(config):
     if hasattr(sys, "accelerator") and sys.accelerator != config.x:
-        raise RuntimeError("the accelerator has been set up already, for another configuration")
+        raise ValueError("the accelerator has been set up already, for another configuration")
     sys.accelerator = config.x
     for epoch in range(config.epochs):
         yield {"loss": config.x**2, "pid": os.getpid()}, config.x
@@ -32,9 +32,7 @@ def test_a_workload_that_refuses_a_second_configuration_costs_a_retry_and_then_h
     (tmp_path / "once.py").write_text(ONCE, encoding="utf-8")
     done = search(tmp_path, SETTINGS)
     assert (done.returncode, done.stderr) == (0, "")
-    told = (
-        "failed at epoch 0 in a process that had trained others: RuntimeError: the accelerator has been set up already"
-    )
+    told = "failed at epoch 0 in a process that had trained others: ValueError: the accelerator has been set up already"
     assert told in done.stdout
     assert "does not fail in a fresh process: each trial has its own now (fresh_process: true " in done.stdout
     check(tmp_path)

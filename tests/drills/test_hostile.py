@@ -73,7 +73,7 @@ def has(name: str) -> bool:
 
 def check_result(result: dict[str, Any]) -> None:
     failure = result.get("failure", "")
-    assert training.ending(result) in ("complete", "stopped", "diverged", "failed")
+    assert training.ending(result) in ("complete", "stopped", "diverged", "failed", "infeasible")
     assert failure == "" or is_a_line(failure)
     (failure + result.get("traceback", "")).encode()
     assert all(type(name) is str and type(value) is float for name, value in result["metrics"].items())

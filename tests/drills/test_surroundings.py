@@ -198,7 +198,7 @@ def test_a_script_finds_our_package_where_the_user_has_a_search_py_and_so_do_the
 def test_every_command_has_its_script() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     commands = [path.stem for path in (ROOT / "search").glob("*.py") if "cli.leave(main())" in path.read_text("utf-8")]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         assert f'search-{command} = "search.scripts:main"' in text
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from search import study
+from search.journal.trial import Trial
 from search.retraining import gallery
 from search.retraining.gallery import Pictures
 from search.views import images
-from search.worker.jobs import UNPICKLED
+from search.worker.jobs import UNPICKLED, Drawn
 from tests import studies
 from tests.pictures import frames_of
 from tests.programs import TOY, begin, resume, search, start, until, write
@@ -189,3 +191,11 @@ def test_a_sheet_is_hung_where_the_folder_of_pictures_is_gone_and_an_earlier_one
     assert (made.folder / gallery.SHEET).read_bytes() == b"image"
     gallery.hang(made, Pictures({gallery.PLOT: b"image"}))
     assert list((made.folder / "plots").iterdir()) == []
+
+
+def test_an_epoch_of_a_film_that_lacks_the_metric_is_told_as_not_measured() -> None:
+    epochs = ({"elapsed_s": 1.0}, {"loss": 0.5, "elapsed_s": 2.0})
+    run = Trial(0, "complete", 0.5, 2, {}, epochs, {}, 0.0, 2.0)
+    image = Image.new("RGB", (4, 4))
+    told = gallery.frames(run, "loss", {1: Drawn(image), 2: Drawn(image)})
+    assert [caption.after for _, caption, _ in told] == [" not measured", " 0.5, kept"]

@@ -371,3 +371,17 @@ def test_an_argparse_script_is_searched_unchanged_and_its_winner_trained_again_w
     value = float(best.partition("val_loss ")[2].split()[0])
     printed = [line for line in again.stdout.splitlines() if "val_loss" in line][-1]
     assert math.isclose(float(printed.partition("=")[2].partition(",")[0]), value, abs_tol=1e-5)
+
+
+def test_a_script_that_saves_for_longer_than_the_time_limit_of_an_epoch_is_complete() -> None:
+    results = pull_all(printing(HALF, HALF) + "\nsleep 1.2", epochs=2, timeout=0.6)
+    assert (len(results), ending(results[-1])) == (2, "complete")
+
+
+@pytest.mark.full
+def test_a_script_that_ignores_its_end_is_gone_when_it_is_closed_whatever_the_time_limit(folder: Path) -> None:
+    training = training_of(f"trap '' TERM; echo $$ > {folder}/pid\n{printing(HALF)}\nexec sleep 60", timeout=1.0)
+    training.pull()
+    number = int((folder / "pid").read_text(encoding="utf-8"))
+    assert training.close() == ""
+    assert is_gone(number)

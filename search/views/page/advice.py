@@ -76,7 +76,7 @@ def _search(snapshot: Snapshot) -> Iterator[str]:
     total = len(snapshot.trials)
     if not best or total < MIN_TRIALS:
         return
-    if best.number >= LATE_SHARE * (total - 1):
+    if snapshot.trials.index(best) >= LATE_SHARE * (total - 1):
         yield f"The best value came late, in trial {best.number} of {total}: go on with more of them."
     if best.best_epoch == snapshot.epochs > 1:
         yield f"The best trial was at its best in its last epoch, {snapshot.epochs}: more epochs may help it."
