@@ -253,6 +253,11 @@ NOTES: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         r"proposal 1, proposal 2 failed, the first with x .*: ZeroDivisionError: .* \(bowl\.py, line 12\)$",
     ),
+    "some are infeasible": (
+        BOWL + "def train(config):\n    if config.x: raise ValueError('x must be 0')\n    yield {'loss': 1.0}\n",
+        {},
+        r"proposal 1, proposal 2 infeasible, so a search would propose others, the first with x .*: x must be 0",
+    ),
     "the second in a process raises": (
         BOWL + "def train(config):\n    assert not hasattr(Config, 'seen'), 'again'\n    Config.seen = True\n"
         "    yield {'loss': 1}\n",

@@ -36,7 +36,7 @@ def taken(workload: Workload) -> Taken:
 
 
 def _kind(workload: Workload) -> str:
-    if getattr(workload, "command", None):
+    if workload.command:
         return "command"
     return "file" if paths.is_file(workload.name) else "module"
 

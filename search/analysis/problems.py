@@ -17,7 +17,7 @@ FRESH = "that was in a process that had trained another before: set fresh_proces
 def of_failures(runs: Runs) -> list[Problem]:
     """Return what failed: an error where all did."""
     failed = {name: run for name, run in runs.items() if run.failure}
-    if len(failed) == len(runs):
+    if len(failed) == len(runs) and not all(run.is_infeasible for run in runs.values()):
         first = next(iter(runs.values()))
         return [Problem(f"every trial that was tried failed: {_failure(first)}", is_error=True)]
     of_failure: dict[str, list[str]] = {}
@@ -28,7 +28,8 @@ def of_failures(runs: Runs) -> list[Problem]:
     for names in of_failure.values():
         run = failed[names[0]]
         which = "the first with" if len(names) > 1 else "with"
-        problems.append(Problem(f"{', '.join(names)} failed, {which} {_values(run.values)}: {_failure(run)}{fix}"))
+        what = "infeasible, so a search would propose others" if run.is_infeasible else "failed"
+        problems.append(Problem(f"{', '.join(names)} {what}, {which} {_values(run.values)}: {_failure(run)}{fix}"))
     return problems
 
 

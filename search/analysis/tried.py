@@ -39,6 +39,8 @@ class Tried:
     notes: tuple[str, ...] = ()
     """Lines on metrics that are not recorded."""
     failure: str = ""
+    is_infeasible: bool = False
+    """Whether that was a refusal of the combination: a search would propose another in its place."""
     place: str = ""
     """The user's file and line that led to the failure, where one did."""
     left: str = ""

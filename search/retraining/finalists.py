@@ -38,8 +38,8 @@ def plan(study: Study, workload: Workload, *, may_win: bool = True) -> list[Job]
     """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
 
     There are none where no trial of the search can be a finalist, or none is asked for, and there is no reference where
-    the workload's Config lacks a default. A trial of the defaults is no finalist beside the
-    reference, unless that cannot win, as in a retraining of before.
+    the workload's Config lacks a default. A trial of the defaults is no finalist beside the reference, unless that
+    cannot win, as in a retraining of before.
     """
     config = study.config
     trials = study.trials()

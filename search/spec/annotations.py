@@ -61,9 +61,8 @@ def settled(arguments: Arguments, config: StudyConfig) -> StudyConfig:
         space[name] = entry
         if "values" in entry:
             space[name] = {**entry, "values": [recorded(name, value) for value in entry["values"]]}
-    changes: dict[str, Any] = {"space": space, "fixed": all_recorded(config.fixed)}
-    if hasattr(config, "start"):
-        changes["start"] = list(map(all_recorded, config.start))
+    start = list(map(all_recorded, config.start))
+    changes: dict[str, Any] = {"space": space, "fixed": all_recorded(config.fixed), "start": start}
     before = {name: getattr(config, name) for name in changes}
     return config if changes == before else dataclasses.replace(config, **changes)
 

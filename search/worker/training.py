@@ -20,7 +20,7 @@ from search.worker.isolation import Surroundings
 REPORT_INTERVAL_S = 0.2
 """Time that a process trains between reports where no rung comes first: a report costs milliseconds."""
 END = object()
-"""Stands for the end of a workload's generator."""
+"""Stands for the end of what a workload yields."""
 SILENT = "reported nothing for longer than epoch_timeout ({:g} s)"
 
 
@@ -41,7 +41,7 @@ class Order:
 
 
 class Training:
-    """One config being trained: the workload's generator, and the result of the epoch that it yielded last.
+    """One config being trained: what the workload yields, and the result of the epoch that came last.
 
     A result is a dict:
         epoch: how many there were, counted from 1; 0 before the first has ended
@@ -187,7 +187,7 @@ class Training:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
 
     def close(self) -> str:
-        """Close the workload's generator and restore the process's state, so that the next trial starts clean.
+        """End the workload where it stands and restore the process's state, so that the next trial starts clean.
 
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """

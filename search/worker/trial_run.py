@@ -62,6 +62,7 @@ def train(order: Order, log: str) -> tuple[Tried, bytes | None]:
         has_diverged=training.ending(result) == "diverged",
         notes=tuple(notes),
         failure=result.get("failure", ""),
+        is_infeasible=bool(result.get("infeasible")),
         place=place_in(result.get("traceback", "")),
         left=left,
         peak_bytes=peak_bytes,
