@@ -105,7 +105,10 @@ def folder_of(config: StudyConfig) -> Path:
     if output.exists() and not output.is_dir():
         raise UserError(f"output must be a folder, but {output} is a file; give another with --output")
     if os.path.lexists(folder):
-        raise UserError(f"a study's name must be new, but {folder} exists; give another with --name")
+        raise UserError(
+            f"a study's name must be new, but {folder} exists; give another with --name, or go on with it: "
+            f"{command('search.run', '--resume', folder)}"
+        )
     return folder
 
 

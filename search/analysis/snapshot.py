@@ -126,8 +126,14 @@ class Snapshot:
 
     @property
     def full(self) -> int:
-        """Return how many they would have trained, had none ended before its time."""
-        return len(self.trials) * self.epochs
+        """Return how many they would have trained, had none ended before its time: some end by themselves."""
+        complete = self.in_state("complete")
+        return epochs_of(complete) + (len(self.trials) - len(complete)) * self._usual_epochs
+
+    @property
+    def _usual_epochs(self) -> int:
+        """Return the most epochs that a complete trial has trained; those of a full one where there is none."""
+        return max((len(trial.epochs) for trial in self.in_state("complete")), default=self.epochs)
 
     @property
     def saved(self) -> float:
@@ -135,7 +141,7 @@ class Snapshot:
         if not self.full:
             return 0.0
         stopped = self.in_state("stopped")
-        spared = len(stopped) * self.epochs - epochs_of(stopped)
+        spared = len(stopped) * self._usual_epochs - epochs_of(stopped)
         return spared / self.full
 
     @property

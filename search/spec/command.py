@@ -19,9 +19,9 @@ from search.spec.template import GIVEN, Word
 
 PYTHON = re.compile(r"(python|pypy)[0-9.]*")
 INTERPRETERS = re.compile(rf"{PYTHON.pattern}|{template.SHELLS.pattern}|Rscript|julia|node|perl|ruby|lua|php|octave")
-SCRIPT = re.compile(r"[^\s-]\S*\.(py|pyc|sh|bash|R|r|jl|js|mjs|ts|pl|rb|lua|php|m)")
+SCRIPT = re.compile(r"(?s:[^\s-].*)\.(py|pyc|sh|bash|R|r|jl|js|mjs|ts|pl|rb|lua|php|m)")
 """Matches a word that names the file of a script."""
-SOURCE = re.compile(rf"{SCRIPT.pattern}|[^\s-]\S*\.(ya?ml|json|toml|ini|cfg|conf|gin)")
+SOURCE = re.compile(rf"{SCRIPT.pattern}|(?s:[^\s-].*)\.(ya?ml|json|toml|ini|cfg|conf|gin)")
 """Matches one that names that or a config."""
 
 

@@ -43,9 +43,10 @@ def _command(line: str, config: Path) -> str:
     def found(match: re.Match[str]) -> str:
         word = match[0]
         beside = config.absolute().parent / word
-        return shlex.quote(_from_here(beside)) if beside.is_file() and not Path(word).is_file() else word
+        is_there = SOURCE.fullmatch(word) and beside.is_file() and not Path(word).is_file()
+        return shlex.quote(_from_here(beside)) if is_there else word
 
-    return re.sub(rf"(?<!\S)(?:{SOURCE.pattern})(?!\S)", found, line)
+    return re.sub(r"(?<!\S)[^\s'\"{}-][^\s'\"{}]*(?!\S)", found, line)
 
 
 def _from_here(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from search.journal.trial import Trial
+from search.journal.trial import Ending, Trial
 
 PLACE = re.compile(r'^ +File "(.+)", line (\d+), in ', re.MULTILINE)
 """A line of a traceback: the last one says where the exception was raised."""
@@ -24,12 +24,15 @@ class AlikeFailuresError(Exception):
 class Failures:
     """The failures of a session, by their kinds, and whether any trial of the study has gone well."""
 
-    def __init__(self, most_alike: int | None) -> None:
+    def __init__(self, most_alike: int | None, defaults: Mapping[str, Any] | None = None) -> None:
         """`most_alike` are the failures of one kind, before any success, that end a search; None for any number."""
         self._most_alike = most_alike
         self._counts: Counter[str] = Counter()
         self._of_fresh: set[str] = set()
         """The kinds that were seen in a process that had trained nothing before."""
+        self._defaults = defaults
+        self._of_defaults: set[str] = set()
+        """The kinds that the workload's defaults had."""
         self._is_well = False
         self.suspects: set[int] = set()
         """The trials that failed in a process that had trained others, and are tried in a fresh one."""
@@ -61,6 +64,15 @@ class Failures:
             return True
         self._of_fresh.add(kind)
         return False
+
+    def ending(self, ending: Ending, result: Mapping[str, Any], params: Mapping[str, Any]) -> Ending:
+        """Return how a trial ended: what the workload's defaults raise, too, is no refusal of a combination."""
+        if ending != "infeasible":
+            return ending
+        kind = kind_of(result["failure"], result["traceback"])
+        if params == self._defaults:
+            self._of_defaults.add(kind)
+        return "failed" if kind in self._of_defaults else ending
 
     def check(self) -> None:
         """Raise AlikeFailuresError where so many trials have failed in the same way that the search is to end."""

@@ -60,7 +60,7 @@ class OptunaSearcher(StatelessSearcher):
         self._again: deque[OpenTrial] = deque()
         """The trials that are queued to be trained again."""
         self._signs = SignsOfLife(study.config.epoch_timeout, clock)
-        self.failures = Failures(study.config.max_same_failures)
+        self.failures = Failures(study.config.max_same_failures, study.default_params)
         self._is_fresh = study.needs_fresh
         self._errors: dict[str, str] = {}
         """What Ray says of the processes that have just died, by Tune's trial_id."""
@@ -180,15 +180,13 @@ class OptunaSearcher(StatelessSearcher):
 
     def _end(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the last result of a trial and close it; a stop is recorded first, in case of a kill in between."""
-        ending = training.ending(result)
+        ending = self.failures.ending(training.ending(result), result, trial.params)
         failure = result.get("failure", "")
         traceback = result.get("traceback", "")
         is_suspect = self.failures.suspects_process(trial.number, result)
-        if not is_suspect:
-            self._refusals.add(ending, failure)
-            if ending == "infeasible":
-                self._refuse(trial, result)
-                return
+        if ending == "infeasible" and not is_suspect:
+            self._refuse(trial, result)
+            return
         if ending == "stopped":
             trial.stop(result["epoch"])
         self._record(trial, result)
@@ -211,6 +209,7 @@ class OptunaSearcher(StatelessSearcher):
 
     def _refuse(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record that a configuration is infeasible: another is proposed in its place, as far as the space has one."""
+        self._refusals.add("infeasible", result["failure"])
         self._record(trial, result)
         self._write_log(trial, result["traceback"])
         trial.refuse(result["failure"])
@@ -262,6 +261,7 @@ class OptunaSearcher(StatelessSearcher):
             note = f"{failure}, see {self._study.log_of(trial.number)}"
         else:
             self.failures.succeed()
+        self._refusals.add(ending, failure)
         trial.end(ending)
         self.progress.end(trial, ending, note)
         self.forecast.end(trial.number)

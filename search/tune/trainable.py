@@ -82,6 +82,8 @@ class WorkloadTrainable(Trainable):
         """Train up to a rung or for REPORT_INTERVAL_S; return the result, `done` where the trial ended by itself."""
         assert self._training is not None
         result = self._training.advance(self._rungs)
+        if result["ended"]:
+            result["notes"] += self._training.settle(result)
         return {**result, "done": result["ended"], "used": self._trained > 1}
 
     def cleanup(self) -> None:

@@ -94,6 +94,11 @@ def _show_winner(console: Console, snapshot: Snapshot) -> None:
     else:
         console.print(f"the winner is {winner.name} of {snapshot.name}, by its mean over {seeds}")
     _show_table(console, snapshot)
+    for candidate in (winner, outcome.reference):
+        if candidate and not candidate.is_sound:
+            console.print(
+                f"of {candidate.label} {no_winner.wrong_seeds(candidate)}: its means are of epochs before that"
+            )
     verdict = snapshot.verdict
     gain = verdict.validation if verdict else None
     if gain and gain.is_sure and gain.value < 0:

@@ -1,9 +1,11 @@
 """The guard around a workload's own code: whatever that raises becomes text, and ends no process."""
 
 import builtins
+import os
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +14,8 @@ from search.errors import UserError, describe, writable
 NAMES = vars(builtins)
 BUILTINS = NAMES.copy()
 """Python's own, as they were before a workload was imported."""
+OURS = f"{Path(__file__).parents[1]}{os.sep}"
+"""Begins the file of code of this package."""
 MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
 
@@ -73,7 +77,10 @@ def tell(text: str) -> None:
 def _traceback_of(error: BaseException) -> str:
     """Return the traceback as text; empty where none can be made."""
     try:
-        text = "".join(traceback.format_exception(error))
+        at = error.__traceback__
+        while at is not None and at.tb_frame.f_code.co_filename.startswith(OURS):  # up to the workload's own
+            at = at.tb_next
+        text = "".join(traceback.format_exception(type(error), error, at))
         if len(text) > MOST_CHARACTERS:
             half = MOST_CHARACTERS // 2
             text = f"{text[:half]}\n...\n{text[-half:]}"

@@ -109,6 +109,8 @@ def train(order: Order, log: str, keep: bool) -> tuple[Record, bytes | None, dic
         if keep:
             copies.take(run, result)
         if result["ended"]:
+            for line in run.settle(result):
+                tell(line)
             break
     left = run.close()
     failure = result.get("failure", "")

@@ -14,6 +14,8 @@ from typing import Any, Protocol, Self
 
 from greenlet import getcurrent, greenlet
 
+from search.errors import shown
+
 MOST_REFUSALS = 3
 """Calls of `report` that a trainer may make after it was told to end; at the next one it is abandoned."""
 ABANDONED: list[greenlet] = []
@@ -95,11 +97,15 @@ class Pushed:
         self._trainer = self._reporter = None
         return f"a trainer that goes on after it was told to end {1 + MOST_REFUSALS} times"
 
-    def report(self, metrics: Any, model: Any = None) -> None:
+    def report(self, metrics: Any = None, model: Any = None, **named: Any) -> None:
         """Give the metrics of an epoch, and its model, to whoever pulls; return when the trial is to go on.
 
-        Raises Ended where the trial has ended, and RuntimeError where it is not called by what `train` runs.
+        Raises Ended where the trial has ended, TypeError where metrics are given by keywords, and RuntimeError where it
+        is not called by what `train` runs.
         """
+        if named:
+            name = next(iter(named))
+            raise TypeError(f"report takes a mapping of metrics, as report({{'{name}': {shown(named[name])}}})")
         if threading.get_ident() != self._thread:
             name = threading.current_thread().name
             raise RuntimeError(f"report must be called in the thread that called train, but got a call in {name!r}")

@@ -70,15 +70,16 @@ class Script(Iterator[dict[str, Any]]):
         if self._epoch == 0:
             raise ProgramError(f"{self._title} ended without an epoch; {self._metrics.rule}", output)
 
-    def settle(self) -> None:
-        """Wait for the script to end by itself, where it has had its last epoch."""
-        if self._epoch != self._epochs:
-            return
+    def settle(self) -> str:
+        """Wait for the script to end by itself after its last epoch; return what was wrong with its end, as text."""
         self._program.end_within(END_S)
         if self._next_metrics() or self._program.is_late:
-            return  # `close` ends it
-        if code := self._program.wait():
-            log(f"{self._title} ended with {shown_code(code)} after its last epoch\n".encode())
+            return ""  # `close` ends it
+        if not (code := self._program.wait()):
+            return ""
+        line = f"{self._title} ended with {shown_code(code)} after its last epoch"
+        log(f"{line}\n".encode())
+        return f"{line}; the trial is complete"
 
     def close(self) -> str:
         """End the script and all that comes of it; return what could not be ended, as text."""

@@ -60,6 +60,8 @@ class Training:
         self._yields: Iterator[Any] | None = None
         self.epochs: int | None = order.epochs
         """Of the whole training; None where the workload ends by itself."""
+        self._knows_epochs = False
+        """Whether the workload is told its epochs, so that it ends by itself."""
         self._folder = process.OwnFolder(order.folder)
         self._told: set[str] = set()
         """The metrics of which there was a note."""
@@ -106,10 +108,7 @@ class Training:
                     numbers, others = metrics.read(given, "the metrics of train", self._order.objective.metric)
             if yielded is END:
                 return self._end()
-            result = self._epoch(numbers, others, seconds=time.perf_counter() - begin)
-            if result["ended"]:
-                yields.settle(self._yields)
-            return result
+            return self._epoch(numbers, others, seconds=time.perf_counter() - begin)
         failed = self._failure(guard.failure, guard.traceback)
         if self._last["epoch"] == 0 and (self._step == "build" or (self._step == "train" and guard.is_refusal)):
             failed["infeasible"] = True
@@ -128,6 +127,7 @@ class Training:
         seed = self._order.values.get("seed", 0)
         self.values = workload.values_of(self.config, self._order.values)
         self.values.setdefault("seed", seed)
+        self._knows_epochs = "epochs" in workload.names()
         self.epochs = self.values.get("epochs", self._order.epochs)
         isolation.seed(self.values["seed"])
         self._step = "train"
@@ -186,15 +186,32 @@ class Training:
     def _failure(self, failure: str, text: str = "") -> dict[str, Any]:
         return {**self._last, "value": math.nan, "ended": True, "failure": failure, "traceback": text}
 
+    def settle(self, result: Mapping[str, Any]) -> list[str]:
+        """Let the workload run from its last epoch to its own end, where it knows of both, as to save its model.
+
+        Call it when the model of that epoch was taken. Returns lines for the user on what went wrong: the epochs stand.
+        """
+        is_last = result["epoch"] == self.epochs and ending(result) == "complete"
+        if not (is_last and self._knows_epochs):
+            return []
+        with Guard() as guard, process.time_limit(self._limit_s, SILENT):
+            line = yields.settle(self._yields)
+            return [line] if line else []
+        guard.print()
+        return [f"train raised {guard.failure} after its last epoch; the trial is complete"]
+
+    @property
+    def _limit_s(self) -> float | None:
+        """Return the time that a workload has to end; a program is ended within a time of its own."""
+        return None if isinstance(self._order.workload, Command) else self._order.timeout
+
     def close(self) -> str:
         """End the workload where it stands and restore the process's state, so that the next trial starts clean.
 
         Returns what could not be restored, as text; where that is not empty, the process must not be used again.
         """
         left = ""
-        # A trainer may go on to its own end; a program is ended within a time of its own.
-        limit_s = None if isinstance(self._order.workload, Command) else self._order.timeout
-        with Guard() as guard, process.time_limit(limit_s, SILENT):
+        with Guard() as guard, process.time_limit(self._limit_s, SILENT):  # a trainer may go on to its own end
             left = yields.close(self._yields)
         guard.print()  # its results have been reported, and stand
         self._yields = None

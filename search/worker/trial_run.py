@@ -49,6 +49,7 @@ def train(order: Order, log: str) -> tuple[Tried, bytes | None]:
     peak_bytes = footprint.peak_bytes()
     gpu_bytes = footprint.gpu_bytes()
     values = run.values
+    notes += run.settle(result)
     left = run.close()
     tried = Tried(
         values=values,

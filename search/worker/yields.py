@@ -27,10 +27,13 @@ def of(workload: Workload, config: Any, folder: Path | None) -> Iterator[Any]:
     return iter(returned)
 
 
-def settle(yields: Iterator[Any] | None) -> None:
-    """Wait, after the last epoch, for what goes on by itself: a script, which may save its model."""
+def settle(yields: Iterator[Any] | None) -> str:
+    """Let what is iterated over run from its last epoch to its own end; return what is wrong with that, as text."""
     if isinstance(yields, Script):
-        yields.settle()
+        return yields.settle()
+    if yields is not None and next(yields, None) is not None:
+        return "train goes on after its last epoch, where the trial ends: it yields more often than epochs says"
+    return ""
 
 
 def close(yields: Iterator[Any] | None) -> str:
@@ -52,11 +55,13 @@ def unpack(yielded: Any) -> tuple[Any, Any]:
     if isinstance(yielded, tuple | list):
         if len(yielded) == 2 and _are_metrics(yielded[0]):
             return yielded[0], yielded[1]
-        if len(yielded) == 2 and _are_metrics(yielded[1]):
+        if len(yielded) == 2 and yielded[1] is None:
+            why = f"got {shown(yielded[0])}"
+        elif len(yielded) == 2 and _are_metrics(yielded[1]):
             why = f"got them the other way round: {shown(yielded)}"
         elif len(yielded) != 2:
             why = f"got {len(yielded)} values: {shown(yielded)}"
-    raise TypeError(f"train must yield metrics, a mapping of numbers by name, or (metrics, model), but {why}")
+    raise TypeError(f"train must yield or report metrics, a mapping of numbers by name, and a model or none, but {why}")
 
 
 def _are_metrics(value: Any) -> bool:

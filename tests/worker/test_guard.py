@@ -87,7 +87,7 @@ def train(order: Order) -> dict[str, Any]:
         ("Closed()", f"Silent: {NO_TEXT}"),
         (
             "[0.5]",
-            "TypeError: train must yield metrics, a mapping of numbers by name, or (metrics, ",
+            "TypeError: train must yield or report metrics, a mapping of numbers by name, and a model or none, but ",
         ),
         ("{Shy(): 0.5}", "SystemExit"),
     ],
@@ -105,7 +105,7 @@ def test_metrics_without_the_objectives_fail_their_trial_and_say_why(
 )
 def test_what_is_no_pair_of_metrics_and_model_is_told_so(given: str, write: Write) -> None:
     result = train(write(f"def train(c): yield {given}\n"))
-    assert result["failure"].startswith("TypeError: train must yield metrics, a mapping of numbers by name, or (m")
+    assert result["failure"].startswith("TypeError: train must yield or report metrics, a mapping of numbers by name, ")
 
 
 def test_a_name_that_is_no_plain_text_becomes_one_and_what_is_no_number_is_left_out(write: Write) -> None:

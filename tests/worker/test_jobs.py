@@ -56,7 +56,9 @@ def test_a_plot_that_fails_costs_its_own_picture(capfd: pytest.CaptureFixture[st
         "",
     ]
     assert [each.image is not None for each in drawn] == [False] * 5 + [True]
-    assert capfd.readouterr().err.count("Traceback") == 3  # of two that are the same, one
+    errors = capfd.readouterr().err
+    assert errors.count("Traceback") == 2  # of two that are the same, one; and none of ours
+    assert errors.count("TypeError: it must return a matplotlib Figure") == 1
 
 
 def test_a_plot_that_never_returns_is_ended_and_no_other_begun(monkeypatch: pytest.MonkeyPatch) -> None:

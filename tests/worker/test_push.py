@@ -108,12 +108,11 @@ def test_a_train_that_takes_report_and_yields_is_refused_as_it_would_never_run()
         gc.collect()
 
 
-@pytest.mark.parametrize("arguments", [(), ({}, None, 1)])
-def test_a_report_with_wrong_arguments_raises_in_the_callback(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError, match=r"report\(\) (missing 1 required|takes from 2 to 3) positional argument"):
-        next(Pushed(lambda report: report(*arguments)))
-    with pytest.raises(TypeError, match=r"report\(\) got an unexpected keyword argument 'loss'"):
-        next(Pushed(lambda report: report({}, loss=1)))  # type: ignore[call-arg]
+def test_a_report_with_wrong_arguments_raises_in_the_callback() -> None:
+    with pytest.raises(TypeError, match=r"report\(\) takes from 1 to 3 positional arguments but 4 were given"):
+        next(Pushed(lambda report: report({}, None, 1)))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"report takes a mapping of metrics, as report\(\{'loss': 1\}\)"):
+        next(Pushed(lambda report: report(loss=1)))  # type: ignore[call-arg]
 
 
 def test_closing_raises_through_the_trainer_so_that_its_clean_up_runs_once() -> None:

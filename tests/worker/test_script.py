@@ -44,6 +44,7 @@ def pull_all(code: str, epochs: int = 3, **more: Any) -> list[dict[str, Any]]:
     results = [training.pull()]
     while not results[-1]["ended"]:
         results.append(training.pull())
+    training.settle(results[-1])
     assert training.close() == ""
     return results
 

@@ -210,3 +210,46 @@ def test_a_trainer_that_is_silent_for_too_long_fails_and_one_that_goes_on_is_nam
     training = Training(write(f"{CONFIG}\n{text}"))
     training.pull()
     assert training.close() == "a trainer that goes on after it was told to end 4 times"
+
+
+ENDS = """
+import pathlib
+def train(config, folder):
+    for epoch in range(COUNT):
+        yield {"loss": 1 / (epoch + 1)}
+        (folder / f"epoch {epoch + 1}").touch()
+    (folder / "last").touch()
+    THEN
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "then", "notes", "files"),
+    [
+        ("config.epochs", "", [], ["epoch 1", "epoch 2", "epoch 3", "last"]),
+        (
+            "config.epochs",
+            "raise RuntimeError('late')",
+            ["train raised RuntimeError: late after its last epoch; the trial is complete"],
+            ["epoch 1", "epoch 2", "epoch 3", "last"],
+        ),
+        (
+            "99",
+            "",
+            ["train goes on after its last epoch, where the trial ends: it yields more often than epochs says"],
+            ["epoch 1", "epoch 2", "epoch 3"],
+        ),
+    ],
+)
+def test_after_its_last_epoch_a_workload_runs_on_to_its_own_end(
+    count: str, then: str, notes: list[str], files: list[str], write: Write, tmp_path: Path
+) -> None:
+    order = write(CONFIG + ENDS.replace("COUNT", count).replace("THEN", then))
+    (tmp_path / "study").mkdir()
+    own = tmp_path / "study" / "trials" / "0000"
+    training = Training(Order(order.workload, 0, order.objective, {}, folder=own))
+    result = training.advance(seconds=60)
+    assert (result["epoch"], ending(result)) == (3, "complete")
+    assert training.settle(result) == notes
+    training.close()
+    assert sorted(path.name for path in own.iterdir()) == files
