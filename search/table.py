@@ -20,10 +20,10 @@ SETTINGS: dict[str, Any] = {
     "sampler": "random",
     "scheduler": None,
     "trackers": [],
-    "try_defaults": False,
-    "start": [],
     "max_same_failures": None,
 }
+OF_NEW: dict[str, Any] = {"try_defaults": False, "start": []}
+"""The same, which a study that goes on keeps as they are."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         if file.suffix != ".parquet" or not file.parent.is_dir() or file.is_dir():
             raise UserError(f"the table must be a .parquet file in a folder that exists, but got {file}")
         asked = cli.asked(flags)
-        asked = replace(asked, changes={**asked.changes, **SETTINGS})
+        of_new = {} if asked.resume else OF_NEW
+        asked = replace(asked, changes={**asked.changes, **SETTINGS, **of_new})
 
         def again(folder: Path) -> str:
             return command("search.table", file, "--resume", folder)
