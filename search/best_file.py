@@ -11,6 +11,8 @@ import optuna
 from search.spec import files
 from search.study import FINISHED, Study
 
+BEST = Path("best.yaml")
+"""What a search hands over, in the working folder."""
 CHOOSING = threading.Lock()
 """Held from looking whether a retraining has finished until best.yaml is written: two threads may be about to."""
 

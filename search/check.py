@@ -21,6 +21,7 @@ from typing import Any
 from search import cli, creation, session
 from search.analysis import measures, problems
 from search.analysis.checkup import Checkup, Files, Machine, Problem
+from search.best_file import BEST
 from search.errors import UserError, count, describe
 from search.request import Asked
 from search.session import Session
@@ -32,7 +33,6 @@ from search.tune.quota import cpu_quota
 from search.tune.trial_runs import TrialRuns
 from search.views import check as view
 
-BEST = Path("best.yaml")
 DEFAULTS = "the defaults"
 MOST_ENTRIES = 2000
 """Files and folders of the working folder that are looked at."""
@@ -116,7 +116,7 @@ def begin(asked: Asked, holding: ExitStack, console: cli.Terminal) -> tuple[Rehe
     """Return a session for the check, and what the search itself would write. Raises UserError as a search would."""
     config = StudyConfig.of({**(asked.settings or {}), **asked.changes})
     folder = creation.folder_of(config)
-    made_in = holding.enter_context(temporary.folder(Path(tempfile.gettempdir()), "search-"))
+    made_in = holding.enter_context(temporary.folder(Path(tempfile.gettempdir()), cluster.TEMPORARY))
     changes = {**asked.changes, "output": str(made_in), "name": "check"}
     opened = session.begin(
         dataclasses.replace(asked, changes=changes), holding, console, lambda folder: "", kind=Rehearsal

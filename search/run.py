@@ -21,6 +21,7 @@ from rich.console import Console
 
 from search import __version__, best_file, cli, session
 from search.analysis.snapshot import Snapshot
+from search.best_file import BEST
 from search.errors import UserError, command, one_line
 from search.journal.outcome import REFERENCE, Outcome
 from search.request import Asked
@@ -33,8 +34,6 @@ from search.tune.logs import LogFile
 from search.tune.pool import ProcessLostError, WorkerPool
 from search.views import summary
 
-BEST = Path("best.yaml")
-"""Where the winner's config is copied to."""
 Config = StudyConfig | Mapping[str, Any] | str | Path
 
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.spec.sources import INSTALLED
+from search.spec.sources import is_users
 
 FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
 """A line of a traceback that says where."""
-OURS = str(Path(__file__).parent.parent)
-"""The folder of this package."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def place_in(text: str) -> str:
     _, _, last = text.rpartition("Traceback (most recent call last):")
     place = ""
     for file, line in FRAME.findall(last):
-        if not (INSTALLED.match(file) or file.startswith(OURS)):
+        if is_users(file):
             place = f"{_short(file)}, line {line}"
     return place
 

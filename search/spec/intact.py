@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import NoReturn
 
 from search.errors import UserError, describe
-from search.spec.sources import INSTALLED
+from search.spec.sources import is_users
 
 STREAMS = ("stdin", "stdout", "stderr")
 """By their file descriptors."""
-OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 @contextmanager
@@ -117,6 +116,6 @@ def _place_in_a_users_file(trace: TracebackType | None) -> str:
     place = ""
     for frame, line in traceback.walk_tb(trace):
         file = frame.f_code.co_filename
-        if not (INSTALLED.match(file) or file.startswith(OURS)):
+        if is_users(file):
             place = f" ({file}, line {line})"
     return place

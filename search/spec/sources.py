@@ -14,6 +14,8 @@ from types import ModuleType
 from search.spec.command import Command
 
 OURS = __package__.partition(".")[0]
+OURS_FOLDER = f"{Path(__file__).parents[1]}{os.sep}"
+"""Begins the path of each file of this package."""
 INSTALLED = re.compile(rf"<|{re.escape(sysconfig.get_path('stdlib'))}/|.*/(site|dist)-packages/")
 """Matches the file of code that no user writes: Python's library, installed packages, and what is in no file."""
 MOST_BYTES = 10_000_000
@@ -84,6 +86,11 @@ def _followed(folder: Path, module: str, tops: set[str] | None) -> dict[str, str
 
 def _digest(source: bytes) -> str:
     return hashlib.sha256(source.replace(b"\r\n", b"\n")).hexdigest()[:16]
+
+
+def is_users(file: str) -> bool:
+    """Return whether a file of code is the user's own: neither installed nor of this package."""
+    return not (INSTALLED.match(file) or file.startswith(OURS_FOLDER))
 
 
 def own_tops(top: str) -> set[str]:

@@ -155,9 +155,8 @@ class WorkerPool:
         """
         pending: dict[Any, tuple[int, Any]] = {}
         for index, config in enumerate(values):
-            order, log = self._ordered(config)
-            own = dataclasses.replace(order, folder=folder.absolute() / str(index))
-            tried, model = self._start(trial_run.train, own, log, returns=2)
+            ordered = self._ordered(config, folder / str(index))
+            tried, model = self._start(trial_run.train, *ordered, returns=2)
             pending[tried] = (index, model)
         while pending:
             ended = self._wait(list(pending))

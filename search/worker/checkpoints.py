@@ -89,7 +89,7 @@ class Copies:
         is_wanted = bool(result["epochs"]) and self._wants(result["epoch"], training.epochs)
         if not is_best and not is_wanted:
             return
-        pickled = b"" if training.model is None else _pickle(training.model)
+        pickled = b"" if training.model is None else pickle(training.model)[0]
         if is_best:
             self.best = pickled
         if is_wanted:
@@ -102,10 +102,10 @@ class Copies:
         return is_drawn and self.checkpoints.want(epoch, epochs)
 
 
-def _pickle(model: Any) -> bytes | None:
-    """Return the live model as a pickle; None, and the traceback in the log, where it cannot be pickled."""
+def pickle(model: Any) -> tuple[bytes | None, str]:
+    """Return the live model as a pickle; or None and why, with the traceback in the log, where it cannot be pickled."""
     with Guard() as guard:
         pickled: bytes = cloudpickle.dumps(model)
-        return pickled
+        return pickled, ""
     guard.print()
-    return None
+    return None, guard.failure

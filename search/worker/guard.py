@@ -1,21 +1,18 @@
 """The guard around a workload's own code: whatever that raises becomes text, and ends no process."""
 
 import builtins
-import os
 import sys
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from search.errors import UserError, describe, writable
+from search.spec.sources import OURS_FOLDER
 
 NAMES = vars(builtins)
 BUILTINS = NAMES.copy()
 """Python's own, as they were before a workload was imported."""
-OURS = f"{Path(__file__).parents[1]}{os.sep}"
-"""Begins the file of code of this package."""
 MOST_CHARACTERS = 100_000
 """Of a traceback, at most; of a longer one the beginning and the end are kept."""
 
@@ -78,7 +75,7 @@ def _traceback_of(error: BaseException) -> str:
     """Return the traceback as text; empty where none can be made."""
     try:
         at = error.__traceback__
-        while at is not None and at.tb_frame.f_code.co_filename.startswith(OURS):  # up to the workload's own
+        while at is not None and at.tb_frame.f_code.co_filename.startswith(OURS_FOLDER):  # up to the workload's own
             at = at.tb_next
         text = "".join(traceback.format_exception(type(error), error, at))
         if len(text) > MOST_CHARACTERS:

@@ -19,8 +19,6 @@ from search.spec.workload import Workload, load
 from search.worker import forking, isolation
 
 TOO_LONG = "it took longer than {:g} s"
-
-
 FOLDER = "SEARCH_TRIAL_DIR"
 """The variable of the environment that names the folder of the trial that is being trained."""
 
@@ -131,17 +129,15 @@ class OwnFolder:
 
         So where it cannot be made, as on another machine of a cluster. Raises OSError where that cannot be made.
         """
-        try:
-            if self._path is not None:
-                shutil.rmtree(self._path, ignore_errors=True)  # of a process that died while it trained this trial
-                if not self._path.parents[1].is_dir():
-                    raise FileNotFoundError(f"the study's folder is not there: {self._path.parents[1]}")
-                self._path.parent.mkdir(exist_ok=True)
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)  # of a process that died while it trained this trial
+            try:
+                self._path.parent.mkdir(exist_ok=True)  # but not the study's own, which may have been moved
                 self._path.mkdir()
-            elif is_wanted:
-                self._path = Path(tempfile.mkdtemp(prefix="search-trial-"))
-        except OSError:
-            self._path = Path(tempfile.mkdtemp(prefix="search-trial-")) if is_wanted else None
+            except OSError:
+                self._path = None
+        if self._path is None and is_wanted:
+            self._path = Path(tempfile.mkdtemp(prefix="search-trial-"))
         if self._path is not None:
             os.environ[FOLDER] = str(self._path)
         return self._path

@@ -22,7 +22,7 @@ MOST_TOLD_BYTES = 1000
 """Of each of them."""
 PATIENCE_S = 5.0
 """Time in which its keeper must have ended all, beyond the keeper's own."""
-OURS = ("PYTHONBREAKPOINT", "RAY_JOB_ID", "RAY_RAYLET_PID")
+OF_RAY = ("PYTHONBREAKPOINT", "RAY_JOB_ID", "RAY_RAYLET_PID")
 """Variables of the environment that Ray has set for the worker process: with them `breakpoint()` would wait for Ray."""
 PIECE_BYTES = 65_536
 LINE_END = re.compile(rb"[\r\n]")
@@ -47,7 +47,7 @@ class Program:
         self._deadline: float | None = None
         self.is_late = False
         """Whether it has printed, or run, until the deadline."""
-        environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        environment = {name: value for name, value in os.environ.items() if name not in OF_RAY}
         command = [sys.executable, "-I", "-S", keeper.__file__, str(theirs.fileno()), str(keeper.GRACE_S), *words]
         try:
             self._keeper = subprocess.Popen(

@@ -4,12 +4,9 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
-
-import cloudpickle
 
 from search.analysis.tried import Tried, place_in
-from search.worker import footprint, process, training
+from search.worker import checkpoints, footprint, process, training
 from search.worker.guard import Guard
 from search.worker.training import Order, Training
 
@@ -45,7 +42,7 @@ def train(order: Order, log: str) -> tuple[Tried, bytes | None]:
             break
     # What is left of it: the model, and whatever it leaves behind.
     has_model = run.model is not None
-    pickled, unpickled = _pickle(run.model)
+    pickled, unpickled = checkpoints.pickle(run.model)
     peak_bytes = footprint.peak_bytes()
     gpu_bytes = footprint.gpu_bytes()
     values = run.values
@@ -91,12 +88,3 @@ def _is_enough(elapsed_s: list[float], *, has_value: bool) -> bool:
     if not has_value:
         return elapsed_s[-1] >= MOST_WITHOUT_S
     return len(elapsed_s) > 1 and elapsed_s[-1] - elapsed_s[0] >= ENOUGH_S
-
-
-def _pickle(model: Any) -> tuple[bytes | None, str]:
-    """Return a model as a pickle, and why it cannot be pickled; a retraining pickles None, too, where there is none."""
-    with Guard() as guard:
-        pickled: bytes = cloudpickle.dumps(model)
-        return pickled, ""
-    guard.print()
-    return None, guard.failure

@@ -234,7 +234,7 @@ def test_scores_that_are_numbers_are_kept_and_the_others_named(
 ) -> None:
     monkeypatch.setattr(process, "redirect_output", lambda path: None)
     order = write(SCORES.replace("SCORES", body))
-    model = checkpoints._pickle("a model")
+    model = checkpoints.pickle("a model")[0]
     assert jobs.test(order, "", model) == (scores, problem)
 
 
@@ -259,7 +259,7 @@ test = save = plot = fail
     record, model, _ = jobs.train(order, "", keep=True)
     assert (record.ending, record.config, model) == ("complete", {"epochs": 3, "seed": 0}, None)
     kind = raised.removesuffix("()")
-    model = checkpoints._pickle("a model")
+    model = checkpoints.pickle("a model")[0]
     assert jobs.test(order, "", model)[1].startswith(f"test raised {kind}")
     assert jobs.package(order, "", model)[1][0].startswith(f"save raised {kind}")
     (drawn,) = jobs.draw_all(order, "", [jobs.Shot({}, 0)], model)
@@ -271,7 +271,7 @@ def test_a_job_in_a_process_that_cannot_import_the_workload_says_so(
 ) -> None:
     monkeypatch.setattr(process, "redirect_output", lambda path: None)
     order = write("raise KeyboardInterrupt")
-    model = checkpoints._pickle("a model")
+    model = checkpoints.pickle("a model")[0]
     assert jobs.train(order, "", keep=True)[0].failure == "KeyboardInterrupt"
     assert jobs.test(order, "", model)[1] == "test raised KeyboardInterrupt"
     assert jobs.package(order, "", model)[1] == ["save raised KeyboardInterrupt"]
