@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 
+from search.algorithms.space import Space
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
 from search.journal import outcome, provenance, records, repair, storage
@@ -23,7 +24,7 @@ from search.journal.trial import Trial
 from search.spec import files, temporary
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import Space, parse
+from search.spec.space import parse
 from search.spec.start import of_defaults
 
 RETRAINING = "retraining"

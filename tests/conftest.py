@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from search.algorithms.proposals import ask
 from search.journal.records import OpenTrial
 from tests import shared
 from tests.programs import LEAST, short_folder
@@ -70,7 +71,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     values = {**LEAST, "name": "s", "output": str(tmp_path_factory.mktemp("made"))}
     made = new(values)
     for _ in range(3):
-        trial = OpenTrial(made.search, made.search.ask(made.space))
+        trial = OpenTrial(made.search, ask(made.search, made.space))
         for epoch in range(1, 10):
             trial.add(epoch, {"loss": 1 / epoch, "elapsed_s": 0.1 * epoch}, 1 / epoch)
         trial.end("complete")

@@ -11,6 +11,7 @@ import optuna
 from optuna.samplers import RandomSampler
 
 from search import best_file, creation
+from search.algorithms.proposals import ask
 from search.algorithms.schedulers import Scheduler
 from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.records import OpenTrial
@@ -56,7 +57,7 @@ def add(
     where: Where | None = None,
 ) -> OpenTrial:
     """Record a trial with these values of the metric, an epoch each; None leaves it running."""
-    trial = OpenTrial(made.search, made.search.ask(made.space))
+    trial = OpenTrial(made.search, ask(made.search, made.space))
     with made.storage.together():
         if where:
             trial.place(where)

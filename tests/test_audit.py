@@ -45,7 +45,7 @@ def record(
 ) -> None:
     """Write a trial of the search with these losses, or of an audit; None leaves it open."""
     writer = into or made.search
-    trial = OpenTrial(writer, writer.ask(fixed_distributions=None if into else made.space))
+    trial = OpenTrial(writer, writer.ask(fixed_distributions=None if into else dict(made.space)))
     for name, value in notes.items():
         trial.note(name, value)
     bests = made.objective.running_best(losses)

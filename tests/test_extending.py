@@ -23,7 +23,7 @@ from optuna.distributions import FloatDistribution
 from ruamel.yaml import YAML
 
 import search
-from search.algorithms import schedulers
+from search.algorithms import proposals, schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.journal.records import OpenTrial, to_json
 from search.spec.config import StudyConfig
@@ -128,7 +128,7 @@ def ask(study: optuna.Study, count: int, seed: int = 3) -> list[dict[str, Any]]:
     found = []
     for _ in range(count):
         study.sampler = SAMPLERS["qmc"].make(seed)
-        trial = study.ask(fixed_distributions=parse(CONFIG["space"]))
+        trial = proposals.ask(study, parse(CONFIG["space"]))
         study.tell(trial, 1.0)
         found.append(trial.params)
     return found
@@ -138,7 +138,7 @@ def test_a_new_sampler_at_each_trial_proposes_what_one_sampler_does() -> None:
     one = optuna.create_study(sampler=SAMPLERS["qmc"].make(3))
     proposed = []
     for _ in range(8):
-        trial = one.ask(fixed_distributions=parse(CONFIG["space"]))
+        trial = proposals.ask(one, parse(CONFIG["space"]))
         one.tell(trial, 1.0)
         proposed.append(trial.params)
     assert ask(optuna.create_study(), 8) == proposed
@@ -207,10 +207,10 @@ def test_a_resumed_rule_answers_as_the_one_that_heard_the_trials_side_by_side(tm
 
 def test_the_distribution_is_parsed_and_has_its_ends_and_an_axis() -> None:
     space = parse({"q": {"distribution": "quantized_uniform", "low": 0, "high": 0.3, "step": 0.1}})
-    assert space == {"q": FloatDistribution(0, 0.3, step=0.1)}
+    assert dict(space) == {"q": FloatDistribution(0, 0.3, step=0.1)}
     assert axis_of(space["q"]) == Axis(0.0, 0.3)
     assert corners(space) == [{"q": 0.0}, {"q": 0.3}]
-    trial = optuna.create_study(sampler=SAMPLERS["random"].make(0)).ask(fixed_distributions=space)
+    trial = proposals.ask(optuna.create_study(sampler=SAMPLERS["random"].make(0)), space)
     assert trial.params["q"] in [pytest.approx(value) for value in (0.0, 0.1, 0.2, 0.3)]
 
 

@@ -16,6 +16,7 @@ import optuna
 import pytest
 
 from search import study
+from search.algorithms import proposals
 from search.journal.records import OpenTrial
 from search.journal.storage import Reader
 from search.study import Study
@@ -31,7 +32,7 @@ def create(folder: Path) -> Study:
 def grow(made: Study, *values: float) -> None:
     """Add trials of two epochs that are complete."""
     for value in values:
-        trial = OpenTrial(made.search, made.search.ask(made.space))
+        trial = OpenTrial(made.search, proposals.ask(made.search, made.space))
         trial.add(1, {"loss": 2 * value, "elapsed_s": 0.1}, 2 * value)
         trial.add(2, {"loss": value, "elapsed_s": 0.2}, value)
         trial.end("complete")
@@ -110,7 +111,7 @@ WRITES: list[tuple[str, str, Any]] = [
 def test_the_dashboard_shows_the_journal_and_refuses_to_change_it(tmp_path: Path) -> None:
     made = create(tmp_path)
     grow(made, 3.0, 1.0, 2.0)
-    made.search.ask(made.space)  # runs
+    proposals.ask(made.search, made.space)  # runs
     before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
     with watching(made.folder) as (address, _):
         _, studies = ask(f"{address}/api/studies")

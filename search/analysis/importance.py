@@ -10,9 +10,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.algorithms.space import Space
 from search.journal.trial import Trial
 from search.spec.objective import Objective
-from search.spec.space import Space
 
 MIN_DIFFERENT_VALUES = 4
 """Without which nothing is said."""
@@ -71,7 +71,8 @@ def bootstrap_samples(hyperparameters: int) -> int:
 def _as_optuna(trials: Sequence[Trial], space: Space) -> list[FrozenTrial]:
     frozen = []
     for number, trial in enumerate(trials):
-        copy = optuna.create_trial(params=trial.params, distributions=space, value=trial.value)
+        distributions = {name: space[name] for name in trial.params}
+        copy = optuna.create_trial(params=trial.params, distributions=distributions, value=trial.value)
         copy._trial_id = number
         frozen.append(copy)
     return frozen

@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 
+from search.algorithms.space import Space
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
@@ -20,7 +21,7 @@ from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import Axis, Space, axis_of
+from search.spec.space import Axis, axis_of
 
 MAX_TIME_S = 1e11
 """Seconds since 1970 beyond which no calendar of the system goes."""

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search.algorithms.proposals import ask, suggest
+from search.algorithms.space import Space
 from search.journal.trial import FAILURE, INFEASIBLE, KIND, STOPPED_AT, WHERE, Ending, State, Trial, Where
 from search.spec.objective import Objective
 
@@ -54,13 +55,17 @@ class OpenTrial:
         """The best finite value of these."""
 
     @classmethod
-    def of(cls, study: optuna.Study, number: int, space: Mapping[str, BaseDistribution]) -> Self:
+    def proposed(cls, study: optuna.Study, space: Space) -> Self:
+        """Return a new trial, with the hyperparameters that the study's sampler proposes."""
+        return cls(study, ask(study, space))
+
+    @classmethod
+    def of(cls, study: optuna.Study, number: int, space: Space) -> Self:
         """Return a trial that an earlier writer left open, with the parameters that it had or would have got."""
         frozen = study.get_trials(deepcopy=False)[number]
         assert frozen.number == number
         trial = optuna.Trial(study, frozen._trial_id)
-        for name, distribution in space.items():  # as Study.ask does: a kill may have come before the last parameter
-            trial._suggest(name, distribution)
+        suggest(trial, space)  # a kill may have come before the last parameter
         opened = cls(study, trial)
         opened.lost = frozen.user_attrs.get(LOST, 0)
         opened._recorded = sum(key.startswith(EPOCH) for key in frozen.user_attrs)

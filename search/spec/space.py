@@ -12,9 +12,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.algorithms.space import Space
 from search.errors import UserError, suggestion
-
-Space = dict[str, BaseDistribution]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def parse(entries: Mapping[str, Any]) -> Space:
     for name in entries:
         if not isinstance(name, str):
             raise UserError(f"space must hold names of hyperparameters, but got {name!r}")
-    return {name: _parse_entry(f"space.{name}", values) for name, values in entries.items()}
+    return Space({name: _parse_entry(f"space.{name}", values) for name, values in entries.items()})
 
 
 def _parse_entry(name: str, entry: Any) -> BaseDistribution:

@@ -11,8 +11,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.algorithms.space import Space
 from search.errors import UserError, suggestion
-from search.spec.space import Space, as_choice
+from search.spec.space import as_choice
 
 Params = dict[str, Any]
 

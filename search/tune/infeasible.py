@@ -1,6 +1,6 @@
 """Configurations that a search proposed and the workload refused when it was to train them: no trials that count."""
 
-from search.algorithms.proposals import Takes, is_small, room
+from search.algorithms.space import Takes
 from search.errors import EndedError
 from search.journal.trial import Ending
 from search.study import Study
@@ -42,9 +42,9 @@ class Refusals:
 def possible(study: Study, takes: Takes) -> int:
     """Return how many trials that count a study's space has room for, up to those that are asked for."""
     asked = study.config.num_samples
-    if not is_small(study.space):
+    if not study.space.is_small:
         return asked
     trials = study.trials()
     infeasible = sum(trial.ending == "infeasible" for trial in trials)
     known = [trial.params for trial in trials]
-    return room(study.space, known, takes, asked + infeasible) - infeasible
+    return study.space.room(known, takes, asked + infeasible) - infeasible

@@ -10,8 +10,9 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.algorithms.forecast import Forecast
-from search.algorithms.proposals import Proposer, Takes
+from search.algorithms.proposals import Proposer
 from search.algorithms.samplers import SAMPLERS
+from search.algorithms.space import Takes
 from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
@@ -132,9 +133,8 @@ class OptunaSearcher(StatelessSearcher):
         """Return a trial that is queued to be trained again, or else one that Optuna proposes."""
         if self._again:
             return self._again.popleft()
-        proposal = self._study.search.ask(fixed_distributions=self._study.space)
+        trial = OpenTrial.proposed(self._study.search, self._study.space)
         self._proposed += 1
-        trial = OpenTrial(self._study.search, proposal)
         if self._proposer.refused:
             trial.note(REFUSED, self._proposer.refused)
         return trial

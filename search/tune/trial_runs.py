@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.algorithms.proposals import Proposer, Takes
+from search.algorithms.proposals import Proposer, ask
 from search.algorithms.samplers import SAMPLERS
+from search.algorithms.space import Takes
 from search.analysis.checkup import Model, Problem
 from search.analysis.tried import Tried, place_in
 from search.spec.workload import Workload
@@ -47,7 +48,7 @@ def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     study.search.sampler = Proposer(SAMPLERS[config.sampler].make, config.seed, study.space, takes)
     found = {}
     for number in range(1, min(PROPOSALS, study.wanted) + 1):
-        params = study.search.ask(fixed_distributions=study.space).params
+        params = ask(study.search, study.space).params
         found[f"proposal {number}"] = config.values(params)
     return found
 

@@ -8,12 +8,14 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
-from search.algorithms.proposals import MOST_DRAWS, MOST_POINTS, Proposer, Space, Takes, is_small, room, untried
+from search.algorithms.proposals import MOST_DRAWS, Proposer, ask
 from search.algorithms.samplers import SAMPLERS
+from search.algorithms.space import MOST_POINTS, Space, Takes
 
 BOTH = pytest.mark.parametrize("kind", [*SAMPLERS])
-WIDTHS = {"hidden1": IntDistribution(8, 128, log=True), "hidden2": IntDistribution(8, 128, log=True)}
-SMALL: Space = {"depth": IntDistribution(1, 2), "act": CategoricalDistribution(["relu", None])}
+WIDTHS = Space({"hidden1": IntDistribution(8, 128, log=True), "hidden2": IntDistribution(8, 128, log=True)})
+SMALL = Space({"depth": IntDistribution(1, 2), "act": CategoricalDistribution(["relu", None])})
+X = Space({"x": FloatDistribution(0, 1)})
 POINTS = [{"depth": depth, "act": act} for depth in (1, 2) for act in ("relu", None)]
 
 
@@ -34,7 +36,7 @@ def played(kind: str, space: Space, takes: Takes, count: int, seed: int = 3) -> 
     study = optuna.create_study()
     for _ in range(count):
         study.sampler = proposer(kind, space, takes, seed)
-        trial = study.ask(dict(space))
+        trial = ask(study, space)
         study.tell(trial, sum(float(value or 0) for value in trial.params.values() if not isinstance(value, str)))
     return [trial.params for trial in study.trials]
 
@@ -49,7 +51,7 @@ def test_what_the_workload_refuses_is_drawn_again(kind: str) -> None:
 
 @BOTH
 def test_where_all_is_taken_a_proposal_is_what_the_sampler_alone_would_have_proposed(kind: str) -> None:
-    space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(1e-4, 1, log=True)}
+    space = Space({"x": FloatDistribution(0, 1), "y": FloatDistribution(1e-4, 1, log=True)})
     study = optuna.create_study(sampler=SAMPLERS[kind].make(3))
     for _ in range(20):
         trial = study.ask(dict(space))
@@ -62,7 +64,7 @@ def test_a_session_that_begins_anywhere_draws_again_as_the_one_before_it_would_h
     """In one session the same proposer proposes all."""
     study = optuna.create_study(sampler=proposer(kind, WIDTHS, is_narrowing))
     for _ in range(25):
-        trial = study.ask(dict(WIDTHS))
+        trial = ask(study, WIDTHS)
         study.tell(trial, float(trial.params["hidden1"] + trial.params["hidden2"]))
     assert [trial.params for trial in study.trials] == played(kind, WIDTHS, is_narrowing, 25)
 
@@ -75,7 +77,7 @@ def test_a_small_space_is_gone_through_without_a_repetition(kind: str) -> None:
 
 @BOTH
 def test_the_one_point_that_is_taken_of_ten_thousand_is_found(kind: str) -> None:
-    space = {name: IntDistribution(0, 99) for name in "ab"}
+    space = Space({name: IntDistribution(0, 99) for name in "ab"})
     (found,) = played(kind, space, lambda params: params == {"a": 7, "b": 93}, 1)
     assert found == {"a": 7, "b": 93}
 
@@ -83,7 +85,7 @@ def test_the_one_point_that_is_taken_of_ten_thousand_is_found(kind: str) -> None
 @BOTH
 def test_a_proposal_is_made_also_where_nothing_is_taken(kind: str) -> None:
     """Its trial then fails, and says why."""
-    (found,) = played(kind, {"x": FloatDistribution(0, 1)}, lambda params: False, 1)
+    (found,) = played(kind, X, lambda params: False, 1)
     assert 0 <= found["x"] <= 1
 
 
@@ -95,8 +97,7 @@ def test_each_further_draw_is_that_of_a_sampler_with_another_seed_and_the_same_i
             seeds.append(seed)
             return SAMPLERS["tpe"].make(seed)
 
-        space = {"x": FloatDistribution(0, 1)}
-        optuna.create_study(sampler=Proposer(make, 3, space, lambda params: False)).ask(dict(space))
+        ask(optuna.create_study(sampler=Proposer(make, 3, X, lambda params: False)), X)
         return seeds
 
     seeds = seeds_of_a_session()
@@ -106,25 +107,25 @@ def test_each_further_draw_is_that_of_a_sampler_with_another_seed_and_the_same_i
 
 
 def test_what_is_left_of_a_space_is_what_is_not_known_and_is_taken() -> None:
-    assert list(untried(SMALL, [], anything)) == POINTS
-    assert list(untried(SMALL, [POINTS[2], POINTS[2]], lambda params: params["act"] is None)) == [POINTS[1], POINTS[3]]
-    assert list(untried(SMALL, [{"depth": 1}], anything)) == POINTS
+    assert list(SMALL.untried([], anything)) == POINTS
+    assert list(SMALL.untried([POINTS[2], POINTS[2]], lambda params: params["act"] is None)) == [POINTS[1], POINTS[3]]
+    assert list(SMALL.untried([{"depth": 1}], anything)) == POINTS
 
 
 def test_a_space_is_small_where_all_its_points_can_be_gone_through() -> None:
-    assert is_small(SMALL)
-    assert is_small({"n": IntDistribution(1, MOST_POINTS)})
-    assert not is_small({**SMALL, "lr": FloatDistribution(0, 1)})
-    assert not is_small({"n": IntDistribution(1, MOST_POINTS + 1)})
-    assert not is_small({"n": IntDistribution(-(2**62), 2**62)})
+    assert SMALL.is_small
+    assert Space({"n": IntDistribution(1, MOST_POINTS)}).is_small
+    assert not Space({**SMALL, "lr": FloatDistribution(0, 1)}).is_small
+    assert not Space({"n": IntDistribution(1, MOST_POINTS + 1)}).is_small
+    assert not Space({"n": IntDistribution(-(2**62), 2**62)}).is_small
 
 
 def test_a_space_has_room_for_what_is_known_and_what_is_left_and_a_proposal_that_was_cut_short_is_left() -> None:
-    assert room(SMALL, [], anything, 32) == 4
-    assert room(SMALL, [*POINTS[:2], {"depth": 2}], anything, 32) == 4
-    assert room(SMALL, [POINTS[0], POINTS[0]], anything, 32) == 5  # of a study of before, which repeated
-    assert room(SMALL, POINTS, anything, 2) == 4
-    assert room({"lr": FloatDistribution(0, 1)}, [], anything, 32) == 32
+    assert SMALL.room([], anything, 32) == 4
+    assert SMALL.room([*POINTS[:2], {"depth": 2}], anything, 32) == 4
+    assert SMALL.room([POINTS[0], POINTS[0]], anything, 32) == 5  # of a study of before, which repeated
+    assert SMALL.room(POINTS, anything, 2) == 4
+    assert X.room([], anything, 32) == 32
 
 
 def test_no_more_points_are_tried_than_are_asked_for() -> None:
@@ -135,11 +136,11 @@ def test_no_more_points_are_tried_than_are_asked_for() -> None:
         asked.append(params)
         return True
 
-    assert room({"n": IntDistribution(1, 9000)}, [{"n": 5}], takes, 3) == 3
+    assert Space({"n": IntDistribution(1, 9000)}).room([{"n": 5}], takes, 3) == 3
     assert len(asked) == 2
 
 
-BOTH_NUMBERS: Space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+BOTH_NUMBERS = Space({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
 START: list[dict[str, Any]] = [{"x": 0.5, "y": 0.25}, {"y": 0.75}, {"x": 0.125, "y": 0.0}]
 
 
@@ -148,7 +149,7 @@ def begun(kind: str, space: Space, takes: Takes, count: int, start: Sequence[Map
     study = optuna.create_study()
     for _ in range(count):
         study.sampler = Proposer(SAMPLERS[kind].make, 3, space, takes, start)
-        trial = study.ask(dict(space))
+        trial = ask(study, space)
         study.tell(trial, sum(float(value or 0) for value in trial.params.values() if not isinstance(value, str)))
     return [trial.params for trial in study.trials]
 

@@ -12,16 +12,19 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
+from search.algorithms.space import Space
 from search.analysis import importance
 from search.analysis.importance import Importance, importances
 from search.journal.trial import Trial
 from search.spec.objective import Objective
 
-SPACE: dict[str, BaseDistribution] = {
-    "lr": FloatDistribution(0.001, 1, log=True),
-    "width": IntDistribution(1, 64),
-    "kind": CategoricalDistribution(["a", "b", None]),
-}
+SPACE = Space(
+    {
+        "lr": FloatDistribution(0.001, 1, log=True),
+        "width": IntDistribution(1, 64),
+        "kind": CategoricalDistribution(["a", "b", None]),
+    }
+)
 
 
 def trial(number: int, params: Mapping[str, object], value: float) -> Trial:
@@ -61,11 +64,11 @@ def shares(found: list[Importance]) -> dict[str, float]:
 def test_the_shares_are_optunas_of_a_study_of_the_same_trials(count: int, seed: int, mode: str) -> None:
     trials = drawn(count, seed)
     found = importances(trials, SPACE, Objective("loss", mode))
-    assert shares(found) == pytest.approx(optunas(trials, mode, SPACE))
+    assert shares(found) == pytest.approx(optunas(trials, mode, dict(SPACE)))
     assert [each.share for each in found] == sorted((each.share for each in found), reverse=True)
 
 
-SQUARE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+SQUARE = Space({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
 
 
 def test_what_sets_the_best_apart_is_another_thing_where_more_is_better() -> None:
@@ -88,7 +91,9 @@ def test_the_lines_hold_four_fifths_of_the_bootstrap_samples() -> None:
     """The samples drawn once more, and each a study of Optuna's."""
     trials = drawn(12, 0)
     found, chance = importances(trials, SPACE, Objective("loss", "min")), random.Random(0)
-    samples = [optunas(chance.choices(trials, k=12), "min", SPACE) for _ in range(importance.bootstrap_samples(3))]
+    samples = [
+        optunas(chance.choices(trials, k=12), "min", dict(SPACE)) for _ in range(importance.bootstrap_samples(3))
+    ]
     between = [each for each in found if each.low < each.share < each.high]
     assert between
     for each in between:
@@ -122,7 +127,7 @@ def test_of_fewer_than_four_different_values_nothing_is_said() -> None:
 
 def test_where_nothing_can_decide_the_shares_are_alike_and_sum_to_one() -> None:
     """A choice of one value is all that is searched, or all trials are in one place."""
-    only: dict[str, BaseDistribution] = {name: CategoricalDistribution(["a"]) for name in ("x", "y", "z", "w")}
+    only = Space({name: CategoricalDistribution(["a"]) for name in ("x", "y", "z", "w")})
     trials = [trial(number, dict.fromkeys(only, "a"), float(number)) for number in range(10)]
     assert shares(importances(trials, only, Objective("loss", "min"))) == dict.fromkeys(only, 0.25)
     trials = [trial(number, {"x": 0.5, "y": 0.5}, float(number)) for number in range(10)]

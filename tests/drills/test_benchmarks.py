@@ -31,7 +31,7 @@ def by_ray() -> dict[str, BaseDistribution]:
 
 @pytest.mark.parametrize("space", [by_optuna, by_ray])
 def test_a_rival_searches_the_space_that_we_search(space: Any) -> None:
-    assert space() == parse(OURS.space)
+    assert space() == dict(parse(OURS.space))
 
 
 def test_a_trial_of_a_rival_is_the_trial_that_we_train_but_for_the_engine() -> None:

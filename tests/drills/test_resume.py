@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from search import cli, continuation, session, study
+from search.algorithms.proposals import ask
 from search.analysis import tables
 from search.errors import UserError
 from search.journal import records
@@ -392,7 +393,7 @@ def test_a_trial_whose_epochs_are_all_recorded_is_closed_and_not_trained_again(t
 
 def test_the_epochs_of_a_lost_process_are_written_over_by_the_next(tmp_path: Path) -> None:
     made = create(tmp_path, num_samples=1, scheduler=None)
-    trial = records.OpenTrial(made.search, made.search.ask(fixed_distributions=made.space))
+    trial = records.OpenTrial(made.search, ask(made.search, made.space))
     for epoch in (1, 2, 3):
         trial.add(epoch, {"loss": 5.0}, 5.0)
     trial.lose()

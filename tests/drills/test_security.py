@@ -30,6 +30,7 @@ from heart import program as heart_program
 from heart.config import Config
 from heart.model import MLP, save
 from search import creation, plot, retrain, study, table
+from search.algorithms.proposals import ask
 from search.journal import records
 from search.run import main as run_main
 from search.session import Session
@@ -373,7 +374,7 @@ def test_our_tables_hold_a_choice_as_it_was_written(here: Path) -> None:
     made = new({**LEAST, "space": {"fault": fault}, "name": "s"})
     for formula in FORMULAS:
         made.search.enqueue_trial({"fault": formula})
-        records.OpenTrial(made.search, made.search.ask(made.space)).end("failed")
+        records.OpenTrial(made.search, ask(made.search, made.space)).end("failed")
     made.write_tables()
     with (made.folder / "trials.csv").open(newline="", encoding="utf-8") as file:
         assert [row["fault"] for row in csv.DictReader(file)] == FORMULAS

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import study
+from search.algorithms.proposals import ask
 from search.journal.records import OpenTrial, to_json
 from search.journal.trial import WHERE, Ending, Trial
 from search.spec.objective import Objective
@@ -32,7 +33,7 @@ def made(tmp_path: Path) -> Study:
 
 
 def begin(made: Study) -> OpenTrial:
-    return OpenTrial(made.search, made.search.ask(made.space))
+    return OpenTrial(made.search, ask(made.search, made.space))
 
 
 def train(trial: OpenTrial, values: list[float]) -> None:

@@ -33,7 +33,7 @@ def test_a_space_becomes_optunas_distributions() -> None:
             "e": {"distribution": "choice", "values": ["relu", True, None, 1.5]},
         }
     )
-    assert found == {
+    assert dict(found) == {
         "a": FloatDistribution(0, 0.99),
         "b": FloatDistribution(1e-4, 1, log=True),
         "c": IntDistribution(-3, 3),

@@ -24,6 +24,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search import study
+from search.algorithms.proposals import ask
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending as TrialEnding
 from search.journal.trial import Trial
@@ -159,7 +160,7 @@ class Played:
     """A trial of a study as Tune's callbacks are told of it."""
 
     def __init__(self, made: Study, callback: Any) -> None:
-        self.opened = OpenTrial(made.search, made.search.ask(made.space))
+        self.opened = OpenTrial(made.search, ask(made.search, made.space))
         order = Order(made.config.workload, 0, made.objective, made.config.values(self.opened.params))
         told = TrialOrder(self.opened.number, order, [], made.log_of(self.opened.number))
         self._callback = callback
