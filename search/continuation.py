@@ -8,7 +8,7 @@ from search.journal.replay import RETRY
 from search.spec.config import StudyConfig
 from search.study import Study
 
-KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "seed", "try_defaults", "start")
+KEPT = ("workload", "command", "report", "metric", "mode", "objectives", "space", "fixed", "seed", "try_defaults", "start")
 """Settings without which the trials of a study could not be compared."""
 
 

@@ -17,7 +17,7 @@ import optuna
 from search.algorithms.space import Space
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.journal import outcome, provenance, records, repair, storage
+from search.journal import front, outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -223,8 +223,8 @@ class Study:
         return {**self.defaults, **self.config.values(params, seed)}
 
     def best_trial(self) -> Trial | None:
-        """Return the best trial so far that may win; None where there is none."""
-        return self.objective.best(trial for trial in self.trials() if trial.may_win)
+        """Return the best trial so far that may win, of several objectives by their rule; None where there is none."""
+        return front.best(self.trials(), self.config.aims)
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""

@@ -6,8 +6,8 @@ else makes a sampler work. Nor can it write into the journal by itself.
 """
 
 import copy
-from collections.abc import Container, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -62,11 +62,20 @@ class History(optuna.Study):
         return [trial for trial in self.told if trial.state in states]
 
 
+class Several(NamedTuple):
+    """Several objectives, as a sampler of Optuna's knows them."""
+
+    directions: Sequence[StudyDirection]
+    values_of: Callable[[FrozenTrial], Sequence[float] | None]
+    """Returns the values of a trial that has ended; None where one is missing."""
+
+
 class Teller:
     """Makes the History of a search, proposal after proposal; a trial that has ended is looked at once."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, several: Several | None = None) -> None:
         self._space = space
+        self._several = several
         self._ended: dict[int, FrozenTrial | None] = {}
         """By number: as a sampler reads it, or None where it does not lie in the space."""
 
@@ -74,12 +83,15 @@ class Teller:
         """Return what is told of a study for the proposal of a trial."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         shown = [self._shown(other) for other in others]
-        return History([other for other in shown if other], study.directions)
+        directions = self._several.directions if self._several else study.directions
+        return History([other for other in shown if other], directions)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial | None:
         if trial.number in self._ended:
             return self._ended[trial.number]
         shown = self._translated(trial)
+        if shown and self._several and trial.state.is_finished():
+            shown = _judged(shown, self._several)
         if trial.state.is_finished():
             self._ended[trial.number] = shown
         return shown
@@ -95,3 +107,19 @@ class Teller:
         shown.params = {name: self._space.to_draw(name, value) for name, value in trial.params.items()}
         shown.distributions = distributions
         return shown
+
+
+def _judged(trial: FrozenTrial, several: Several) -> FrozenTrial | None:
+    """Return a trial with a value an objective, as if it had been trained to its end: Optuna ranks no other.
+
+    One that a sampler is to stay away from stays as it is; of one that lacks a value nothing is told.
+    """
+    if any(violation > 0 for violation in trial.constraints.values()):
+        return trial
+    values = several.values_of(trial)
+    if values is None:
+        return None
+    shown = copy.copy(trial)
+    shown.state = TrialState.COMPLETE
+    shown.values = list(values)
+    return shown

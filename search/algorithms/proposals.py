@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, _get_single_value
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from search.algorithms.history import History, Teller
+from search.algorithms.history import History, Several, Teller
 from search.algorithms.seeds import seeds_of
 from search.algorithms.space import Params, Space, Takes
 
@@ -41,13 +41,14 @@ class Proposer(BaseSampler):
         space: Space,
         takes: Takes,
         start: Sequence[Params] = (),
+        several: Several | None = None,
     ) -> None:
         self._make = make
         self._seed = seed
         self._space = space
         self._takes = takes
         self._start = start
-        self._teller = Teller(space)
+        self._teller = Teller(space, several)
         self.refused = 0
         """How many draws the workload refused before the newest proposal."""
 

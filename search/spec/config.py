@@ -11,9 +11,10 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import start
+from search.spec import objectives, start
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
+from search.spec.objectives import Objectives
 from search.spec.space import chosen, parse
 from search.spec.values import SCALAR, plain
 
@@ -46,6 +47,10 @@ class StudyConfig:
     """What a command's program has as its own defaults, as far as they are known."""
     metric: str = ""
     """Which of the yielded metrics decides."""
+    objectives: dict[str, Any] = field(default_factory=dict)
+    """In place of a metric: several, each with min or max; the first stops trials early."""
+    choose: Any = "knee"
+    """Of several objectives, which point of their front wins: knee, {within: 0.05}, or {weights: {metric: weight}}."""
     space: dict[str, Any] = field(default_factory=dict)
     """Hyperparameter -> {distribution, low, high}."""
     mode: str = ""
@@ -97,9 +102,11 @@ class StudyConfig:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
-        for name in ("space", "fixed", "defaults", "start"):
+        for name in ("objectives", "choose", "space", "fixed", "defaults", "start"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
-        check_types(self, but="scheduler")
+        check_types(self, but=("scheduler", "choose"))
+        for name, value in objectives.first_of(self.metric, self.mode, self.objectives).items():
+            object.__setattr__(self, name, value)
         _check_values("", self.as_mapping())
         require(self, "metric", "a name", bool(self.metric))
         if not self.mode:
@@ -123,6 +130,7 @@ class StudyConfig:
         is_plain = self.name is None or bool(re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII))
         require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
         self._check_trackers()
+        _ = self.aims
         space = parse(self.space)
         self._check_fixed()
         self._check_source()
@@ -170,17 +178,22 @@ class StudyConfig:
         for name in values:
             if name not in known:
                 raise UserError(f"unknown setting {name!r}, {_meant(str(name), known)}")
-        for name in ("workload", "metric", "space"):
-            if name not in values and not (name == "workload" and "command" in values):
+        for name, instead in (("workload", "command"), ("metric", "objectives"), ("space", "")):
+            if name not in values and instead not in values:
                 raise UserError(f"a search must have {name!r}, but the config lacks it")
+        several = values.get("objectives")
+        if isinstance(several, Mapping) and len(several) > 1 and "scheduler" not in values:
+            values = {**values, "scheduler": None}  # what is worst by the first objective may be best by another
         return cls(**values)
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the settings as plain values, of which `of` makes the same config."""
         values = {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
-        for name in ("workload", "command", "report", "defaults"):
+        for name in ("workload", "command", "report", "defaults", "objectives"):
             if not values[name]:
                 del values[name]
+        for name in ("metric", "mode") if self.objectives else ("choose",):
+            del values[name]
         return values
 
     @property
@@ -202,8 +215,13 @@ class StudyConfig:
 
     @property
     def objective(self) -> Objective:
-        """Return the metric to optimize, and in which direction."""
+        """Return the metric to optimize, and in which direction; of several the first."""
         return Objective(self.metric, self.mode)
+
+    @property
+    def aims(self) -> Objectives:
+        """Return all objectives, and by which rule one point of their front wins."""
+        return objectives.of(self.objective, self.objectives, self.choose)
 
     def values(self, params: Mapping[str, Any], seed: int | None = None) -> dict[str, Any]:
         """Return the arguments of the workload's Config: these hyperparameters, the fixed values, and a seed.

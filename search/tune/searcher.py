@@ -10,7 +10,6 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.algorithms.forecast import Forecast
-from search.algorithms.proposals import Proposer
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
 from search.algorithms.survival import Survival
@@ -22,6 +21,7 @@ from search.tune import deaths
 from search.tune.failures import RETRIED, Failures, kind_of
 from search.tune.infeasible import Refusals
 from search.tune.orders import order_of
+from search.tune.proposing import proposer_of
 from search.tune.recovery import take_up
 from search.tune.silence import SignOfLife, SignsOfLife
 from search.tune.stateless import StatelessSearcher
@@ -73,8 +73,7 @@ class OptunaSearcher(StatelessSearcher):
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
         self._refusals = Refusals(study, takes)
-        make = SAMPLERS[study.config.sampler].make
-        self._proposer = Proposer(make, study.config.seed, study.space, takes, study.start)
+        self._proposer = proposer_of(study, takes)
         study.search.sampler = self._proposer
         self._take_up()
 

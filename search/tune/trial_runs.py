@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.algorithms.proposals import Proposer, ask
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms.proposals import ask
 from search.algorithms.space import Takes
 from search.analysis.checkup import Model, Problem
 from search.analysis.tried import Tried, place_in
 from search.spec.workload import Workload
 from search.study import Study
 from search.tune.pool import WorkerPool
+from search.tune.proposing import proposer_of
 from search.tune.resources import Share
 from search.worker.jobs import Shot
 
@@ -45,7 +45,7 @@ class TrialRuns:
 def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     """Return the full configs that the study's sampler proposes first, by name."""
     config = study.config
-    study.search.sampler = Proposer(SAMPLERS[config.sampler].make, config.seed, study.space, takes)
+    study.search.sampler = proposer_of(study, takes)
     found = {}
     for number in range(1, min(PROPOSALS, study.wanted) + 1):
         params = ask(study.search, study.space).params

@@ -4,7 +4,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Order:
     """Time limit of an epoch, in seconds; None sets none."""
     epochs: int | None = None
     """Of a full trial, where the workload's Config does not say; None trains until the workload ends by itself."""
+    others: Sequence[str] = ()
+    """The metrics of further objectives, of which a trial needs a value, too."""
     folder: Path | None = None
     """The trial's own, which is made anew; None makes a temporary one where the workload asks for it."""
 
@@ -63,6 +65,8 @@ class Training:
         self._knows_epochs = False
         """Whether the workload is told its epochs, so that it ends by itself."""
         self._folder = process.OwnFolder(order.folder)
+        self._lacking = list(order.others)
+        """The metrics of further objectives of which there was no finite value."""
         self._told: set[str] = set()
         """The metrics of which there was a note."""
         self._surroundings: Surroundings | None = None
@@ -149,6 +153,7 @@ class Training:
         best = self._last["best"]
         if value is not None and objective.is_better(value, best):
             best = value
+        self._lacking = [name for name in self._lacking if not math.isfinite(numbers.get(name, math.nan))]
         epoch = self._last["epoch"] + 1
         is_finite = value is None or math.isfinite(value)
         self._last = {
@@ -163,9 +168,11 @@ class Training:
         return self._checked(result)
 
     def _checked(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return a result; a failure where the training has ended and no epoch of it had the objective's metric."""
-        if result["ended"] and result["value"] is None:
-            metric = self._order.objective.metric
+        """Return a result; a failure where the training has ended and no epoch of it had an objective's metric."""
+        if not result["ended"] or (result["value"] is not None and not math.isfinite(result["value"])):
+            return result
+        lacking = self._lacking if result["value"] is not None else [self._order.objective.metric]
+        for metric in lacking:
             return self._failure(f"train yields no {metric!r}, {suggestion(metric, self._last['metrics'])}")
         return result
 

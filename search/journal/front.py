@@ -1,0 +1,62 @@
+"""Trials by several objectives: where each lies, the front of them, the one that is handed over, and some along it.
+
+A trial lies where its best epoch by the first objective does. Of one objective the front is the best trial.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from search.algorithms import pareto
+from search.journal.trial import Trial
+from search.spec.objectives import Objectives
+
+Point = tuple[float, ...]
+"""A value an objective."""
+
+
+def point(trial: Trial, objectives: Objectives) -> Point | None:
+    """Return the values of a trial; None where it has none of an objective.
+
+    Of an epoch that lacks a metric it is the last one before that has it.
+    """
+    if trial.value is None:
+        return None
+    values = [trial.value]
+    for objective in objectives.all[1:]:
+        known = [metrics[objective.metric] for metrics in trial.epochs[: trial.best_epoch] if objective.metric in metrics]
+        if not known or not math.isfinite(known[-1]):
+            return None
+        values.append(known[-1])
+    return tuple(values)
+
+
+def _placed(trials: Iterable[Trial], objectives: Objectives) -> tuple[list[Trial], list[Point]]:
+    """Return the trials that may win and lie somewhere, and where."""
+    able: list[Trial] = []
+    points: list[Point] = []
+    for trial in trials:
+        at = point(trial, objectives) if trial.may_win else None
+        if at is not None:
+            able.append(trial)
+            points.append(at)
+    return able, points
+
+
+def front(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
+    """Return the trials that no other one dominates, by the first objective."""
+    able, points = _placed(trials, objectives)
+    return [able[at] for at in pareto.front(objectives.losses(points))] if able else []
+
+
+def best(trials: Iterable[Trial], objectives: Objectives) -> Trial | None:
+    """Return the trial that is handed over: the best, or of several objectives the one that the rule takes."""
+    able, points = _placed(trials, objectives)
+    return able[objectives.chosen(points)] if able else None
+
+
+def along(trials: Sequence[Trial], count: int, objectives: Objectives) -> list[Trial]:
+    """Return so many trials: the one that is handed over, then others along the front."""
+    able, points = _placed(trials, objectives)
+    if not able:
+        return []
+    return [able[at] for at in pareto.along(objectives.losses(points), objectives.chosen(points), count)]
