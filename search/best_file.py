@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from search.journal import front
 from search.spec import files
 from search.study import FINISHED, Study
 
@@ -29,7 +30,8 @@ def write_interim(study: Study) -> None:
     if not best:
         return
     are_defaults = ", the defaults" if best.params == study.default_params else ""
-    note = f"{study.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}); not retrained"
+    values = front.described(best, study.config.aims)
+    note = f"{values} (trial {best.number}{are_defaults}); not retrained"
     with CHOOSING:
         if not study.finished():
             write(study, study.values(best.params), note)

@@ -8,7 +8,9 @@ from search.journal.replay import RETRY
 from search.spec.config import StudyConfig
 from search.study import Study
 
-KEPT = ("workload", "command", "report", "metric", "mode", "objectives", "space", "fixed", "seed", "try_defaults", "start")
+OF_WORKLOAD = ("workload", "command", "report", "fixed", "seed")
+OF_SEARCH = ("metric", "mode", "objectives", "space", "try_defaults", "start")
+KEPT = (*OF_WORKLOAD, *OF_SEARCH)
 """Settings without which the trials of a study could not be compared."""
 
 

@@ -15,7 +15,7 @@ from search.algorithms.space import Space
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
-from search.journal import outcome, records
+from search.journal import front, outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
@@ -202,10 +202,10 @@ class Snapshot:
             return self.numbered(self.winner.trial)
         return None
 
-    @property
+    @cached_property
     def front(self) -> Trial | None:
         """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
-        return self.winning_trial or self.objective.best(self.able)
+        return self.winning_trial or front.best(self.trials, self.config.aims)
 
     @property
     def running_best(self) -> list[float | None]:

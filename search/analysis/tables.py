@@ -10,8 +10,10 @@ from pandas.api.types import is_numeric_dtype
 
 from search.analysis.quotes import quoted
 from search.analysis.snapshot import Snapshot
+from search.journal import front
 from search.journal.trial import Trial
 from search.spec.objective import Objective
+from search.spec.objectives import Objectives
 
 MAX_EXACT = 2**53
 """Up to which a float holds every whole number."""
@@ -19,13 +21,15 @@ RUNG = "rung_"
 """What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
 
-def trials(trials: Iterable[Trial]) -> pd.DataFrame:
+def trials(trials: Sequence[Trial], objectives: Objectives | None = None) -> pd.DataFrame:
     """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
 
     `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
-    `seconds` those from proposal to ending.
+    `seconds` those from proposal to ending. Of several objectives there are the values of the others, too, under their
+    names, and `front`, whether no trial dominates this one.
     """
     rows = []
+    on_front = front.front(trials, objectives) if objectives and objectives.are_several else []
     for trial in trials:
         result = {
             "trial": trial.number,
@@ -34,6 +38,8 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
             "best_epoch": trial.best_epoch,
             "epochs": len(trial.epochs),
         }
+        if objectives and objectives.are_several:
+            result |= _further(trial, objectives, is_on_front=trial in on_front)
         times = {
             "training_s": math.nan,
             "started": trial.started,
@@ -45,6 +51,14 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
         rows.append({**result, **params, **times})
     table = _with_types(rows, frame(rows, ["trial", "state", "value", "best_epoch", "epochs"]))
     return table.astype({"value": float})
+
+
+def _further(trial: Trial, objectives: Objectives, *, is_on_front: bool) -> dict[str, Any]:
+    """Return the columns of a trial that there are of several objectives."""
+    names = objectives.names[1:]
+    values = front.point(trial, objectives) or [math.nan] * (1 + len(names))
+    columns = dict(zip(names, values[1:], strict=True))
+    return {**_renamed(columns, {"trial", "state", "value", "best_epoch", "epochs"}), "front": is_on_front}
 
 
 def curves(trials: Iterable[Trial]) -> pd.DataFrame:

@@ -22,8 +22,8 @@ def point(trial: Trial, objectives: Objectives) -> Point | None:
     if trial.value is None:
         return None
     values = [trial.value]
-    for objective in objectives.all[1:]:
-        known = [metrics[objective.metric] for metrics in trial.epochs[: trial.best_epoch] if objective.metric in metrics]
+    for name in objectives.names[1:]:
+        known = [metrics[name] for metrics in trial.epochs[: trial.best_epoch] if name in metrics]
         if not known or not math.isfinite(known[-1]):
             return None
         values.append(known[-1])
@@ -42,6 +42,12 @@ def _placed(trials: Iterable[Trial], objectives: Objectives) -> tuple[list[Trial
     return able, points
 
 
+def points(trials: Iterable[Trial], objectives: Objectives) -> list[Point]:
+    """Return where the trials lie that may win, as far as they lie anywhere."""
+    _, found = _placed(trials, objectives)
+    return found
+
+
 def front(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
     """Return the trials that no other one dominates, by the first objective."""
     able, points = _placed(trials, objectives)
@@ -50,6 +56,8 @@ def front(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
 
 def best(trials: Iterable[Trial], objectives: Objectives) -> Trial | None:
     """Return the trial that is handed over: the best, or of several objectives the one that the rule takes."""
+    if not objectives.are_several:
+        return objectives.first.best(trial for trial in trials if trial.may_win)
     able, points = _placed(trials, objectives)
     return able[objectives.chosen(points)] if able else None
 
@@ -60,3 +68,9 @@ def along(trials: Sequence[Trial], count: int, objectives: Objectives) -> list[T
     if not able:
         return []
     return [able[at] for at in pareto.along(objectives.losses(points), objectives.chosen(points), count)]
+
+
+def described(trial: Trial, objectives: Objectives) -> str:
+    """Return the values of a trial by their names, as text."""
+    values = point(trial, objectives) or ()
+    return ", ".join(f"{name} {value:.6g}" for name, value in zip(objectives.names, values, strict=False))

@@ -23,7 +23,7 @@ class Objectives:
     """The objectives of a search, the first before all."""
 
     all: tuple[Objective, ...]
-    choice: Choice = Knee()
+    choice: Choice
 
     @property
     def first(self) -> Objective:

@@ -6,6 +6,7 @@ Where the defaults win, the best of the other finalists stands beside them.
 from dataclasses import dataclass
 
 from search.analysis.snapshot import Snapshot
+from search.journal import front
 from search.views.format import number, spread
 
 
@@ -39,8 +40,9 @@ def compare(snapshot: Snapshot) -> Comparison:
     for name in snapshot.space:
         cells = [number(candidate.config[name]) for candidate in candidates]
         rows.append((name, cells))
-    cells = [spread(candidate.values) for candidate in candidates]
-    rows.append((snapshot.config.metric, cells))
+    for at, metric in enumerate(snapshot.config.aims.names):
+        cells = [spread(candidate.values_of(at, snapshot.config.aims)) for candidate in candidates]
+        rows.append((metric, cells))
     for test in winner.tests:
         cells = [spread(candidate.tests.get(test, [])) for candidate in candidates]
         rows.append((test, cells))
@@ -57,5 +59,7 @@ def _best_so_far(snapshot: Snapshot) -> Comparison:
         if name in best.params:
             cell = number(best.params[name])
             rows.append((name, [cell]))
-    rows.append((snapshot.config.metric, [number(best.value)]))
+    values = front.point(best, snapshot.config.aims) or [best.value]
+    for name, value in zip(snapshot.config.aims.names, values, strict=False):
+        rows.append((name, [number(value)]))
     return Comparison(title, [f"trial {best.number}"], rows)

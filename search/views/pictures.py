@@ -14,6 +14,7 @@ from search.analysis import tables
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.errors import count
+from search.journal import front
 from search.journal.trial import Trial
 from search.views import fonts
 from search.views.axes import plain, scale_metric, scale_parameter
@@ -30,7 +31,9 @@ PARAMETER = "space."
 
 def draw(snapshot: Snapshot) -> dict[str, Figure]:
     """Return every picture of a study, by name."""
-    pictures: tuple[Callable[[Snapshot], Figure], ...] = (curves, history, hyperparameters, importances)
+    pictures: list[Callable[[Snapshot], Figure]] = [curves, history, hyperparameters, importances]
+    if snapshot.config.aims.are_several:
+        pictures.append(objectives)
     with fonts.style(STYLE, texts(snapshot)):
         return {picture.__name__: picture(snapshot) for picture in pictures}
 
@@ -162,6 +165,38 @@ def importances(snapshot: Snapshot) -> Figure:
     return figure
 
 
+def objectives(snapshot: Snapshot) -> Figure:
+    """Draw each objective after the first against the first, and the front."""
+    aims = snapshot.config.aims
+    others = aims.names[1:]
+    columns = min(len(others), 3)
+    rows = -(-len(others) // columns)
+    figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.5), layout="constrained")
+    panels = _panels(figure, len(others), columns, sharex=True, sharey=False)
+    on_front = front.points(front.front(snapshot.trials, aims), aims)
+    for at, (axes, name) in enumerate(zip(panels, others, strict=True), 1):
+        table = _placed(snapshot, at)
+        _scatter(axes, table, "value", "other")
+        line = [[drawn(point[0]) for point in on_front], [drawn(point[at]) for point in on_front]]
+        axes.plot(*line, "-" if len(others) == 1 else "o", fillstyle="none", color=FRONT_COLOUR, label="front")
+        scale_metric(axes, aims.names[0], table["value"].to_list(), "x")
+        scale_metric(axes, name, table["other"].to_list())
+        axes.tick_params(labelbottom=True)
+    _legend_below(figure, panels[0], 2 * columns + 2)
+    figure.suptitle(f"Objectives of {plain(snapshot.config.title)}: {count(len(on_front), 'trial')} on the front")
+    return figure
+
+
+def _placed(snapshot: Snapshot, at: int) -> pd.DataFrame:
+    """Return a row a trial with a value of all objectives: value, other (of the objective at a place), state."""
+    rows = []
+    for trial in snapshot.able:
+        point = front.point(trial, snapshot.config.aims)
+        if point:
+            rows.append({"value": drawn(point[0]), "other": drawn(point[at]), "state": trial.ending})
+    return tables.frame(rows, ["value", "other", "state"])
+
+
 def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     """Return a row a trial with a value: trial, value, state, and the place of each hyperparameter on its axis."""
     rows = []
@@ -183,10 +218,10 @@ def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
             axes.scatter(part[x], part[y], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
 
 
-def _panels(figure: Figure, count: int, columns: int, *, sharex: bool) -> list[Axes]:
+def _panels(figure: Figure, count: int, columns: int, *, sharex: bool, sharey: bool = True) -> list[Axes]:
     """Return so many panels in rows of so many columns; what is left of the last row stays blank."""
     rows = -(-count // columns)
-    panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=True).ravel())
+    panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel())
     for axes in panels[count:]:
         axes.set_axis_off()
     return panels[:count]

@@ -10,15 +10,18 @@ from rich.table import Table
 
 from search.analysis.snapshot import Snapshot
 from search.errors import count, program
+from search.journal import front
 from search.journal.trial import FAILURE, WORDS
 from search.spec.command import Command
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import infeasible, span
+from search.views.format import evenly, infeasible, number, span
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
 """The files in best/ that are there without one of the workload's `save`."""
+MAX_OF_FRONT = 10
+"""Trials of a front that are printed."""
 TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
 
 
@@ -36,6 +39,7 @@ def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> 
         _show_best(console, snapshot)
     else:
         console.print(f"no winner: {no_winner.why(snapshot)}")
+    _show_front(console, snapshot)
     _show_trials(console, snapshot)
     _show_failure(console, snapshot)
     console.print(f"everything is in {snapshot.folder}: {_place_of_best(snapshot)}pictures in plots/, tables in *.csv")
@@ -127,6 +131,24 @@ def _show_table(console: Console, snapshot: Snapshot) -> None:
     for name, cells in comparison.rows:
         table.add_row(name, *cells)
     console.print(table)
+
+
+def _show_front(console: Console, snapshot: Snapshot) -> None:
+    """Print the trials of which none is beaten in all of several objectives, as many as fit."""
+    objectives = snapshot.config.aims
+    trials = front.front(snapshot.trials, objectives) if objectives.are_several else []
+    if not trials:
+        return
+    table = Table("on the front", *objectives.names, *snapshot.space, **TABLE_STYLE)
+    shown = evenly(trials)[:MAX_OF_FRONT]
+    for trial in trials:
+        if trial in shown:
+            values = [number(value) for value in front.point(trial, objectives) or ()]
+            params = [number(trial.params[name]) if name in trial.params else "" for name in snapshot.space]
+            table.add_row(f"trial {trial.number}", *values, *params)
+    console.print(table)
+    if len(trials) > len(shown):
+        console.print(f"{len(trials) - len(shown)} more are on the front, see trials.csv")
 
 
 def _show_trials(console: Console, snapshot: Snapshot) -> None:

@@ -4,6 +4,7 @@ from search.analysis.snapshot import Snapshot
 from search.errors import count
 from search.views.format import epochs_of, line_width, number, span
 from search.views.page import rows, timeline
+from search.views.page.fronts import fronts
 from search.views.page.layers import (
     CHOSEN,
     EPOCHS,
@@ -28,7 +29,7 @@ from search.views.page.layers import (
 from search.views.page.parallel import parallel
 from search.views.page.rows import Rows
 
-SECTIONS = ("retraining", "curves", "history", "parallel", "panels", "pair", "importances", "timeline")
+SECTIONS = ("retraining", "front", "curves", "history", "parallel", "panels", "pair", "importances", "timeline")
 MAX_BARS = 3_000
 """Trainings in a timeline: the newest."""
 WHOLE_NUMBERS = {"tickMinStep": 1, "format": "d", "grid": False}
@@ -41,6 +42,8 @@ def charts(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, list[Chart]]:
     sections: dict[str, list[Chart]] = {section: [] for section in SECTIONS}
     if snapshot.outcome and any(candidate.values for candidate in snapshot.outcome.candidates):
         sections["retraining"] = [_retraining(snapshot)]
+    if snapshot.config.aims.are_several:
+        sections["front"] = fronts(snapshot)
     if snapshot.values:
         sections["curves"] = [_curves(snapshot)]
         sections["history"] = [_history(snapshot)]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from search.analysis.snapshot import Snapshot
+from search.journal import front
 from search.journal.trial import FAILURE, Trial
 from search.views.format import number
 
@@ -21,13 +22,13 @@ def table(snapshot: Snapshot, shown: list[Trial]) -> dict[str, Any]:
     reported = failures(snapshot)
     rows = []
     for trial in shown:
-        cells = _cells(trial, names)
+        cells = _cells(snapshot, trial, names)
         rows.append({"trial": trial.number, "state": trial.ending, "failure": trial in reported, "cells": cells})
     more = ""
     left_out = len(snapshot.trials) - len(rows)
     if left_out:
         more = f"{left_out} more are in trials.csv."
-    columns = ["trial", "state", snapshot.config.metric, "best epoch", "epochs", "training, s", *names]
+    columns = ["trial", "state", *snapshot.config.aims.names, "best epoch", "epochs", "training, s", *names]
     return {"columns": columns, "rows": rows, "more": more}
 
 
@@ -36,11 +37,14 @@ def failures(snapshot: Snapshot) -> list[Trial]:
     return snapshot.in_state("failed")[:MAX_FAILURES]
 
 
-def _cells(trial: Trial, names: list[str]) -> list[tuple[str, str]]:
-    """Return a trial's value, best epoch, epochs, seconds of training and hyperparameters of these names."""
+def _cells(snapshot: Snapshot, trial: Trial, names: list[str]) -> list[tuple[str, str]]:
+    """Return a trial's values, best epoch, epochs, seconds of training and hyperparameters of these names."""
     worked_s = trial.worked if trial.epochs else None
+    objectives = snapshot.config.aims
+    values = front.point(trial, objectives) or [math.nan] * len(objectives.all)
     return [
         _cell(trial.value, ".6g"),
+        *(_cell(value, ".6g") for value in values[1:]),
         _cell(trial.best_epoch or None),
         _cell(len(trial.epochs)),
         _cell(worked_s, ".3g"),

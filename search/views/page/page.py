@@ -204,6 +204,7 @@ def _data(snapshot: Snapshot, shown: list[Trial], sections: dict[str, list[Chart
     content = {
         "total": count(len(snapshot.trials), "trial"),
         "metric": snapshot.config.metric,
+        "others": snapshot.config.aims.names[1:],
         "names": rows.leading(snapshot),
         "front": front,
         "trials": _columns(rows.trials(snapshot, shown)),

@@ -26,7 +26,8 @@
   function tell(tip, escape) { // of a trial all that there is, else the text
     const row = byNumber.get(Number(/^trial (\d+)$/.exec(tip)?.[1]));
     if (!row) return escape(tip);
-    const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text], ["best epoch", row.best_epoch],
+    const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text],
+                   ...page.others.map((name, at) => [name, row[`x${at + 1}`] ?? ""]), ["best epoch", row.best_epoch],
                    ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? ""])];
     return `<table>${facts.map(([name, value]) => `<tr><td class="key">${escape(String(name))}</td>` +
       `<td class="value">${escape(String(value))}</td></tr>`).join("")}</table>`;

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from search.analysis.snapshot import Snapshot, epochs_of
+from search.journal import front
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
 from search.spec.objective import deviation, mean
@@ -49,6 +50,8 @@ def floor(values: list[float]) -> float:
 def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
     """Return a row a trial: trial, state, value, text, best_epoch, epochs, best; pN, uN, tN of the Nth leading name.
 
+    Of several objectives also oN and xN of each after the first.
+
     pN is its value (of a choice its place), uN where that stands in its range, from 0 to 1, tN the value as text. The
     last uN is where the value stands among those of all trials, 1 for the best.
     """
@@ -71,8 +74,19 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             row["value"] = drawn(trial.value)
             row["text"] = f"{trial.value:.5g}"
             row[f"u{len(names)}"] = standing(trial.value)
+            row |= _further(snapshot, trial)
         rows.append(row)
     return rows
+
+
+def _further(snapshot: Snapshot, trial: Trial) -> dict[str, Any]:
+    """Return the columns oN, xN of each objective after the first: a trial's value, and that as text."""
+    columns: dict[str, Any] = {}
+    values = front.point(trial, snapshot.config.aims) or ()
+    for at, value in enumerate(values[1:], 1):
+        columns[f"o{at}"] = drawn(value)
+        columns[f"x{at}"] = f"{value:.5g}"
+    return columns
 
 
 def _params(snapshot: Snapshot, trial: Trial, names: list[str]) -> dict[str, Any]:
