@@ -24,12 +24,13 @@ def write(study: Study, values: Mapping[str, Any], note: str) -> None:
 
 
 def write_interim(study: Study) -> None:
-    """Write the best trial so far to a study's best.yaml, unless a retraining has chosen one."""
+    """Write the trial that is predicted to end best to a study's best.yaml, unless a retraining has chosen one."""
     best = study.best_trial()
     if not best:
         return
     are_defaults = ", the defaults" if best.params == study.default_params else ""
-    note = f"{study.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}); not retrained"
+    stopped = f", stopped at epoch {len(best.epochs)}" if best.ending == "stopped" else ""
+    note = f"{study.config.metric} {best.value:.6g} (trial {best.number}{are_defaults}{stopped}); not retrained"
     with CHOOSING:
         if not study.finished():
             write(study, study.values(best.params), note)

@@ -14,7 +14,7 @@ import optuna
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
-from search.journal import outcome, records
+from search.journal import outcome, prediction, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
@@ -203,8 +203,13 @@ class Snapshot:
 
     @property
     def front(self) -> Trial | None:
-        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
-        return self.winning_trial or self.objective.best(self.able)
+        """Return the trial to be drawn in front: the winner of the retraining, else the one predicted to end best."""
+        return self.winning_trial or next(iter(self.ranked), None)
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """Return the trials that may win, the one with the best predicted final value first."""
+        return prediction.ranked(self.trials, self.objective)
 
     @property
     def running_best(self) -> list[float | None]:
@@ -225,7 +230,8 @@ class Snapshot:
         if self.outcome:
             judged = {candidate.name for candidate in self.outcome.finalists}
             reference = self.default_params if self.outcome.reference and self.outcome.may_win else None
-        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference)
+        is_race = self.outcome is None or self.outcome.is_race
+        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference, is_race=is_race)
         return judged == set(map(outcome.name_of, finalists_now))
 
     def log_of(self, number: int) -> Path:
