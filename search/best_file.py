@@ -24,7 +24,7 @@ def write(study: Study, values: Mapping[str, Any], note: str) -> None:
 
 
 def write_interim(study: Study) -> None:
-    """Write the trial that is predicted to end best to a study's best.yaml, unless a retraining has chosen one."""
+    """Write the best trial so far, a stopped one too, to best.yaml, unless a retraining has chosen one."""
     best = study.best_trial()
     if not best:
         return

@@ -16,7 +16,7 @@ import optuna
 
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.journal import outcome, prediction, provenance, records, repair, storage
+from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -222,9 +222,8 @@ class Study:
         return {**self.defaults, **self.config.values(params, seed)}
 
     def best_trial(self) -> Trial | None:
-        """Return the trial so far of which the best final value is predicted; None where none may win."""
-        ranked = prediction.ranked(self.trials(), self.objective)
-        return ranked[0] if ranked else None
+        """Return the best trial so far that may win; None where there is none."""
+        return self.objective.best(trial for trial in self.trials() if trial.may_win)
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""

@@ -14,7 +14,7 @@ import optuna
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
-from search.journal import outcome, prediction, records
+from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
@@ -203,13 +203,8 @@ class Snapshot:
 
     @property
     def front(self) -> Trial | None:
-        """Return the trial to be drawn in front: the winner of the retraining, else the one predicted to end best."""
-        return self.winning_trial or next(iter(self.ranked), None)
-
-    @cached_property
-    def ranked(self) -> list[Trial]:
-        """Return the trials that may win, the one with the best predicted final value first."""
-        return prediction.ranked(self.trials, self.objective)
+        """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
+        return self.winning_trial or self.objective.best(self.able)
 
     @property
     def running_best(self) -> list[float | None]:

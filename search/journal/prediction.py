@@ -4,6 +4,9 @@ How far its loss at its last epoch lies above a floor is multiplied by the media
 from this epoch to the end, in the trials that were trained to their end. The floor lies below the best of all values,
 by a share of what the complete ones lie above it. A ratio of the values themselves would need a loss that is positive
 and tends to zero: an accuracy of 0.95 at epoch 3, where others went from 0.90 to 0.99, is no 1.045 at the end.
+
+For what is retrained only: what is handed over without a retraining is the best value. Of several, one that disappoints
+costs a run.
 """
 
 import statistics
@@ -51,15 +54,15 @@ def _trained_longest(able: list[Trial]) -> list[Trial]:
 
 
 def _loss(trial: Trial, objective: Objective) -> float:
-    """Return half the loss of a trial that has a value: of halves the difference is a float, too."""
+    """Return a quarter of the loss of a trial that has a value: of quarters all distances are floats, too."""
     assert trial.value is not None
-    return objective.sign * trial.value / 2
+    return objective.sign * trial.value / 4
 
 
 def _losses(trial: Trial, objective: Objective) -> list[float | None]:
-    """Return half the best loss so far by epoch; None before the first finite value."""
+    """Return a quarter of the best loss so far by epoch; None before the first finite value."""
     bests = trial.running_best(objective)
-    return [None if best is None else objective.sign * best / 2 for best in bests]
+    return [None if best is None else objective.sign * best / 4 for best in bests]
 
 
 def _floor(best: Trial, finals: list[Trial], objective: Objective) -> float:

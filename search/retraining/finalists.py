@@ -276,4 +276,4 @@ def best_of(judged: Outcome, objective: Objective) -> tuple[dict[str, Any], str]
         return config, f"{objective.metric} {best.value:.6g} ({name}); {seeds}{scores}"
     if chosen := chosen_among(judged):
         name += f", {chosen}"
-    return config, f"{objective.metric} {spread(winner.values)}{scores} ({name}); this run {best.value:.6g}"
+    return config, f"{objective.metric} {spread(winner.values)}{scores} ({name}); with this seed {best.value:.6g}"
