@@ -25,13 +25,14 @@ def write(study: Study, values: Mapping[str, Any], note: str) -> None:
 
 
 def write_interim(study: Study) -> None:
-    """Write the best trial so far to a study's best.yaml, unless a retraining has chosen one."""
+    """Write the best trial so far, a stopped one too, to best.yaml, unless a retraining has chosen one."""
     best = study.best_trial()
     if not best:
         return
     are_defaults = ", the defaults" if best.params == study.default_params else ""
+    stopped = f", stopped at epoch {len(best.epochs)}" if best.ending == "stopped" else ""
     values = front.described(best, study.config.aims)
-    note = f"{values} (trial {best.number}{are_defaults}); not retrained"
+    note = f"{values} (trial {best.number}{are_defaults}{stopped}); not retrained"
     with CHOOSING:
         if not study.finished():
             write(study, study.values(best.params), note)

@@ -159,12 +159,14 @@ def _judge(
     cost = measures.cost(runs)
     repeats = measures.repeats(first, done.runs[first], done.again[0], config.objective)
     # How long it will take: to the first process as it took here, then by what the epochs took.
-    candidates = min(config.finalists, made.wanted)
-    if candidates and not no_reference:
+    finalists = min(config.finalists, made.wanted)
+    candidates = finalists
+    if finalists and not no_reference:
         candidates += 1
+    chosen_from = finalists if finalists > 1 else 0
     now = time.time() - time.monotonic()
     start_s = min((run.began - now - began for run in runs if run.began), default=0.0)
-    times = measures.times(config, runs, made.wanted, made.epochs, machine.at_once, candidates, start_s)
+    times = measures.times(config, runs, made.wanted, made.epochs, machine.at_once, candidates, chosen_from, start_s)
     # What is wrong.
     found = [
         *problems.of_failures(named),

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from search import cli, study
 from search.errors import UserError, command
-from search.retraining import finalists
+from search.retraining import finalists, race
 from search.session import Session
 from search.tune.pool import WorkerPool
 from search.views import summary
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{cli.resume_command(made.folder)} --config FILE"
             )
         session = cli.session_of(made, console, "search.retrain")
-        if not finalists.plan(made, session.workload):
+        if not race.of(made, session.workload):
             is_program = session.workload.is_program
             return lambda: summary.show(console, made.snapshot(), is_program, made.folder / "best.yaml")
         return lambda: _again(session)
@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _again(session: Session) -> int:
     made = session.study
     console = session.console
+    if runners := race.of(made, session.workload):
+        console.print(runners.announcement(again=finalists.was_cut_off(made)))
     with session.working():
         pool = WorkerPool(made, session.share, finalists.LOG, check=session.check)
         found = finalists.retrain(made, session.workload, pool, console.print)

@@ -23,9 +23,9 @@ from search import __version__, best_file, cli, session
 from search.analysis.snapshot import Snapshot
 from search.best_file import BEST
 from search.errors import UserError, command, one_line
-from search.journal.outcome import REFERENCE, Outcome
+from search.journal.outcome import Outcome
 from search.request import Asked
-from search.retraining import finalists, redrawing
+from search.retraining import finalists, race, redrawing
 from search.session import Session
 from search.spec.config import StudyConfig
 from search.study import Study
@@ -204,11 +204,8 @@ def _work(opened: Session, folder: Path, *, is_searched: bool) -> Outcome | None
         drawn.append(_draw(made, outcome, console))
 
     def retrain(processes: list[Any], check: Callable[[], None]) -> None:
-        if jobs := finalists.plan(made, opened.workload):
-            has_reference = any(job.notes["candidate"] == REFERENCE for job in jobs)
-            beside = ", and the defaults beside them" if has_reference else ""
-            again = " again, as that was cut off," if finalists.was_cut_off(made) else ""
-            console.print(f"retraining the best{again} with other seeds{beside}")
+        if runners := race.of(made, opened.workload):
+            console.print(runners.announcement(again=finalists.was_cut_off(made)))
         session.tell_changes(made, console)  # while it was searched: a process that starts has the new ones
         opened.meanwhile(_import_what_draws)
         pool = WorkerPool(made, opened.share, finalists.LOG, processes, check)

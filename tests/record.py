@@ -67,7 +67,7 @@ def said(made: Study) -> Said:
     told: Said = {"trials": [_trial(trial) for trial in made.trials()]}
     found = made.outcome()
     if found:
-        told["runs"] = [_run(run) for candidate in found.candidates for run in candidate.runs]
+        told["runs"] = [_run(run) for candidate in found.candidates for run in candidate.all_runs]
         told["candidates"] = [_candidate(found, at) for at in range(len(found.candidates))]
         told["verdict"] = [_verdict(made)]
     return told

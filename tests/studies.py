@@ -13,7 +13,7 @@ from optuna.samplers import RandomSampler
 from search import best_file, creation
 from search.algorithms.proposals import ask
 from search.algorithms.schedulers import Scheduler
-from search.journal.outcome import MAY_WIN, REFERENCE
+from search.journal.outcome import CHOOSES, MAY_WIN, RACE, REFERENCE
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending, Where
 from search.spec.config import StudyConfig
@@ -80,14 +80,33 @@ def retrain(
     """
     retraining = made.add(RETRAINING, jobs=[], **({MAY_WIN: True} if may_win else {}))
     for name, seeds in values.items():
-        params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
         for seed, value in enumerate(seeds, 1):
-            notes = {"candidate": name, "config": {**made.defaults, **params, "seed": seed}}
+            notes = _notes(made, name, seed)
             worse = value * 1.5 if made.config.mode == "min" else value / 1.5
             number = run(made, retraining, notes, [worse, value], "complete").number
             if name in tests:
                 retraining.set_user_attr(f"test {number}", {metric: tests[name][seed - 1]})
     best_file.finish(made, retraining, None)
+
+
+def race(made: Study, choosing: dict[str, float], judging: dict[str, list[float]]) -> None:
+    """Record a finished race: what each finalist came to with the seed that chooses, and a value a seed that judges."""
+    first = made.config.seed + 1
+    judges = [*range(first + bool(choosing), first + bool(choosing) + len(next(iter(judging.values()))))]
+    seed = first if choosing else None
+    retraining = made.add(RETRAINING, jobs=[], **{MAY_WIN: True, RACE: [seed, judges]})
+    for name, value in choosing.items():
+        run(made, retraining, {**_notes(made, name, first), CHOOSES: True}, [value], "complete")
+    for name, values in judging.items():
+        for seed, value in zip(judges, values, strict=True):
+            run(made, retraining, _notes(made, name, seed), [value], "complete" if math.isfinite(value) else "diverged")
+    best_file.finish(made, retraining, None)
+
+
+def _notes(made: Study, name: str, seed: int) -> dict[str, Any]:
+    """Return the notes of a run of a candidate with a seed."""
+    params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
+    return {"candidate": name, "config": {**made.defaults, **params, "seed": seed}}
 
 
 def diverge(made: Study, candidate: str) -> None:

@@ -122,7 +122,11 @@ class Times:
     search_s: Range | None
     """Between which it lies four times in five; None where no epoch was trained."""
     candidates: int
+    """Configurations that are retrained."""
+    chosen_from: int
+    """How many of those run once, to choose one of them; 0 where there is nothing to choose."""
     seeds: int
+    """With which each of the others is judged, and the chosen one."""
     retraining_s: Range | None
 
 

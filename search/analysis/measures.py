@@ -117,7 +117,14 @@ def repeats(what: str, first: Tried, second: Tried, objective: Objective) -> Rep
 
 
 def times(
-    config: StudyConfig, runs: Sequence[Tried], trials: int, epochs: int, at_once: int, candidates: int, start_s: float
+    config: StudyConfig,
+    runs: Sequence[Tried],
+    trials: int,
+    epochs: int,
+    at_once: int,
+    candidates: int,
+    chosen_from: int,
+    start_s: float,
 ) -> Times:
     """Return how long search and retraining will take.
 
@@ -128,12 +135,13 @@ def times(
         epochs: Of a full trial.
         at_once: How many trials run at once.
         candidates: Configurations that are retrained.
+        chosen_from: How many of those run once, to choose one of them; 0 where there is nothing to choose.
         start_s: Seconds from the command until a process is there.
 
     """
     timed = timed_of(runs)
     if not timed:
-        return Times(trials, epochs, None, candidates, config.seeds, None)
+        return Times(trials, epochs, None, candidates, chosen_from, config.seeds, None)
     found = cost(runs)
     fresh_s = found.import_s + found.process_s
     between_s = BETWEEN_S + (found.process_s if found.trial_s is None else found.trial_s)
@@ -148,8 +156,11 @@ def times(
     forecast.look()
     search = forecast.left
     assert search is not None
-    # The retraining: full runs, as many at once.
-    rounds = math.ceil(candidates * config.seeds / at_once)
+    # The retraining: full runs, as many at once; those of the reference fill up the last round of those that choose.
+    judged = candidates - max(0, chosen_from - 1)
+    first = math.ceil(chosen_from / at_once)
+    left = judged * config.seeds - min(first * at_once - chosen_from, max(0, judged - 1) * config.seeds)
+    rounds = first + math.ceil(left / at_once)
     speeds = [run.epoch_s for run in timed]
     retraining = [rounds * (epochs * speed + between_s) for speed in (min(speeds), max(speeds))]
     before_s = start_s + fresh_s
@@ -158,6 +169,7 @@ def times(
         epochs=epochs,
         search_s=(before_s + search[0], before_s + search[1]),
         candidates=candidates,
+        chosen_from=chosen_from,
         seeds=config.seeds,
         retraining_s=(retraining[0], retraining[1]),
     )

@@ -226,7 +226,8 @@ class Snapshot:
         if self.outcome:
             judged = {candidate.name for candidate in self.outcome.finalists}
             reference = self.default_params if self.outcome.reference and self.outcome.may_win else None
-        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference)
+        is_race = self.outcome is None or self.outcome.is_race
+        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference, is_race=is_race)
         return judged == set(map(outcome.name_of, finalists_now))
 
     def log_of(self, number: int) -> Path:

@@ -66,7 +66,7 @@ class Verdict:
     test: Gain | None
     """Of the test metric that stands for the search's; None where none does."""
     rivals: list[Candidate]
-    """The finalists that the seeds' noise does not tell from the winner."""
+    """The finalists that the seeds' noise does not tell from the winner; in a race by the seed that chose."""
     defaults_win: bool = False
 
     @property
@@ -94,20 +94,35 @@ def judge(outcome: Outcome, objective: Objective) -> Verdict:
     if over and over.is_sound:
         validation = Gain(objective.metric, winner.values, over.values, objective)
         test = _test_gain(winner, over, objective)
-    rivals = _rivals(outcome, winner, objective)
+    rivals = _rivals(outcome, winner, noise, objective)
     return Verdict(noise, over, validation, test, rivals, outcome.defaults_win)
 
 
-def _rivals(outcome: Outcome, winner: Candidate, objective: Objective) -> list[Candidate]:
-    """Return the sound finalists whose difference from the winner the seeds may have made by chance."""
+def _rivals(outcome: Outcome, winner: Candidate, noise: float | None, objective: Objective) -> list[Candidate]:
+    """Return the sound finalists whose difference from the winner the seeds may have made by chance.
+
+    One that was not judged has a value of the seed that chose, as the winner has: two values of the same noise.
+    """
     rivals = []
     for candidate in outcome.finalists:
         if candidate is winner or not candidate.is_sound:
             continue
-        gain = Gain(objective.metric, winner.values, candidate.values, objective)
-        if gain.is_sure is False:
+        if candidate.is_judged:
+            gain = Gain(objective.metric, winner.values, candidate.values, objective)
+            is_rival = gain.is_sure is False
+        else:
+            is_rival = _is_near(winner, candidate, noise)
+        if is_rival:
             rivals.append(candidate)
     return rivals
+
+
+def _is_near(winner: Candidate, other: Candidate, noise: float | None) -> bool:
+    """Return whether what two came to with the seed that chose differs by no more than two such values may."""
+    values = [run.value for run in (*winner.choosing, *other.choosing) if run.value is not None]
+    if len(values) != 2 or noise is None:
+        return False
+    return abs(values[0] - values[1]) <= SURE_ERRORS * math.sqrt(2) * noise
 
 
 def _test_gain(winner: Candidate, over: Candidate, objective: Objective) -> Gain | None:

@@ -1,4 +1,8 @@
-"""The outcome of a retraining, read from the journal: its candidates, the winner and the reference."""
+"""The outcome of a retraining, read from the journal: its candidates, the winner and the reference.
+
+A retraining is a race: a run of each finalist chooses one of them, and further seeds, which have chosen none, judge
+that one and the reference. In one of before every finalist had all seeds, and the best mean over them won.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,14 +10,19 @@ from typing import Any
 
 import optuna
 
-from search.journal import records
+from search.journal import front, prediction, records
 from search.journal.trial import Trial
 from search.spec.objective import Objective, mean
+from search.spec.objectives import Objectives
 
 REFERENCE = "reference"
 """The name of the candidate that is the workload's defaults."""
 MAY_WIN = "reference may win"
 """The attribute of a retraining in which it may; in one of before it could not, and its trial was a finalist too."""
+RACE = "race"
+"""The attribute of a retraining that is a race: the seed that chooses, None of one finalist, and those that judge."""
+CHOOSES = "chooses"
+"""The attribute of a run that chooses a finalist, and judges none."""
 TRIAL = "trial "
 """Begins the name of every other candidate."""
 TEST = "test "
@@ -27,8 +36,21 @@ class Candidate:
     name: str
     """'trial 17', or 'reference' for the workload's defaults."""
     runs: tuple[Trial, ...]
+    """Those that judge it; of one that was not chosen, the one that might have chosen it."""
     tests: dict[str, list[float]]
     """Each test metric over the seeds; empty where it was not computed."""
+    choosing: tuple[Trial, ...] = ()
+    """Those that might have chosen it, in a race."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether its runs have chosen no finalist: what they come to flatters none."""
+        return self.runs != self.choosing
+
+    @property
+    def all_runs(self) -> tuple[Trial, ...]:
+        """Return every run of it, in the order in which they were begun."""
+        return (*self.choosing, *self.runs) if self.is_judged else self.runs
 
     @property
     def trial(self) -> int | None:
@@ -45,12 +67,17 @@ class Candidate:
     @property
     def is_sound(self) -> bool:
         """Return whether every seed trained to its end: a configuration with a diverged seed cannot win."""
-        return all(run.ending == "complete" and run.value is not None for run in self.runs)
+        return all(run.ending == "complete" and run.value is not None for run in self.all_runs)
 
     @property
     def values(self) -> list[float]:
         """Return the best value of each seed that has one."""
         return [run.value for run in self.runs if run.value is not None]
+
+    def values_of(self, at: int, objectives: Objectives) -> list[float]:
+        """Return the value of one of the objectives, by its place, of each seed that has a value of all."""
+        points = [front.point(run, objectives) for run in self.runs]
+        return [point[at] for point in points if point]
 
     @property
     def mean(self) -> float:
@@ -76,10 +103,19 @@ class Outcome:
     candidates: tuple[Candidate, ...]
     """The finalists in the order of the search, then the reference if there is one."""
     winner: Candidate | None
-    """The sound candidate with the best mean; None where there is none."""
+    """The sound candidate that was judged and has the best mean; None where there is none."""
     reference: Candidate | None
     may_win: bool = False
     """Whether the reference might have won."""
+    chosen_by: int | None = None
+    """The seed that chose among the finalists; None where there was one, and in a retraining of before."""
+    judged_by: tuple[int, ...] = ()
+    """The seeds that judged, in a race; none in a retraining of before, in which all seeds chose."""
+
+    @property
+    def is_race(self) -> bool:
+        """Return whether one run of each finalist chose; else every finalist was judged."""
+        return bool(self.judged_by)
 
     @property
     def defaults_win(self) -> bool:
@@ -95,11 +131,14 @@ class Outcome:
         """Return what the winner is held against: the reference, or where that wins the best sound finalist."""
         if not self.defaults_win:
             return self.reference
-        ranked = [candidate for candidate in self.ranked(objective) if candidate.is_sound]
+        ranked = [candidate for candidate in self.ranked(objective) if candidate.is_sound and candidate.is_judged]
         return ranked[1] if len(ranked) > 1 else None
 
     def ranked(self, objective: Objective) -> list[Candidate]:
-        """Return the finalists, the sound ones by their mean and then the others; last the reference, if it lost."""
+        """Return the finalists, the sound ones by their mean and then the others; last the reference, if it lost.
+
+        One that was judged comes before those that it was chosen from.
+        """
         sound = []
         unsound = []
         for candidate in self.finalists:
@@ -107,7 +146,7 @@ class Outcome:
                 sound.append(candidate)
             else:
                 unsound.append(candidate)
-        sound.sort(key=lambda candidate: objective.sign * candidate.mean)
+        sound.sort(key=lambda candidate: (not candidate.is_judged, objective.sign * candidate.mean))
         ranked = sound + unsound
         if self.reference:
             ranked.insert(0 if self.defaults_win else len(ranked), self.reference)
@@ -115,14 +154,23 @@ class Outcome:
 
 
 def finalists(
-    trials: Iterable[Trial], count: int, objective: Objective, reference: Mapping[str, Any] | None = None
+    trials: Iterable[Trial],
+    count: int,
+    objective: Objective,
+    reference: Mapping[str, Any] | None = None,
+    *,
+    is_race: bool = True,
 ) -> list[Trial]:
-    """Return the best `count` trials: complete ones first, then stopped ones; never a diverged or a failed one.
+    """Return the best `count` trials by the values that are predicted of them; never a diverged or a failed one.
 
-    No two of them have the same configuration, and none that of the reference, which is a candidate of its own.
+    No two of them have the same configuration, and none that of the reference, which is a candidate of its own. Those
+    of a retraining of before are the complete ones by value, then the stopped ones.
     """
-    ranked = objective.ranked(trial for trial in trials if trial.may_win)
-    ranked.sort(key=lambda trial: trial.ending != "complete")
+    if is_race:
+        ranked = prediction.ranked(trials, objective)
+    else:
+        ranked = objective.ranked(trial for trial in trials if trial.may_win)
+        ranked.sort(key=lambda trial: trial.ending != "complete")
     chosen: list[Trial] = []
     for trial in ranked:
         if len(chosen) == count:
@@ -138,10 +186,8 @@ def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
     runs_of: dict[str, list[Trial]] = {}
     for run in records.read(retraining, objective):
         runs_of.setdefault(run.attributes["candidate"], []).append(run)
-    candidates = []
-    for name, runs in runs_of.items():
-        candidates.append(Candidate(name, tuple(runs), _tests(runs, retraining.user_attrs)))
-    # The winner has the best mean over seeds, of the candidates whose seeds all trained to their end.
+    candidates = [_candidate(name, runs, retraining.user_attrs) for name, runs in runs_of.items()]
+    # The winner has the best mean over seeds, of the judged candidates whose seeds all trained to their end.
     may_win = bool(retraining.user_attrs.get(MAY_WIN))
     reference: Candidate | None = None
     able: list[Candidate] = []
@@ -149,10 +195,19 @@ def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
         is_reference = candidate.name == REFERENCE
         if is_reference:
             reference = candidate
-        if candidate.is_sound and (may_win or not is_reference):
+        if candidate.is_sound and candidate.is_judged and (may_win or not is_reference):
             able.append(candidate)
     winner = min(able, key=lambda candidate: objective.sign * candidate.mean, default=None)
-    return Outcome(tuple(candidates), winner, reference, may_win)
+    chosen_by, judged_by = retraining.user_attrs.get(RACE, (None, ()))
+    return Outcome(tuple(candidates), winner, reference, may_win, chosen_by, tuple(judged_by))
+
+
+def _candidate(name: str, runs: list[Trial], attributes: dict[str, Any]) -> Candidate:
+    """Return a candidate of these runs: those that judge it, where there are any, are what it is told by."""
+    choosing = [run for run in runs if run.attributes.get(CHOOSES)]
+    judging = [run for run in runs if not run.attributes.get(CHOOSES)]
+    told_by = judging or choosing
+    return Candidate(name, tuple(told_by), _tests(told_by, attributes), tuple(choosing))
 
 
 def _tests(runs: list[Trial], attributes: dict[str, Any]) -> dict[str, list[float]]:

@@ -1,7 +1,8 @@
 """Retraining: the best configurations are trained again with several seeds, and the winner is tested and kept.
 
-The best value of a search is the best of many noisy ones, so it is optimistic. What decides is the mean over seeds that
-the search did not use. The reference is the workload's defaults under the same fixed values, and may win.
+The best value of a search is the best of many noisy ones, so it is optimistic. What counts is the mean over seeds that
+neither the search nor the choice of a finalist has used. The reference is the workload's defaults under the same fixed
+values, and may win.
 """
 
 import json
@@ -17,58 +18,39 @@ import optuna
 from search import best_file
 from search.errors import count, one_line
 from search.journal import outcome
-from search.journal.outcome import MAY_WIN, REFERENCE, Candidate, Outcome, finalists, label_of
+from search.journal.outcome import CHOOSES, MAY_WIN, RACE, REFERENCE, Outcome, label_of
 from search.journal.records import to_json
 from search.journal.trial import Trial
-from search.retraining import gallery, runs
+from search.retraining import gallery, race, runs
 from search.retraining.gallery import Pictures
+from search.retraining.race import CANDIDATE
 from search.retraining.runs import FOLDER, Job, Report, Run
 from search.spec.files import replace_folder
 from search.spec.objective import Objective
 from search.spec.workload import Workload
 from search.study import FINISHED, RETRAINING, Study
 from search.tune.pool import Kept, WorkerPool
+from search.views.chosen import chosen_among
 from search.views.format import spread
 
 LOG = "retraining"
 """The name of the log of what the workload prints: logs/retraining.log."""
 
 
-def plan(study: Study, workload: Workload, *, may_win: bool = True) -> list[Job]:
-    """Return the runs of a retraining: each finalist, then the reference, with the seeds after the search's.
-
-    There are none where no trial of the search can be a finalist, or none is asked for, and there is no reference where
-    the workload's Config lacks a default. A trial of the defaults is no finalist beside the reference, unless that
-    cannot win, as in a retraining of before.
-    """
-    config = study.config
-    trials = study.trials()
-    if config.finalists == 0 or not any(trial.may_win for trial in trials):
-        return []
-    has_defaults = not workload.arguments.missing(config.values({}))
-    reference = study.default_params if has_defaults and may_win else None
-    # The candidates by name, each with the hyperparameters that it does not share with all others.
-    params: dict[str, dict[str, Any]] = {}
-    for trial in finalists(trials, config.finalists, study.objective, reference):
-        params[outcome.name_of(trial)] = trial.params
-    if has_defaults:
-        params[REFERENCE] = {}
-    # Each of them with every seed.
-    seeds = range(config.seed + 1, config.seed + 1 + config.seeds)
-    jobs: list[Job] = []
-    for candidate, sampled in params.items():
-        jobs += [Job({"candidate": candidate}, study.values(sampled, seed)) for seed in seeds]
-    return jobs
-
-
 def current(study: Study, workload: Workload) -> Outcome | None:
-    """Return the outcome of the newest retraining, where it has ended and `plan` would ask for the same runs now."""
+    """Return the outcome of the newest retraining, where it has ended and the same runs would be asked for now."""
     retrainings = study.others(RETRAINING)
     if not retrainings:
         return None
     newest = retrainings[-1].user_attrs
-    planned = _as_recorded(plan(study, workload, may_win=bool(newest.get(MAY_WIN))))
-    if not newest.get(FINISHED) or _as_text(newest["jobs"]) != _as_text(planned):
+    if RACE in newest:
+        now = race.of(study, workload)
+        planned = now.first() if now else []
+        is_same = now is not None and newest[RACE] == now.as_recorded()
+    else:
+        planned = race.jobs_of_before(study, workload, may_win=bool(newest.get(MAY_WIN)))
+        is_same = True
+    if not newest.get(FINISHED) or not is_same or _as_text(newest["jobs"]) != _as_text(_as_recorded(planned)):
         return None
     return outcome.judge(retrainings[-1], study.objective)
 
@@ -81,7 +63,7 @@ def was_cut_off(study: Study) -> bool:
 
 def _as_recorded(jobs: list[Job]) -> list[list[Any]]:
     """Return jobs as they are recorded with the retraining: candidate and config of each, as JSON can hold them."""
-    return [[job.notes["candidate"], job.values] for job in jobs]
+    return [[job.notes[CANDIDATE], job.values] for job in jobs]
 
 
 def _as_text(jobs: list[list[Any]]) -> str:
@@ -96,30 +78,32 @@ def retrain(
     report: Report,
     meanwhile: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome | None:
-    """Train every run on the running Ray, choose and test the winner, write best/ and best.yaml.
+    """Train the race's runs on the running Ray, test the winner, write best/ and best.yaml.
 
     `report` is called with a line for each run and each problem. `meanwhile` is called with the outcome, while
     processes save and draw the winner. The winner is kept also where `meanwhile` raises or the user interrupts, then
     without pictures; the exception is raised again.
     Returns None where no trial of the search can be a finalist.
     """
-    jobs = plan(study, workload)
-    if not jobs:
+    runners = race.of(study, workload)
+    if not runners:
         return None
-    # Train every finalist and the reference with every seed.
-    retraining = study.add(RETRAINING, jobs=_as_recorded(jobs), **{MAY_WIN: True})
+    # Train every finalist once, then the best of them and the reference with every seed that judges.
+    jobs = runners.first()
+    retraining = study.add(RETRAINING, jobs=_as_recorded(jobs), **{MAY_WIN: True, RACE: runners.as_recorded()})
     models = Models(study.objective)
-    for run in runs.train(study, retraining, jobs, pool, report, keep=True):
+    course = race.Course(runners, study.objective)
+    for run in runs.train(study, retraining, jobs, pool, report, keep=True, more=course.more):
         models.add(run)
         came_to = run.record.came_to(study.config.metric)
-        report(f"{label_of(run.job.notes['candidate'])}, seed {run.job.values['seed']}: {came_to}")
-    # Choose the winner; only then compute test metrics.
+        report(f"{label_of(run.job.notes[CANDIDATE])}, seed {run.job.values['seed']}: {came_to}")
+    # Look who won; only then compute test metrics.
     judged = outcome.judge(retraining, study.objective)
     if judged.winner and workload.test:
         _test(retraining, judged, models, pool, report)
         judged = outcome.judge(retraining, study.objective)
     # Have processes save the winner's files and draw, and keep what they return.
-    keep = _save_winner(study, judged.winner, models, pool, report) if judged.winner else _keep_nothing
+    keep = _save_winner(study, judged, models, pool, report) if judged.winner else _keep_nothing
     wait_for_pictures = gallery.begin(study, judged, models.of_run, pool) if workload.plot else Pictures
     pictures = Pictures()
     try:
@@ -131,7 +115,7 @@ def retrain(
         raise
     finally:
         keep(pictures)
-        best = best_of(judged.winner, study.objective) if judged.winner else None
+        best = best_of(judged, study.objective) if judged.winner else None
         best_file.finish(study, retraining, best)
         gallery.hang(study, pictures)
     for line in pictures.lines():
@@ -155,12 +139,15 @@ class Models:
 
     def add(self, run: Run) -> None:
         """Keep a run's models, and drop the checkpoints of the run that is no longer, or not, its candidate's best."""
+        if run.job.notes.get(CHOOSES):
+            self.of_run[run.number] = Kept(run.kept.model)  # whoever wins is drawn by a run that judges it
+            return
         self.of_run[run.number] = run.kept
         loss = math.inf
         if run.record.best is not None:
             loss = self.objective.sign * run.record.best
         standing = (loss, run.number)
-        candidate = run.job.notes["candidate"]
+        candidate = run.job.notes[CANDIDATE]
         leading = self._leading.get(candidate, standing)
         self._leading[candidate] = min(leading, standing)
         behind = max(leading, standing)
@@ -202,9 +189,11 @@ def _keep_nothing(pictures: Pictures) -> None:
 
 
 def _save_winner(
-    study: Study, winner: Candidate, models: Models, pool: WorkerPool, report: Report
+    study: Study, judged: Outcome, models: Models, pool: WorkerPool, report: Report
 ) -> Callable[[Pictures], None]:
     """Have a process save the winner's model; return a function that waits for its files and writes best/."""
+    winner = judged.winner
+    assert winner is not None
     best = winner.best_run(study.objective)
     wait_for_files = pool.package(models.of_run[best.number].model, best.attributes["config"])
 
@@ -212,17 +201,17 @@ def _save_winner(
         files, problems = wait_for_files()
         for problem in problems:
             report(f"{winner.label}: {problem}, see {pool.log}")
-        for line in _keep(study, winner, best, {**files, **pictures.of_winner()}):
+        metrics = _metrics(judged, best, study.config.metric)
+        for line in _keep(study, best, metrics, {**files, **pictures.of_winner()}):
             report(line)
 
     return keep
 
 
-def _keep(study: Study, winner: Candidate, run: Trial, files: dict[str, bytes]) -> list[str]:
+def _keep(study: Study, run: Trial, metrics: dict[str, Any], files: dict[str, bytes]) -> list[str]:
     """Write the winner's folder best/ as a whole, and replace an earlier one; return lines on what is not kept."""
     from search.analysis import tables  # imports pandas: not while a trial could be trained
 
-    metrics = _metrics(winner, run, study.config.metric)
     with tempfile.TemporaryDirectory(dir=study.folder, prefix=".best-") as parent:
         folder = Path(parent) / "best"
         folder.mkdir()
@@ -252,8 +241,10 @@ def _special_files(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name not in kept]
 
 
-def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:
-    """Return what metrics.json says of the winner: the best epoch of its best run, and every seed's values."""
+def _metrics(judged: Outcome, run: Trial, metric: str) -> dict[str, Any]:
+    """Return what metrics.json says of the winner: the best epoch of its best run, and the values of what judged it."""
+    winner = judged.winner
+    assert winner is not None
     validation = {name: to_json(value) for name, value in run.epochs[run.best_epoch - 1].items()}
     validation.pop("elapsed_s", None)
     over_seeds = {metric: winner.values, **winner.tests}
@@ -262,14 +253,27 @@ def _metrics(winner: Candidate, run: Trial, metric: str) -> dict[str, Any]:
         "best_epoch": run.best_epoch,
         "validation": validation,
         "over_seeds": {name: list(map(to_json, values)) for name, values in over_seeds.items()},
+        "finalists": len(judged.finalists),
+        "chosen_by": judged.chosen_by,
+        "judged_by": list(judged.judged_by),
         "config": run.attributes["config"],
     }
 
 
-def best_of(winner: Candidate, objective: Objective) -> tuple[dict[str, Any], str]:
-    """Return what best.yaml says of the winner: its full config, and a line with its values and test metrics."""
+def best_of(judged: Outcome, objective: Objective) -> tuple[dict[str, Any], str]:
+    """Return what best.yaml says of the winner: its full config, and a line with its values and test metrics.
+
+    The config is that of its best run, whose own value is the least of several: a race tells it last.
+    """
+    winner = judged.winner
+    assert winner is not None
     best = winner.best_run(objective)
+    config = best.attributes["config"]
     scores = "".join(f", {name} {spread(values)}" for name, values in winner.tests.items())
-    seeds = f"over {count(len(winner.runs), 'seed')} {spread(winner.values)}"
     name = "the defaults: no trial was better" if winner.name == REFERENCE else winner.name
-    return best.attributes["config"], f"{objective.metric} {best.value:.6g} ({name}); {seeds}{scores}"
+    if not judged.is_race:
+        seeds = f"over {count(len(winner.runs), 'seed')} {spread(winner.values)}"
+        return config, f"{objective.metric} {best.value:.6g} ({name}); {seeds}{scores}"
+    if chosen := chosen_among(judged):
+        name += f", {chosen}"
+    return config, f"{objective.metric} {spread(winner.values)}{scores} ({name}); with this seed {best.value:.6g}"

@@ -153,7 +153,8 @@ def _caption(candidate: Candidate, rank: int | None, metric: str) -> tuple[str, 
     """Return the arguments of images.Caption for a tile: rank, name and values, or what went wrong with its seeds."""
     if candidate.is_sound:
         name = candidate.label if rank is None else f"{rank}. {candidate.label}"
-        return f"{name}, ", metric, f" {spread(candidate.values)}"
+        alone = "" if candidate.is_judged else ", of one seed"
+        return f"{name}, ", metric, f" {spread(candidate.values)}{alone}"
     return f"{candidate.label}, {wrong_seeds(candidate)}", "", "", UNSOUND
 
 

@@ -79,10 +79,10 @@ class StudyConfig:
     """Whether each trial has a process of its own; else one trains many, which saves its start."""
     epoch_timeout: float | None = None
     """Seconds after which a trial that reports no epoch is ended as failed; null waits for ever."""
-    finalists: int = 3
-    """Best configurations that are retrained, and the defaults beside them; 0 retrains nothing."""
+    finalists: int = 6
+    """Best configurations that are retrained once, to choose one of them; 0 retrains nothing."""
     seeds: int = 3
-    """Times that each of them is retrained."""
+    """Further seeds that judge that one, and the defaults beside it."""
     gpus_per_trial: float = 0.0
     """0 for the CPU, 1/k so that k trials share a GPU, or whole GPUs."""
     cpus_per_trial: float | None = None

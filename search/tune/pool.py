@@ -121,12 +121,15 @@ class WorkerPool:
         """Train every config in full; yield (index, record, references to its models) of each as it ends.
 
         Each has the folder of its index for itself. Without `keep` the references lead to nothing. A run whose given
-        process dies is trained once more.
+        process dies is trained once more. Configs, and folders, that are added meanwhile are trained too.
         """
-        waiting = deque(enumerate(values))
+        waiting: deque[tuple[int, dict[str, Any]]] = deque()
+        taken = 0
         pending: dict[Any, tuple[int, Any, Any]] = {}
         tries: Counter[int] = Counter()
-        while waiting or pending:
+        while taken < len(values) or waiting or pending:
+            waiting += enumerate(values[taken:], taken)
+            taken = len(values)
             # Give every process a run; new processes, which Ray starts as there is room, get all at once.
             most_pending = len(self._processes) or len(values)
             while waiting and len(pending) < most_pending:

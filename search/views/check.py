@@ -157,6 +157,9 @@ def _retraining(times: Times) -> str:
     if not times.candidates:
         return "none"
     what = f"{count(times.candidates, 'configuration')}, each with {count(times.seeds, 'seed')}"
+    if times.chosen_from:
+        beside = " and the defaults" if times.candidates > times.chosen_from else ""
+        what = f"the best {times.chosen_from} once, then the best of them{beside} with {count(times.seeds, 'seed')}"
     if times.retraining_s is None:
         return what
     return f"{what}: {_spans(times.retraining_s)}"

@@ -9,6 +9,7 @@ from search.analysis.snapshot import Snapshot
 from search.errors import command, count
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
+from search.views import chosen
 
 MAX_LISTED = 3
 """Finalists of which is told what became of their seeds."""
@@ -28,7 +29,11 @@ def why_defaults(snapshot: Snapshot) -> str:
     assert snapshot.outcome is not None
     assert snapshot.winner is not None
     seeds = count(len(snapshot.winner.runs), "seed")
-    if snapshot.outcome.opponent(snapshot.objective):
+    opponent = snapshot.outcome.opponent(snapshot.objective)
+    if opponent and snapshot.outcome.chosen_by is not None:
+        best = f"the best of {len(snapshot.outcome.finalists)} by seed {snapshot.outcome.chosen_by}"
+        return f"{opponent.label}, {best}, was not better on {chosen.seeds(snapshot.outcome.judged_by)}"
+    if opponent:
         return f"no trial was better over {seeds}"
     if snapshot.outcome.finalists:
         return "no finalist trained to its end with every seed"

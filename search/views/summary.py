@@ -14,6 +14,7 @@ from search.journal import front
 from search.journal.trial import FAILURE, WORDS
 from search.spec.command import Command
 from search.views import no_winner
+from search.views.chosen import chosen_among
 from search.views.comparison import compare
 from search.views.format import evenly, infeasible, number, span
 
@@ -92,11 +93,11 @@ def _show_winner(console: Console, snapshot: Snapshot) -> None:
     winner = snapshot.winner
     assert outcome is not None
     assert winner is not None
-    seeds = count(len(winner.runs), "seed")
+    by = chosen_among(outcome) or f"by its mean over {count(len(winner.runs), 'seed')}"
     if outcome.defaults_win:
         console.print(f"the defaults win in {snapshot.name}: {no_winner.why_defaults(snapshot)}")
     else:
-        console.print(f"the winner is {winner.name} of {snapshot.name}, by its mean over {seeds}")
+        console.print(f"the winner is {winner.name} of {snapshot.name}, {by}")
     _show_table(console, snapshot)
     for candidate in (winner, outcome.reference):
         if candidate and not candidate.is_sound:

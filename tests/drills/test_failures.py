@@ -52,7 +52,7 @@ def check(folder: Path) -> set[float]:
     made = study.load(folder / "results" / "s")
     outcome = made.outcome()
     assert outcome is not None
-    runs = [run for candidate in outcome.candidates for run in candidate.runs]
+    runs = [run for candidate in outcome.candidates for run in candidate.all_runs]
     trained = [*made.trials(), *runs]
     assert {trial.ending for trial in trained} == {"complete"}
     return {trial.epochs[0]["pid"] for trial in trained}

@@ -70,7 +70,7 @@ def test_the_best_config_of_a_recorded_retraining_is_written_byte_for_byte(name:
     assert found is not None
     assert found.winner is not None
     (made.folder / "best.yaml").unlink()
-    best_file.write(made, *finalists.best_of(found.winner, made.objective))
+    best_file.write(made, *finalists.best_of(found, made.objective))
     check_the_files(made.folder, name)
     assert made.best_config() == YAML(typ="safe").load(RECORDED / name / "best.yaml")
 

@@ -75,7 +75,7 @@ def check_what_is_derived(made: Study) -> None:
     found = made.outcome()
     assert found is not None
     assert found.winner is not None
-    _, note = finalists.best_of(found.winner, made.objective)
+    _, note = finalists.best_of(found, made.objective)
     assert note in (made.folder / "best.yaml").read_text(encoding="utf-8")
 
 

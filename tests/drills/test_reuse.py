@@ -89,7 +89,7 @@ def test_a_process_in_which_a_trial_left_a_thread_trains_no_other_trial_and_that
     made = study.load(tmp_path / "results" / "s")
     outcome = made.outcome()
     assert outcome is not None
-    runs = [run for candidate in outcome.candidates for run in candidate.runs]
+    runs = [run for candidate in outcome.candidates for run in candidate.all_runs]
     assert len(runs) == 4
     for trial in [*made.trials(), *runs]:
         assert trial.ending == "complete"

@@ -218,7 +218,7 @@ def test_a_space_of_three_configurations_is_trained_once_each_and_so_are_its_fin
     assert tried[0] == ("relu", 1)
     assert [len(candidate.values) for candidate in outcome.candidates] == [2] * 3
     assert len({candidate.config["act"] + str(candidate.config["width"]) for candidate in outcome.candidates}) == 3
-    runs = [run.where for candidate in outcome.candidates for run in candidate.runs]
+    runs = [run.where for candidate in outcome.candidates for run in candidate.all_runs]
     assert len(runs) == len(set(runs)) == 6
     journal = (made.folder / "journal.log").read_bytes()
     more = resume(tmp_path, "--num-samples", "64")

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from search import best_file, study
-from search.journal.outcome import MAY_WIN, REFERENCE
+from search.journal.outcome import MAY_WIN, RACE, REFERENCE
 from search.journal.records import OpenTrial
-from search.retraining import finalists
+from search.retraining import finalists, race
+from search.retraining.runs import Job
 from search.spec.workload import Workload, load
 from search.study import FINISHED, RETRAINING, Study
 from tests import studies
@@ -27,31 +28,50 @@ def create(folder: Path, **change: Any) -> Study:
     return made
 
 
+def planned(made: Study, workload: Workload) -> list[Job]:
+    """Return the runs of a retraining of now that are known from its start."""
+    runners = race.of(made, workload)
+    assert runners is not None
+    return runners.first()
+
+
 def retrained(made: Study, workload: Workload) -> Study:
     """Return the study with a retraining of what would be retrained now, which has finished."""
-    jobs = [[job.notes["candidate"], job.values] for job in finalists.plan(made, workload)]
-    retraining = made.add(RETRAINING, jobs=jobs, **{MAY_WIN: True})
-    for candidate, values in jobs:
+    runners = race.of(made, workload)
+    assert runners is not None
+    jobs = runners.first()
+    recorded = [[job.notes["candidate"], job.values] for job in jobs]
+    retraining = made.add(RETRAINING, jobs=recorded, **{MAY_WIN: True, RACE: runners.as_recorded()})
+    chosen = runners.judging(next(iter(runners.params))) if runners.is_choice else []
+    for job in [*jobs, *chosen]:
         run = OpenTrial(retraining, retraining.ask())
-        run.note("candidate", candidate)
-        run.note("config", values)
+        for name, note in job.notes.items():
+            run.note(name, note)
+        run.note("config", job.values)
         run.add(1, {"loss": 1.0, "elapsed_s": 0.1}, 1.0)
         run.end("complete")
     best_file.finish(made, retraining, None)
     return made
 
 
-def test_each_finalist_then_the_defaults_are_trained_with_the_seeds_after_the_searchs(
-    toy: Workload, tmp_path: Path
-) -> None:
+def test_the_seed_after_the_searchs_chooses_and_those_after_it_judge(toy: Workload, tmp_path: Path) -> None:
     made = create(tmp_path, fixed={"limit": 2.0})
-    jobs = finalists.plan(made, toy)
+    jobs = planned(made, toy)
     assert [(job.notes["candidate"], job.values["seed"]) for job in jobs] == [
-        *(("trial 1", 8), ("trial 1", 9), ("trial 2", 8), ("trial 2", 9), (REFERENCE, 8), (REFERENCE, 9))
+        *(("trial 1", 8), ("trial 2", 8), (REFERENCE, 9), (REFERENCE, 10))
     ]
-    params = [made.trials()[1].params, made.trials()[2].params, {}]
-    for at, job in enumerate(jobs):
-        assert job.values == {**toy.defaults(), "limit": 2.0, **params[at // 2], "seed": job.values["seed"]}
+    params = [made.trials()[1].params, made.trials()[2].params, {}, {}]
+    for job, own in zip(jobs, params, strict=True):
+        assert job.values == {**toy.defaults(), "limit": 2.0, **own, "seed": job.values["seed"]}
+    assert [job.notes.get("chooses") for job in jobs] == [True, True, None, None]
+
+
+def test_a_single_finalist_is_judged_at_once_by_the_seeds_after_the_searchs(toy: Workload, tmp_path: Path) -> None:
+    jobs = planned(create(tmp_path, finalists=1), toy)
+    assert [(job.notes, job.values["seed"]) for job in jobs] == [
+        *(({"candidate": "trial 1"}, seed) for seed in (8, 9)),
+        *(({"candidate": REFERENCE}, seed) for seed in (8, 9)),
+    ]
 
 
 def test_a_retraining_is_not_made_again_where_it_would_be_the_same(toy: Workload, tmp_path: Path) -> None:
@@ -82,7 +102,8 @@ def test_other_finalists_or_seeds_than_were_retrained_are_retrained(
 def test_a_retraining_that_was_cut_short_is_made_again(toy: Workload, tmp_path: Path) -> None:
     """Also where one before it has finished, that was of the same."""
     made = retrained(create(tmp_path), toy)
-    cut = made.add(RETRAINING, jobs=made.others(RETRAINING)[0].user_attrs["jobs"])
+    before = made.others(RETRAINING)[0].user_attrs
+    cut = made.add(RETRAINING, jobs=before["jobs"], **{RACE: before[RACE]})
     assert finalists.current(made, toy) is None
     cut.set_user_attr(FINISHED, True)
     assert finalists.current(made, toy) is not None
@@ -103,8 +124,7 @@ def test_a_trial_of_the_defaults_is_retrained_once_and_as_the_reference(
 ) -> None:
     """The finalists are as many others, wherever it stands among them."""
     made = with_defaults(tmp_path, depth)
-    jobs = finalists.plan(made, toy)
-    assert [job.notes["candidate"] for job in jobs] == ["trial 2", "trial 3", REFERENCE]
+    assert [job.notes["candidate"] for job in planned(made, toy)] == ["trial 2", "trial 3", REFERENCE]
     retrained(made, toy)
     assert study.load(made.folder).snapshot().is_current
     assert finalists.current(made, toy) is not None
@@ -117,19 +137,19 @@ def test_where_only_the_trial_of_the_defaults_may_win_the_reference_is_retrained
     made.search.enqueue_trial({"x": 0.0, "y": 0.0})
     studies.add(made, curve(1.0, 9), "complete")
     studies.add(made, [], "failed", failure="boom")
-    assert [job.notes["candidate"] for job in finalists.plan(made, toy)] == [REFERENCE, REFERENCE]
+    assert [job.notes["candidate"] for job in planned(made, toy)] == [REFERENCE, REFERENCE]
     retrained(made, toy)
     assert study.load(made.folder).snapshot().defaults_win
 
 
 def test_no_finalists_asked_for_is_nothing_to_retrain(toy: Workload, tmp_path: Path) -> None:
-    assert finalists.plan(create(tmp_path, finalists=0), toy) == []
+    assert race.of(create(tmp_path, finalists=0), toy) is None
 
 
 def test_a_retraining_of_before_is_the_one_that_would_have_been_made_then(toy: Workload, tmp_path: Path) -> None:
     """In which the defaults were a finalist and the reference: it is not made again for that."""
     made = with_defaults(tmp_path, 1.0)
-    jobs = [[job.notes["candidate"], job.values] for job in finalists.plan(made, toy, may_win=False)]
+    jobs = [[job.notes["candidate"], job.values] for job in race.jobs_of_before(made, toy, may_win=False)]
     assert [name for name, _ in jobs] == ["trial 0", "trial 2", REFERENCE]
     values = {name: [1.0] for name, _ in jobs}
     studies.retrain(made, values, {}, "test_loss", may_win=False)
@@ -141,10 +161,25 @@ def test_a_retraining_of_before_is_the_one_that_would_have_been_made_then(toy: W
     assert study.load(made.folder).snapshot().is_current
 
 
+def test_a_retraining_of_all_finalists_with_all_seeds_is_not_made_again_as_a_race(
+    toy: Workload, tmp_path: Path
+) -> None:
+    """Nor where a stopped trial would be a finalist now: those of before were the complete ones first."""
+    made = create(tmp_path, finalists=3)
+    studies.add(made, curve(2.0, 3), "stopped")
+    jobs = [[job.notes["candidate"], job.values] for job in race.jobs_of_before(made, toy, may_win=True)]
+    assert [name for name, _ in jobs[::2]] == ["trial 1", "trial 2", "trial 0", REFERENCE]
+    assert "trial 3" in [job.notes["candidate"] for job in planned(made, toy)]
+    studies.retrain(made, {name: [1.0, 2.0] for name, _ in jobs}, {}, "test_loss")
+    made.finished()[-1].set_user_attr("jobs", jobs)
+    assert finalists.current(study.load(made.folder), toy) is not None
+    assert study.load(made.folder).snapshot().is_current
+
+
 def test_a_study_without_a_finalist_has_nothing_to_retrain(toy: Workload, tmp_path: Path) -> None:
     made = studies.create(tmp_path, "s", num_samples=1)
     studies.add(made, curve(1.0, 3, diverges=True), "diverged")
-    assert finalists.plan(made, toy) == []
+    assert race.of(made, toy) is None
     assert finalists.current(made, toy) is None
 
 

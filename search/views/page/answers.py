@@ -9,6 +9,7 @@ from search.analysis.verdict import Gain, Verdict
 from search.errors import count, have
 from search.journal.trial import WORDS, State
 from search.views import no_winner
+from search.views.chosen import chosen_among
 from search.views.format import infeasible, number, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
@@ -67,7 +68,8 @@ def _won(snapshot: Snapshot) -> Card:
             defaults = {name: winner.config[name] for name in snapshot.space}
             return Card(title, ["the defaults", no_winner.why_defaults(snapshot), mean, values(defaults)])
         if front:
-            return Card(title, [winner.name, mean, values(front.params)])
+            chosen = chosen_among(snapshot.outcome) if snapshot.outcome else ""
+            return Card(title, [line for line in (winner.name, mean, chosen, values(front.params)) if line])
     if snapshot.outcome or no_winner.is_hopeless(snapshot):
         return Card(title, ["nothing", no_winner.why(snapshot)])
     if not front:
@@ -172,7 +174,10 @@ def notes(snapshot: Snapshot) -> list[str]:
     notes = []
     seeds = len(snapshot.winner.runs)
     if seeds > 1:
-        notes.append(f"Mean ± standard deviation over {seeds} seeds, none of which the search used.")
+        unused = "none of which the search used"
+        if snapshot.outcome and snapshot.outcome.chosen_by is not None:
+            unused += ", nor the choice among the finalists"
+        notes.append(f"Mean ± standard deviation over {seeds} seeds, {unused}.")
     verdict = snapshot.verdict
     if verdict and verdict.over and verdict.validation and verdict.test:
         gain = f"Gain of the defaults over {verdict.over.label}" if verdict.defaults_win else "Gain over the defaults"

@@ -66,8 +66,8 @@ def _retraining(snapshot: Snapshot) -> Chart:
     linear = value_scale(values) | {"type": "linear", "zero": False}
     x = number_channel("value", snapshot.config.metric, linear, **NUMBERS)
     low_to_high = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
-    y = {"y": name_channel("candidate"), "yOffset": {"field": "part", "sort": ["validation", "test"]}}
-    colour = {"color": colour_channel("part", ("validation", "test"))}
+    y = {"y": name_channel("candidate"), "yOffset": {"field": "part", "sort": rows.PARTS}}
+    colour = {"color": colour_channel("part", rows.PARTS)}
     # The layers: the noise behind all, a line for the spread of the seeds, a point a seed.
     layers = [
         layer(spreads, "rule", {"strokeWidth": 2}, {**y, **low_to_high, **colour}),

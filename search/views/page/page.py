@@ -132,6 +132,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "top": count(len(rows.top(snapshot)), "trial"),
         "rungs": epochs_of(snapshot.rungs) if snapshot.rungs else "",
         "has_seeds": bool(band),
+        "parts": _parts(snapshot),
         "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
         "min_values": importance.MIN_DIFFERENT_VALUES,
         "has_valueless": len(snapshot.values) < len(snapshot.trials),
@@ -140,6 +141,14 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "now": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "version": __version__,
     }
+
+
+def _parts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return the parts of the retraining's chart, with the words for them."""
+    parts = [("validation", "validation"), ("test", "held-out test")]
+    if snapshot.outcome and snapshot.outcome.chosen_by is not None:
+        parts.insert(0, ("choosing", f"validation, seed {snapshot.outcome.chosen_by}, which chose"))
+    return parts
 
 
 def _band(snapshot: Snapshot) -> str:

@@ -18,6 +18,8 @@ MAX_HYPERPARAMETERS = 24
 """That are drawn."""
 MAX_TEXT_LENGTH = 100
 """Characters of a value's text."""
+PARTS = ("choosing", "validation", "test")
+"""Of what a retraining found of a candidate."""
 TOP_SHARE = 0.1
 """Of the trials, which counts as the best."""
 
@@ -208,10 +210,14 @@ def importances(snapshot: Snapshot) -> Rows:
 
 
 def candidates(snapshot: Snapshot) -> Rows:
-    """Return a row a run of the retraining, by rank: candidate, part (validation or test), value, tip."""
+    """Return a row a run of the retraining, by rank: candidate, part, value, tip.
+
+    The parts are `PARTS`: validation and test are of the runs that judge, choosing is of the seed that chose.
+    """
     rows = []
     for label, candidate in ranked(snapshot):
-        parts = {"validation": candidate.values}
+        chose = [run.value for run in candidate.choosing if run.value is not None]
+        parts = {"choosing": chose, "validation": candidate.values if candidate.is_judged else []}
         if snapshot.verdict and snapshot.verdict.test:
             parts["test"] = candidate.tests.get(snapshot.verdict.test.metric, [])
         for part, seeds in parts.items():

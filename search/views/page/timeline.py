@@ -35,7 +35,7 @@ def _bars(snapshot: Snapshot) -> Rows:
     bars = [_bar(trial, f"trial {trial.number}", trial.ending) for trial in snapshot.trials]
     if snapshot.outcome:
         for candidate in snapshot.outcome.candidates:
-            bars += [_bar(run, f"{candidate.name}, retrained", "retraining") for run in candidate.runs]
+            bars += [_bar(run, f"{candidate.name}, retrained", "retraining") for run in candidate.all_runs]
     return list(filter(None, bars))
 
 
