@@ -175,7 +175,7 @@ class Snapshot:
         """Return what is to be made of the winner; None without one."""
         if not self.outcome or not self.winner:
             return None
-        return verdict.judge(self.outcome, self.objective)
+        return verdict.judge(self.outcome, self.config.aims)
 
     @property
     def defaults_win(self) -> bool:

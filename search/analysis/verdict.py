@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from search.journal.outcome import Candidate, Outcome
 from search.spec.objective import Objective, deviation, mean
+from search.spec.objectives import Objectives
 
 PART = re.compile(r"^(val|valid|validation|eval|dev|test)[_/. -]|[_/. -](val|valid|validation|eval|dev|test)$", re.I)
 """What tells a metric of the validation part from the same of the test part: val_loss, test_loss, loss/val."""
@@ -68,6 +69,8 @@ class Verdict:
     rivals: list[Candidate]
     """The finalists that the seeds' noise does not tell from the winner; in a race by the seed that chose."""
     defaults_win: bool = False
+    further: tuple[Gain, ...] = ()
+    """The gains in the other objectives, where there are several: what one costs may be what another gains."""
 
     @property
     def survived(self) -> float | None:
@@ -79,8 +82,9 @@ class Verdict:
         return self.test.value / self.validation.value
 
 
-def judge(outcome: Outcome, objective: Objective) -> Verdict:
+def judge(outcome: Outcome, objectives: Objectives) -> Verdict:
     """Return what is to be made of a retraining, which must have a winner."""
+    objective = objectives.first
     winner = outcome.winner
     assert winner is not None
     # The noise: how far the winner's own seeds lie apart.
@@ -94,8 +98,20 @@ def judge(outcome: Outcome, objective: Objective) -> Verdict:
     if over and over.is_sound:
         validation = Gain(objective.metric, winner.values, over.values, objective)
         test = _test_gain(winner, over, objective)
-    rivals = _rivals(outcome, winner, noise, objective)
-    return Verdict(noise, over, validation, test, rivals, outcome.defaults_win)
+    rivals = [] if objectives.are_several else _rivals(outcome, winner, noise, objective)
+    further = _further(winner, over, objectives) if validation and over else ()
+    return Verdict(noise, over, validation, test, rivals, outcome.defaults_win, further)
+
+
+def _further(winner: Candidate, over: Candidate, objectives: Objectives) -> tuple[Gain, ...]:
+    """Return the gains in the objectives after the first, as far as both have values of them."""
+    gains = []
+    for at, objective in enumerate(objectives.all[1:], 1):
+        values = winner.values_of(at, objectives)
+        others = over.values_of(at, objectives)
+        if values and others:
+            gains.append(Gain(objective.metric, values, others, objective))
+    return tuple(gains)
 
 
 def _rivals(outcome: Outcome, winner: Candidate, noise: float | None, objective: Objective) -> list[Candidate]:

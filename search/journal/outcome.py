@@ -75,9 +75,15 @@ class Candidate:
         return [run.value for run in self.runs if run.value is not None]
 
     def values_of(self, at: int, objectives: Objectives) -> list[float]:
-        """Return the value of one of the objectives, by its place, of each seed that has a value of all."""
+        """Return the value of one of the objectives, by its place, of each seed that has one."""
+        if at == 0:
+            return self.values
         points = [front.point(run, objectives) for run in self.runs]
         return [point[at] for point in points if point]
+
+    def by_objective(self, objectives: Objectives) -> list[tuple[str, list[float]]]:
+        """Return each objective's name, and its value of each seed that has one."""
+        return [(name, self.values_of(at, objectives)) for at, name in enumerate(objectives.names)]
 
     @property
     def mean(self) -> float:

@@ -8,7 +8,7 @@ The first objective stops trials early, and a trial is judged at its best epoch 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,6 +24,11 @@ class Objectives:
 
     all: tuple[Objective, ...]
     choice: Choice
+
+    @classmethod
+    def of_one(cls, objective: Objective) -> Self:
+        """Return those of a search for one metric."""
+        return cls((objective,), Knee())
 
     @property
     def first(self) -> Objective:

@@ -105,7 +105,7 @@ def _show_winner(console: Console, snapshot: Snapshot) -> None:
                 f"of {candidate.label} {no_winner.wrong_seeds(candidate)}: its means are of epochs before that"
             )
     verdict = snapshot.verdict
-    gain = verdict.validation if verdict else None
+    gain = verdict.validation if verdict and not verdict.further else None
     if gain and gain.is_sure and gain.value < 0:
         console.print("the defaults are better than the winner: search longer, or in another space")
     if verdict and verdict.over and gain and gain.is_sure is False and outcome.defaults_win:

@@ -83,7 +83,10 @@ def test_a_rule_is_made_again_of_its_options(asked: object) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("elbow", "choose must be knee, {within: 0.05} for a share of the first objective, or {weights: {...}}, but got"),
+        (
+            "elbow",
+            "choose must be knee, {within: 0.05} for a share of the first objective, or {weights: {...}}, but got",
+        ),
         ({"with": 0.05}, "choose has no rule 'with', did you mean 'within'?"),
         ({"within": "5 %"}, "choose.within must be a share >= 0, 0.05 for 5 %, but got '5 %'"),
         ({"within": -0.05}, "choose.within must be a share >= 0, 0.05 for 5 %, but got -0.05"),

@@ -14,11 +14,14 @@ from search.analysis.snapshot import Snapshot
 from search.journal.outcome import Candidate, Outcome
 from search.journal.trial import Trial
 from search.spec.objective import Objective, mean
+from search.spec.objectives import Objectives
 from search.views.format import spread
 from search.views.page import advice, answers, timeline
 from tests import studies
 
 MAX = sys.float_info.max
+
+LOSS = Objectives.of_one(Objective("loss"))
 
 
 def judged(folder: Path, values: dict[str, list[float]], tests: dict[str, list[float]], **settings: Any) -> Snapshot:
@@ -270,7 +273,7 @@ def test_no_finalist_is_a_rival_by_a_single_seed_or_by_seeds_of_which_one_failed
         return Candidate(name, tuple(runs), {})
 
     def rivals(*candidates: Candidate) -> list[str]:
-        found = verdict.judge(Outcome(candidates, candidates[0], None), Objective("loss"))
+        found = verdict.judge(Outcome(candidates, candidates[0], None), LOSS)
         return [each.name for each in found.rivals]
 
     assert rivals(candidate("trial 1", 1.0), candidate("trial 2", 1.0)) == []
@@ -283,6 +286,6 @@ def test_against_a_reference_of_which_a_seed_failed_no_gain_is_said() -> None:
     """Its mean would be that of the seeds that went well."""
     runs = [Trial(at, "complete" if at < 5 else "failed", 1.0, 1, {}, (), {}, 0.0, 0.0) for at in range(6)]
     winner, reference = Candidate("trial 1", tuple(runs[:3]), {}), Candidate("reference", tuple(runs[3:]), {})
-    assert verdict.judge(Outcome((winner, reference), winner, reference), Objective("loss")).validation is None
+    assert verdict.judge(Outcome((winner, reference), winner, reference), LOSS).validation is None
     other = Candidate("reference", winner.runs, {})
-    assert verdict.judge(Outcome((winner, other), winner, other), Objective("loss")).validation is not None
+    assert verdict.judge(Outcome((winner, other), winner, other), LOSS).validation is not None

@@ -52,7 +52,7 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
-    gain = verdict.validation
+    gain = None if verdict.further else verdict.validation  # of several objectives none decides by itself
     if verdict.defaults_win and (gain is None or gain.is_sure is not False):
         yield "No trial was better than the defaults: search longer, or in another space."
     elif gain and gain.value < 0 and gain.is_sure:

@@ -7,10 +7,12 @@ from typing import Any
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import Gain, Verdict
 from search.errors import count, have
+from search.journal.front import described
+from search.journal.outcome import Candidate
 from search.journal.trial import WORDS, State
 from search.views import no_winner
 from search.views.chosen import chosen_among
-from search.views.format import infeasible, number, plus_minus, span, spread, values
+from search.views.format import infeasible, plus_minus, span, spread, values
 from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
@@ -28,6 +30,12 @@ class Card:
     lead: bool = True
     """Whether the first line is the answer, and the others what it rests on."""
     wide: bool = False
+
+
+def aims(snapshot: Snapshot) -> str:
+    """Return what the search is for: each metric, and whether less or more of it is better."""
+    words = {"min": "lower", "max": "higher"}
+    return "; ".join(f"{each.metric}, {words[each.mode]} is better" for each in snapshot.config.aims.all)
 
 
 def progress(snapshot: Snapshot) -> str:
@@ -63,7 +71,7 @@ def _won(snapshot: Snapshot) -> Card:
     front = snapshot.front
     winner = snapshot.winner
     if winner:
-        mean = f"{snapshot.config.metric} {spread(winner.values)} over {count(len(winner.values), 'seed')}"
+        mean = f"{_means(snapshot, winner)} over {count(len(winner.values), 'seed')}"
         if snapshot.defaults_win:
             defaults = {name: winner.config[name] for name in snapshot.space}
             return Card(title, ["the defaults", no_winner.why_defaults(snapshot), mean, values(defaults)])
@@ -74,11 +82,17 @@ def _won(snapshot: Snapshot) -> Card:
         return Card(title, ["nothing", no_winner.why(snapshot)])
     if not front:
         return Card(title, ["nothing yet", "no trial has been trained to its end"])
-    value = f"{snapshot.config.metric} {number(front.value)} in the search; not retrained, so not judged"
+    value = f"{described(front, snapshot.config.aims)} in the search; not retrained, so not judged"
     name = f"trial {front.number}" if snapshot.is_unjudged else f"trial {front.number} so far"
     if front is snapshot.defaults_trial:
         name += ", the defaults"
     return Card(title, [name, value, values(front.params)])
+
+
+def _means(snapshot: Snapshot, winner: Candidate) -> str:
+    """Return the winner's mean in each objective."""
+    means = [f"{name} {spread(values)}" for name, values in winner.by_objective(snapshot.config.aims)]
+    return ", ".join(means)
 
 
 def _trust(snapshot: Snapshot) -> Card:
@@ -96,6 +110,9 @@ def _trust(snapshot: Snapshot) -> Card:
     if verdict.validation and verdict.over:
         over = verdict.over.label if verdict.defaults_win else "the defaults"
         lines = [_gain(verdict.validation, over)]
+        if verdict.further:
+            gains = [verdict.validation, *verdict.further]
+            lines = [f"{gain.metric}: {_gain(gain, over)}" for gain in gains]
     lines += _survived(verdict)
     if verdict.noise is not None:
         lines.append(f"its standard deviation over seeds is {verdict.noise:.2g}: believe no smaller difference")

@@ -122,6 +122,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
     band = _band(snapshot)
     return {
         "snapshot": snapshot,
+        "aims": answers.aims(snapshot),
         "progress": answers.progress(snapshot),
         "cards": answers.cards(snapshot, stretches),
         "comparison": compare(snapshot),
