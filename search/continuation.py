@@ -9,7 +9,7 @@ from search.spec.config import StudyConfig
 from search.study import Study
 
 OF_WORKLOAD = ("workload", "command", "report", "fixed", "seed")
-OF_SEARCH = ("metric", "mode", "objectives", "space", "try_defaults", "start")
+OF_SEARCH = ("metric", "mode", "objectives", "space", "try_defaults", "start", "warm_start", "prior")
 KEPT = (*OF_WORKLOAD, *OF_SEARCH)
 """Settings without which the trials of a study could not be compared."""
 

@@ -15,6 +15,7 @@ import optuna
 
 from search.errors import UserError, command
 from search.journal import storage
+from search.journal.earlier import EARLIER, Known
 from search.journal.records import START
 from search.journal.storage import Storage, Writer
 from search.spec import temporary
@@ -35,11 +36,12 @@ def create(
     epochs: int,
     holding: ExitStack | None = None,
     start: Sequence[Mapping[str, Any]] = (),
+    known: Sequence[Known] = (),
 ) -> Study:
     """Make the folder of a new study and its journal, as a whole or not at all; `epochs` are those of a full trial.
 
-    `start` are the configurations to try first. With `holding`, this process is its writer until that is closed. Raises
-    UserError where the name is taken, or the folder cannot be written or locked.
+    `start` are the configurations to try first, `known` trials of earlier studies. With `holding`, this process is its
+    writer until that is closed. Raises UserError where the name is taken, or the folder cannot be written or locked.
     """
     folder = folder_of(config)
     output = folder.parent
@@ -53,6 +55,8 @@ def create(
         TAKES: workload.names(),
         START: [dict(params) for params in start],
     }
+    if known:
+        attributes[EARLIER] = [trial.as_recorded() for trial in known]
     try:
         output.mkdir(parents=True, exist_ok=True)
         temporary.sweep(output, NEW)
@@ -71,7 +75,7 @@ def create(
             hidden.rename(folder)
     except OSError as why:
         if os.path.lexists(folder):  # another start has taken the name meanwhile: take the next, or say so
-            return create(config, workload, epochs, holding, start)
+            return create(config, workload, epochs, holding, start, known)
         raise UserError(f"output must be a folder that can be written, but {why}; give another with --output") from None
     return Study(name, folder, named, epochs, defaults, Storage(storage.file_of(folder)))
 

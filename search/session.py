@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search import best_file, continuation, creation, request, study
+from search import best_file, continuation, creation, request, study, warm_start
 from search.errors import EndedError, UserError, count, have
 from search.request import Asked
 from search.signals import Interrupted, Shutdown
@@ -21,6 +21,7 @@ from search.study import POSSIBLE, Study
 from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
+from search.warm_start import Earlier
 
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
 
@@ -226,10 +227,12 @@ def begin(
                 f"a study that goes on must have its workload's sources as they were, else old and new trials do not "
                 f"compare, but {changed} changed; put that back, start a new study, or add --allow-changes"
             )
+        earlier = Earlier()
         first = First([], "")
     else:
         fit.check_types()
-        first = fit.first()
+        earlier = warm_start.read(fit)
+        first = earlier.before(fit.first(), config.num_samples)
     holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
@@ -238,7 +241,7 @@ def begin(
         made = continuation.continued(before, config, fit.epochs, defaults)
         creation.confirm_origin(made)
     else:
-        made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
+        made = creation.create(config, loaded, fit.epochs, holding, first.configurations, earlier.known)
         holding.callback(creation.remove_if_unused, made.folder)
     _count_possible(made, fit)
     made.begin_session(dataclasses.asdict(share), digests)

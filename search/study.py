@@ -17,7 +17,7 @@ import optuna
 from search.algorithms.space import Space
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.journal import front, outcome, provenance, records, repair, storage
+from search.journal import earlier, front, outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -180,6 +180,7 @@ class Study:
             default_params=self.default_params,
             trials=[trial for trial in trials if trial.ending != "infeasible"],
             infeasible=[trial for trial in trials if trial.ending == "infeasible"],
+            earlier=earlier.read(self.search),
             wanted=self.wanted,
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),

@@ -73,9 +73,12 @@ class Several(NamedTuple):
 class Teller:
     """Makes the History of a search, proposal after proposal; a trial that has ended is looked at once."""
 
-    def __init__(self, space: Space, several: Several | None = None) -> None:
+    def __init__(self, space: Space, several: Several | None = None, earlier: Iterable[FrozenTrial] = ()) -> None:
+        """Take the space, and the trials of earlier studies, which are told before the search's own."""
         self._space = space
         self._several = several
+        translated = [self._translated(trial) for trial in earlier]
+        self._earlier = [trial for trial in translated if trial]
         self._ended: dict[int, FrozenTrial | None] = {}
         """By number: as a sampler reads it, or None where it does not lie in the space."""
 
@@ -84,7 +87,7 @@ class Teller:
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         shown = [self._shown(other) for other in others]
         directions = self._several.directions if self._several else study.directions
-        return History([other for other in shown if other], directions)
+        return History([*self._earlier, *(other for other in shown if other)], directions)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial | None:
         if trial.number in self._ended:

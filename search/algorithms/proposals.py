@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search.algorithms.history import History, Several, Teller
+from search.algorithms.prior import Prior, guided
 from search.algorithms.seeds import seeds_of
 from search.algorithms.space import Params, Space, Takes
 
@@ -30,6 +31,8 @@ class Proposer(BaseSampler):
 
     A sampler draws values as it is shown them (`Space.drawn`); a hyperparameter that is off is dropped.
 
+    Of what a `prior` expects something, some proposals take a value around that. `earlier` are trials of other studies.
+
     `start` are the configurations to try first, by the trial's number: whole ones, or such of which the sampler draws
     what they lack. One that is known by then, or that nothing completes, gives way to a draw.
     """
@@ -42,13 +45,16 @@ class Proposer(BaseSampler):
         takes: Takes,
         start: Sequence[Params] = (),
         several: Several | None = None,
+        earlier: Iterable[FrozenTrial] = (),
+        prior: Prior | None = None,
     ) -> None:
         self._make = make
         self._seed = seed
         self._space = space
         self._takes = takes
         self._start = start
-        self._teller = Teller(space, several)
+        self._prior = prior or {}
+        self._teller = Teller(space, several, earlier)
         self.refused = 0
         """How many draws the workload refused before the newest proposal."""
 
@@ -119,7 +125,12 @@ class Proposer(BaseSampler):
         if count:
             seed, _ = seeds_of(self._seed, count, "draw")
         sampler = self._make(seed)
-        together = sampler.sample_relative(history, trial, sampler.infer_relative_search_space(history, trial))
+        asked = sampler.infer_relative_search_space(history, trial)
+        together = dict(sampler.sample_relative(history, trial, asked))
+        for name in self._space:
+            is_guided, value = guided(self._prior, name, self._space.drawn(name), seed, trial.number)
+            if is_guided:
+                together[name] = value
         return self._filled(history, trial, given, sampler, together)
 
     def _filled(

@@ -16,6 +16,7 @@ from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import front, outcome, records
+from search.journal.earlier import Known
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
@@ -49,6 +50,8 @@ class Snapshot:
     """The workload's defaults of what is searched, where they lie in the space."""
     infeasible: Sequence[Trial] = ()
     """Configurations that the workload refused when it was to train them."""
+    earlier: Sequence[Known] = ()
+    """Trials of earlier studies, of which the sampler was told."""
     times_tested: int = 0
     """How many retrainings have looked at the test part."""
     audit_runs: Sequence[Trial] = ()

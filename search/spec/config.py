@@ -11,7 +11,7 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import objectives, start
+from search.spec import objectives, prior, start
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.objectives import Objectives
@@ -69,6 +69,10 @@ class StudyConfig:
     """Whether trial 0 is the workload's defaults, where they lie in the space."""
     start: list[dict[str, Any]] = field(default_factory=list)
     """Configurations that are tried after those; the sampler draws what one of them lacks."""
+    warm_start: list[Any] = field(default_factory=list)
+    """Earlier studies: what they know is told to the sampler, or their best are tried first (search/warm_start.py)."""
+    prior: dict[str, Any] = field(default_factory=dict)
+    """Hyperparameter -> the value that is expected to be good, or {value, confidence}."""
     seed: int = 0
     """Of the sampler and of every trial; retraining uses the seeds after it."""
     max_failures: int = 2
@@ -102,7 +106,7 @@ class StudyConfig:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
-        for name in ("objectives", "choose", "space", "fixed", "defaults", "start"):
+        for name in ("objectives", "choose", "space", "fixed", "defaults", "start", "warm_start", "prior"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         check_types(self, but=("scheduler", "choose"))
         for name, value in objectives.first_of(self.metric, self.mode, self.objectives).items():
@@ -135,6 +139,7 @@ class StudyConfig:
         self._check_fixed()
         self._check_source()
         start.parse(self.start, space, self.fixed)
+        prior.parse(self.prior, space)
 
     def _check_trackers(self) -> None:
         known = list(TRACKERS)

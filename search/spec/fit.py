@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
+from search.algorithms.space import Space
 from search.errors import UserError, describe, shown
 from search.spec import annotations, start
 from search.spec.config import StudyConfig
@@ -67,6 +68,11 @@ class Fit:
             raise UserError(f"{rule}, as {workload.arguments.owner} has no such field; write epochs: 30, say")
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
+
+    @property
+    def space(self) -> Space:
+        """Return the space."""
+        return self._space
 
     @property
     def config(self) -> StudyConfig:

@@ -9,8 +9,9 @@ from search.algorithms.history import Several
 from search.algorithms.proposals import Proposer
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
-from search.journal import front
+from search.journal import earlier, front
 from search.journal.records import read_trial
+from search.spec import prior
 from search.spec.objectives import Objectives
 from search.study import Study
 
@@ -19,7 +20,17 @@ def proposer_of(study: Study, takes: Takes) -> Proposer:
     """Return what proposes the trials of a study, which the workload takes."""
     config = study.config
     several = _several(config.aims) if config.aims.are_several else None
-    return Proposer(SAMPLERS[config.sampler].make, config.seed, study.space, takes, study.start, several)
+    known = earlier.as_optuna(earlier.read(study.search), study.space, are_several=several is not None)
+    return Proposer(
+        SAMPLERS[config.sampler].make,
+        config.seed,
+        study.space,
+        takes,
+        start=study.start,
+        several=several,
+        earlier=known,
+        prior=prior.parse(config.prior, study.space),
+    )
 
 
 def _several(objectives: Objectives) -> Several:

@@ -25,6 +25,8 @@ STYLE = "seaborn-v0_8-whitegrid"
 FAINT_COLOUR = "#555555"
 """Of the lines that help the eye."""
 BAR_COLOUR = "#4c72b0"
+EARLIER_COLOUR = "#5d9bd3"
+"""Of the trials of earlier studies."""
 PARAMETER = "space."
 """What the column of a hyperparameter begins with, whose own name may be 'value' too."""
 
@@ -130,12 +132,13 @@ def hyperparameters(snapshot: Snapshot) -> Figure:
     panels = _panels(figure, len(names), columns, sharex=False)
     table = _trials_with_a_value(snapshot)
     for at, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        _scatter_earlier(axes, snapshot, name)
         _scatter(axes, table, f"{PARAMETER}{name}")
         scale_parameter(axes, name, snapshot.axes[name])
         scale_metric(axes, snapshot.config.metric, table["value"].to_list())
         if at % columns:  # the axis is that of the panel on the left
             axes.set_ylabel("")
-    _legend_below(figure, panels[0], len(STATE_COLOURS))
+    _legend_below(figure, panels[0], len(STATE_COLOURS) + 1)
     figure.suptitle("Best value of each trial against each hyperparameter")
     return figure
 
@@ -216,6 +219,18 @@ def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
         part = table[table["state"] == state]
         if len(part):
             axes.scatter(part[x], part[y], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
+
+
+def _scatter_earlier(axes: Axes, snapshot: Snapshot, name: str) -> None:
+    """Draw a point for each trial of an earlier study with a value of a hyperparameter."""
+    places = []
+    values = []
+    for known in snapshot.earlier:
+        if known.values is not None and name in known.params:
+            places.append(drawn(snapshot.axes[name].position(known.params[name])))
+            values.append(drawn(known.values[0]))
+    if values:
+        axes.scatter(places, values, color=EARLIER_COLOUR, s=14, alpha=0.7, label="earlier studies", linewidth=0)
 
 
 def _panels(figure: Figure, count: int, columns: int, *, sharex: bool, sharey: bool = True) -> list[Axes]:

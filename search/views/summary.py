@@ -161,6 +161,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     console.print(f"{count(len(snapshot.trials), 'trial')}: {', '.join(counts)}")
     if line := infeasible(snapshot.refused, len(snapshot.infeasible)):
         console.print(line)
+    if snapshot.earlier:
+        console.print(f"the sampler was told {count(len(snapshot.earlier), 'trial')} of earlier studies before these")
     asked = snapshot.config.num_samples
     if snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")

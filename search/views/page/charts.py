@@ -18,6 +18,7 @@ from search.views.page.layers import (
     band,
     chart,
     colour_channel,
+    earlier,
     layer,
     metric_channel,
     name_channel,
@@ -154,7 +155,8 @@ def _history(snapshot: Snapshot) -> Chart:
 
 def _panel(snapshot: Snapshot, at: int) -> Chart:
     alt = f"Best value of each trial against {rows.leading(snapshot)[at]}"
-    layers = [*band(snapshot), *points(snapshot, parameter_channel(snapshot, at))]
+    x = parameter_channel(snapshot, at)
+    layers = [*band(snapshot), *earlier(snapshot, x), *points(snapshot, x)]
     return chart(f"panel{at}", alt, 210, layers)
 
 

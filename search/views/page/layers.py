@@ -84,7 +84,7 @@ def colour_channel(column: str = "state", names: tuple[str, ...] = STATES) -> Sp
 def metric_channel(snapshot: Snapshot, column: str = "value", values: Sequence[float] = ()) -> Spec:
     """Return the channel of the metric over what is drawn, which is the value of each trial and the noise around it."""
     if not values:
-        values = list(snapshot.values)
+        values = snapshot.values + [row["value"] for row in rows.earlier(snapshot)]
         for row in rows.noise(snapshot):
             values += row.values()
     return number_channel(column, snapshot.config.metric, value_scale(values), **NUMBERS)
@@ -110,6 +110,15 @@ def band(snapshot: Snapshot) -> list[Spec]:
         layer(noise, "rect", {"color": "var(--band)"}, low_to_high),
         layer(noise, "rule", {"color": "var(--front)", "strokeDash": [2, 2]}, mean),
     ]
+
+
+def earlier(snapshot: Snapshot, x: Spec) -> list[Spec]:
+    """Return a layer with a point for each trial of an earlier study; none where there are none."""
+    found = rows.earlier(snapshot)
+    if not found:
+        return []
+    style = {"size": 30, "opacity": 0.7, "color": "var(--retraining)"}
+    return [layer(found, "circle", style, {"x": x, "y": metric_channel(snapshot), "tooltip": TIP})]
 
 
 def points(snapshot: Snapshot, x: Spec) -> list[Spec]:

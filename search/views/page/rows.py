@@ -1,7 +1,7 @@
 """A study as rows of plain values, of which the charts of the report are drawn; the columns have safe names."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from search.analysis.snapshot import Snapshot, epochs_of
@@ -70,7 +70,7 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             "text": "none",
             "best_epoch": trial.best_epoch,
             "epochs": len(trial.epochs),
-            **_params(snapshot, trial, names),
+            **_params(snapshot, trial.params, names),
         }
         if trial.value is not None:
             row["value"] = drawn(trial.value)
@@ -91,17 +91,28 @@ def _further(snapshot: Snapshot, trial: Trial) -> dict[str, Any]:
     return columns
 
 
-def _params(snapshot: Snapshot, trial: Trial, names: list[str]) -> dict[str, Any]:
-    """Return the columns pN, uN, tN of these hyperparameters of a trial, without those that it lacks."""
+def _params(snapshot: Snapshot, params: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the columns pN, uN, tN of these hyperparameters of a configuration, without those that it lacks."""
     columns: dict[str, Any] = {}
     for at, name in enumerate(names):
-        if name in trial.params:
-            value = trial.params[name]
+        if name in params:
+            value = params[name]
             axis = snapshot.axes[name]
             columns[f"p{at}"] = drawn(axis.position(value))
             columns[f"u{at}"] = axis.unit(value)
             columns[f"t{at}"] = number(value)[:MAX_TEXT_LENGTH]
     return columns
+
+
+def earlier(snapshot: Snapshot) -> Rows:
+    """Return a row a trial of an earlier study that has a value: value, tip, and the columns of its hyperparameters."""
+    rows = []
+    for known in snapshot.earlier:
+        if known.values is not None:
+            tip = f"{known.source}, its trial {known.number}: {known.values[0]:.5g}"
+            columns = _params(snapshot, known.params, leading(snapshot))
+            rows.append({"value": drawn(known.values[0]), "tip": tip, **columns})
+    return rows
 
 
 def _standing(snapshot: Snapshot) -> Callable[[float], float]:
