@@ -253,5 +253,7 @@ def _stored(source: Source) -> optuna.Study:
     except Exception as error:  # whatever Optuna, and its database, make of a file that is none of theirs
         rule = f"warm_start: {source.storage} must be a storage of Optuna's"
         raise UserError(f"{rule}, but reading it raises {describe(error)}") from None
+    if not names:
+        raise UserError(f"warm_start: {source.storage} must be a storage of Optuna's with a study, but it holds none")
     there = suggestion(source.name, names) if source.name else f"there are: {', '.join(names)}"
     raise UserError(f"warm_start: {source.storage} must have a study {source.name or 'that is named'}, {there}")

@@ -3,6 +3,7 @@
 They are an attribute of the search, so that it goes on where those studies are gone.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,15 @@ class Known:
 
 
 def read(search: optuna.Study) -> list[Known]:
-    """Return the trials of earlier studies that a search was told of."""
+    """Return the trials of earlier studies that a search was told of. Raises ValueError where no search wrote them."""
     known = []
     for entry in search.user_attrs.get(EARLIER, []):
         values = None if entry["values"] is None else tuple(map(float, entry["values"]))
-        known.append(Known(**{**entry, "values": values}))
+        trial = Known(**{**entry, "values": values})
+        is_sound = type(trial.number) is int and type(trial.epoch) is int and isinstance(trial.source, str)
+        if not is_sound or not all(map(math.isfinite, values or ())):
+            raise ValueError(f"it was told of a trial {entry!r:.200}")
+        known.append(trial)
     return known
 
 
