@@ -87,6 +87,8 @@ def _as_optuna(
         intermediate_values=steps,
         constraints={"diverged": 1.0} if trial.values is None else None,
     )
+    if trial.values is not None and not is_complete:
+        made.values = list(trial.values)  # as of a trial that Optuna was told is pruned
     made.number = number
     made._trial_id = number
     return made
