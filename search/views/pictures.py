@@ -1,7 +1,7 @@
 """Pictures of a study, as matplotlib figures."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from search.analysis import tables
+from search.analysis.dependence import Place, dependences
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.errors import count
@@ -131,8 +132,10 @@ def hyperparameters(snapshot: Snapshot) -> Figure:
     figure = Figure(figsize=(max(7.0, 4.2 * columns), 3.4 * rows + 0.5), layout="constrained")
     panels = _panels(figure, len(names), columns, sharex=False)
     table = _trials_with_a_value(snapshot)
+    curve_of = dependences(snapshot.able, snapshot.axes, snapshot.objective.sign)
     for at, (axes, name) in enumerate(zip(panels, names, strict=True)):
         _scatter_earlier(axes, snapshot, name)
+        _draw_curve(axes, curve_of.get(name, []))
         _scatter(axes, table, f"{PARAMETER}{name}")
         scale_parameter(axes, name, snapshot.axes[name])
         scale_metric(axes, snapshot.config.metric, table["value"].to_list())
@@ -231,6 +234,16 @@ def _scatter_earlier(axes: Axes, snapshot: Snapshot, name: str) -> None:
             values.append(drawn(known.values[0]))
     if values:
         axes.scatter(places, values, color=EARLIER_COLOUR, s=14, alpha=0.7, label="earlier studies", linewidth=0)
+
+
+def _draw_curve(axes: Axes, curve: Sequence[Place]) -> None:
+    """Draw the partial dependence on a hyperparameter, and its band."""
+    if curve:
+        at = [drawn(place.position) for place in curve]
+        low = [drawn(place.low) for place in curve]
+        high = [drawn(place.high) for place in curve]
+        axes.fill_between(at, low, high, color=BAR_COLOUR, alpha=0.2, linewidth=0)
+        axes.plot(at, [drawn(place.mean) for place in curve], color=BAR_COLOUR, label="partial dependence")
 
 
 def _panels(figure: Figure, count: int, columns: int, *, sharex: bool, sharey: bool = True) -> list[Axes]:

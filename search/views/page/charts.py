@@ -1,5 +1,8 @@
 """The charts of the report."""
 
+from collections.abc import Sequence
+
+from search.analysis.dependence import Place, dependences
 from search.analysis.snapshot import Snapshot
 from search.errors import count
 from search.views.format import epochs_of, line_width, number, span
@@ -18,6 +21,7 @@ from search.views.page.layers import (
     band,
     chart,
     colour_channel,
+    dependence,
     earlier,
     layer,
     metric_channel,
@@ -49,7 +53,9 @@ def charts(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, list[Chart]]:
         sections["curves"] = [_curves(snapshot)]
         sections["history"] = [_history(snapshot)]
         sections["parallel"] = [parallel(snapshot)]
-        sections["panels"] = [_panel(snapshot, at) for at in range(len(rows.leading(snapshot)))]
+        curves = dependences(snapshot.able, snapshot.axes, snapshot.objective.sign)
+        for at, name in enumerate(rows.leading(snapshot)):
+            sections["panels"].append(_panel(snapshot, at, curves.get(name, [])))
     if len(snapshot.importances) > 1:
         sections["pair"] = [_pair(snapshot)]
     if snapshot.importances:
@@ -153,10 +159,10 @@ def _history(snapshot: Snapshot) -> Chart:
     return chart("history", alt, 260, layers)
 
 
-def _panel(snapshot: Snapshot, at: int) -> Chart:
+def _panel(snapshot: Snapshot, at: int, curve: Sequence[Place]) -> Chart:
     alt = f"Best value of each trial against {rows.leading(snapshot)[at]}"
     x = parameter_channel(snapshot, at)
-    layers = [*band(snapshot), *earlier(snapshot, x), *points(snapshot, x)]
+    layers = [*band(snapshot), *earlier(snapshot, x), *dependence(snapshot, x, curve), *points(snapshot, x)]
     return chart(f"panel{at}", alt, 210, layers)
 
 

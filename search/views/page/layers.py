@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.analysis.dependence import Place
 from search.analysis.snapshot import Snapshot
 from search.spec.space import Axis
 from search.views.format import drawn, number, short, spans_decades
@@ -119,6 +120,21 @@ def earlier(snapshot: Snapshot, x: Spec) -> list[Spec]:
         return []
     style = {"size": 30, "opacity": 0.7, "color": "var(--retraining)"}
     return [layer(found, "circle", style, {"x": x, "y": metric_channel(snapshot), "tooltip": TIP})]
+
+
+def dependence(snapshot: Snapshot, x: Spec, curve: Sequence[Place]) -> list[Spec]:
+    """Return layers for the curve of a hyperparameter, its line and the band around it; none where there is no curve."""
+    if not curve:
+        return []
+    found = []
+    for place in curve:
+        ends = {"low": drawn(place.low), "value": drawn(place.mean), "high": drawn(place.high)}
+        found.append({x["field"]: drawn(place.position), **ends})
+    low_to_high = {"x": x, "y": metric_channel(snapshot, "low"), "y2": {"field": "high"}}
+    return [
+        layer(found, "area", {"color": "var(--validation)", "opacity": 0.2, "clip": True}, low_to_high),
+        layer(found, "line", {"color": "var(--validation)", "clip": True}, {"x": x, "y": metric_channel(snapshot)}),
+    ]
 
 
 def points(snapshot: Snapshot, x: Spec) -> list[Spec]:

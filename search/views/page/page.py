@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from search import __version__
-from search.analysis import importance
+from search.analysis import dependence, importance
 from search.analysis.snapshot import Snapshot
 from search.errors import count
 from search.journal.trial import Trial
@@ -133,6 +133,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "top": count(len(rows.top(snapshot)), "trial"),
         "rungs": epochs_of(snapshot.rungs) if snapshot.rungs else "",
         "has_seeds": bool(band),
+        "has_curves": dependence.are_possible(snapshot.able, snapshot.axes),
         "parts": _parts(snapshot),
         "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
         "min_values": importance.MIN_DIFFERENT_VALUES,
