@@ -123,7 +123,7 @@ def earlier(snapshot: Snapshot, x: Spec) -> list[Spec]:
 
 
 def dependence(snapshot: Snapshot, x: Spec, curve: Sequence[Place]) -> list[Spec]:
-    """Return layers for the curve of a hyperparameter, its line and the band around it; none where there is no curve."""
+    """Return layers for the curve of a hyperparameter: its line, and a band around it; none where there is no curve."""
     if not curve:
         return []
     found = []
