@@ -124,13 +124,24 @@ def test_a_finished_study_that_is_resumed_stays_as_it_is(name: str, tmp_path: Pa
     assert len(sessions) == 2
 
 
-def test_a_recorded_study_that_is_retrained_has_the_same_winner_byte_for_byte(tmp_path: Path) -> None:
+def test_a_recorded_study_that_is_retrained_has_the_same_winner_on_seeds_that_did_not_choose_it(
+    tmp_path: Path,
+) -> None:
+    """Before, the seeds 1 and 2 chose and judged; now 1 chooses, and 2 and 3 judge."""
     folder = copy("finished", tmp_path)
+    before = study.load(folder)
+    chosen = before.best_config()
+    assert chosen is not None
+    assert before.snapshot().is_current
     (folder / "best.yaml").unlink()
     done = start("search.retrain", "results/finished", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(study.load(folder).finished()) == 2
-    check_the_files(folder, "finished", but=("journal.log", "curves.csv"))  # the winner's curve has seconds
+    made = study.load(folder)
+    assert len(made.finished()) == 2
+    assert made.best_config() == {**chosen, "seed": 2}
+    assert "judged on seeds 2 and 3" in (folder / "best.yaml").read_text(encoding="utf-8")
+    assert made.snapshot().is_current
+    check_the_files(folder, "finished", but=("journal.log", "curves.csv", "best.yaml", "metrics.json"))
 
 
 def test_an_interrupted_study_goes_on_to_the_recorded_end(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def trial(number: int, ending: Ending, value: float | None, x: float | None = No
 def test_no_two_finalists_have_the_same_configuration() -> None:
     """Their runs would be the same ones, and a spread over them would be of nothing."""
     trials = [trial(0, "complete", 2.0, x=5), trial(1, "complete", 1.0, x=5), trial(2, "stopped", 0.5, x=5)]
-    assert [each.number for each in finalists([*trials, trial(3, "complete", 3.0, x=6)], 3, MIN)] == [1, 3]
+    assert [each.number for each in finalists([*trials, trial(3, "complete", 3.0, x=6)], 3, MIN)] == [2, 3]
 
 
-def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> None:
+def test_finalists_of_before_are_the_complete_by_value_then_the_stopped_to_fill_up() -> None:
     trials = [
         trial(0, "stopped", 0.1),
         trial(1, "complete", 3.0),
@@ -40,9 +40,14 @@ def test_finalists_are_the_complete_by_value_then_the_stopped_to_fill_up() -> No
         trial(5, "stopped", 0.5),
         trial(6, "complete", None),
     ]
-    assert [each.number for each in finalists(trials, 2, MIN)] == [3, 1]
-    assert [each.number for each in finalists(trials, 9, MIN)] == [3, 1, 0, 5]
-    assert [each.number for each in finalists(trials, 9, MAX)] == [1, 3, 5, 0]
+    for count, objective, of_before, now in (
+        (2, MIN, [3, 1], [0, 5]),
+        (9, MIN, [3, 1, 0, 5], [0, 5, 3, 1]),
+        (9, MAX, [1, 3, 5, 0], [1, 3, 5, 0]),
+    ):
+        chosen = finalists(trials, count, objective, is_race=False)
+        assert [each.number for each in chosen] == of_before
+        assert [each.number for each in finalists(trials, count, objective)] == now
     assert finalists(trials[2:3], 3, MIN) == []
 
 

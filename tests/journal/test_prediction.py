@@ -1,13 +1,17 @@
 """In which order trials are expected to end."""
 
 import math
+from pathlib import Path
 from random import Random
+from statistics import fmean
 
 import pytest
 
 from search.journal import prediction
+from search.journal.outcome import finalists
 from search.journal.trial import Ending, Trial
 from search.spec.objective import Objective
+from tests import replay
 
 MIN = Objective("loss")
 MAX = Objective("loss", "max")
@@ -89,9 +93,9 @@ def test_a_curve_that_ended_by_itself_fell_no_further_and_an_epoch_without_the_m
         trial(1, "complete", [5.0]),
         trial(2, "complete", [None, None, 6.0, 2.0]),
         trial(3, "stopped", [None, 4.2, None]),
-        trial(4, "stopped", [6.0]),
+        trial(4, "stopped", [7.0]),
     ]
-    assert order(trials) == [0, 3, 2, 1, 4]
+    assert order(trials) == [0, 3, 2, 4, 1]
 
 
 def test_one_complete_trial_that_is_the_best_leaves_the_others_in_the_order_of_their_values() -> None:
@@ -104,3 +108,16 @@ def test_values_at_the_ends_of_what_a_float_holds_are_ranked(scale: float) -> No
     trials = [trial(0, "complete", [scale, -scale]), trial(1, "complete", [scale, 0.0]), trial(2, "stopped", [scale])]
     assert order(trials)[0] == 0
     assert order([trial(0, "complete", [0.0, 0.0]), trial(1, "stopped", [0.0])]) == [0, 1]
+
+
+@pytest.mark.full
+def test_among_those_predicted_to_end_best_is_a_better_one_than_among_the_complete(tmp_path: Path) -> None:
+    """Of recorded curves, in 100 searches of 32 trials by which no number was chosen: by value in full, best of six."""
+    best_of_six: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(1000, 1100):
+        made = replay.in_memory(replay.create(tmp_path / str(seed), seed, 32))
+        full = {event.trial: event.full for event in replay.search(made, replay.recorded())}
+        for is_race, bests in best_of_six.items():
+            chosen = finalists(made.trials(), 6, made.objective, is_race=is_race)
+            bests.append(math.log(min(full[trial.number] for trial in chosen)))
+    assert fmean(best_of_six[True]) < fmean(best_of_six[False])
