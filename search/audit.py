@@ -5,25 +5,32 @@ python -m search.audit results/NAME
 A search never learns whether a trial that it stopped would have won. The audit trains each with the search's own seed,
 so that its curve repeats what the search saw and then goes on. It trains only what no earlier audit has trained to its
 end; the runs are the studies `NAME/audit 1`, `2`, ... in the journal, from which the table and the picture are derived.
+
+python -m search.audit results/NAME --ablation
+
+asks of the winner which of its hyperparameters made it better than the defaults.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 
 from rich.console import Console
 
 from search import cli, study
 from search.analysis import tables
+from search.analysis.ablation import CHANGED
 from search.errors import count
 from search.journal import provenance
 from search.journal.trial import Trial
-from search.retraining import runs
+from search.retraining import ablation, runs
 from search.retraining.runs import Job
 from search.session import Session
 from search.spec import files
 from search.study import AUDIT, Study
 from search.tune.pool import WorkerPool
 from search.tune.resources import Share
+from search.views import ablation as ablation_view
 from search.views import audit as audit_view
 from search.views import fonts, images, pictures
 
@@ -82,7 +89,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     def prepare(holding: ExitStack) -> Callable[[], int]:
         parser = cli.study_parser("search.audit", "Train the stopped trials to their end: what did stopping cost?")
-        made = study.open_to_write(parser.parse_args(arguments).study, holding)
+        parser.add_argument("--ablation", action="store_true", help="instead, go from the defaults to the winner")
+        flags = parser.parse_args(arguments)
+        made = study.open_to_write(flags.study, holding)
+        if flags.ablation:
+            return _prepare_ablation(made, console)
         if not remaining(made):
             return lambda: show(console, made)
         session = cli.session_of(made, console, "search.audit")
@@ -102,6 +113,33 @@ def _audit(session: Session) -> int:
     with session.working():
         train(made, session.share, lambda line: console.print(f"  {line}"), session.check)
     return show(console, made)
+
+
+def _prepare_ablation(made: Study, console: Console) -> Callable[[], int]:
+    """Return what trains the ablation of a study, as far as it is not trained, and says what it came to."""
+    ends = ablation.ends_of(made)
+    session = cli.session_of(made, console, "search.audit")
+
+    def run() -> int:
+        opened = ablation.open_one(made, ends)
+        way = ablation.Way(made, ends, opened)
+        if jobs := way.next():
+            if session.share.note:
+                console.print(session.share.note)
+            console.print(f"training what lies between the defaults and {ends.winner}, in rounds of one change each")
+            with session.working():
+                pool = WorkerPool(made, session.share, LOG, check=session.check)
+                for done in runs.train(made, opened, jobs, pool, console.print, keep=False, more=way.more):
+                    changed = ", ".join(done.job.notes[CHANGED])
+                    console.print(f"  with the winner's {changed}: {done.record.came_to(made.config.metric)}")
+        steps = way.steps()
+        files.write(made.folder / "ablation.csv", tables.csv(tables.frame([asdict(step) for step in steps], ["name"])))
+        verdict = made.snapshot().verdict
+        ablation_view.show(console, made.config.metric, ends, steps, verdict.noise if verdict else None)
+        console.print(f"the same is in {made.folder / 'ablation.csv'}; search.report shows it, too")
+        return 0
+
+    return run
 
 
 if __name__ == "__main__":
