@@ -144,7 +144,7 @@ def test_the_toy_is_told_of_on_one_screen_which_the_json_holds_too(
         "the defaults, twice in one process, 9 epochs: the same to the last bit",
         "test gives test_loss (not shown before the end); save writes model.pt, 32 bytes",
         "12 trials of up to 9 epochs: ",
-        "3 configurations, each with 2 seeds: ",
+        "the best 2 once, then the best of them and the defaults with 2 seeds: ",
         "best.yaml",
         "nothing keeps this from being searched",
     ):

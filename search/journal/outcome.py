@@ -204,8 +204,20 @@ def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
         if candidate.is_sound and candidate.is_judged and (may_win or not is_reference):
             able.append(candidate)
     winner = min(able, key=lambda candidate: objective.sign * candidate.mean, default=None)
-    chosen_by, judged_by = retraining.user_attrs.get(RACE, (None, ()))
-    return Outcome(tuple(candidates), winner, reference, may_win, chosen_by, tuple(judged_by))
+    chosen_by, judged_by = _seeds(retraining.user_attrs)
+    return Outcome(tuple(candidates), winner, reference, may_win, chosen_by, judged_by)
+
+
+def _seeds(attributes: dict[str, Any]) -> tuple[int | None, tuple[int, ...]]:
+    """Return the seed that chose and those that judged, of a race. Raises ValueError where they are no seeds."""
+    chosen_by, judged_by = attributes.get(RACE, (None, ()))
+    seeds = list(judged_by)
+    if chosen_by is not None:
+        seeds.append(chosen_by)
+    for seed in seeds:
+        if type(seed) is not int:
+            raise ValueError(f"a race has the seed {seed!r}")
+    return chosen_by, tuple(judged_by)
 
 
 def _candidate(name: str, runs: list[Trial], attributes: dict[str, Any]) -> Candidate:

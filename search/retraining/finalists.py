@@ -271,9 +271,10 @@ def best_of(judged: Outcome, objective: Objective) -> tuple[dict[str, Any], str]
     config = best.attributes["config"]
     scores = "".join(f", {name} {spread(values)}" for name, values in winner.tests.items())
     name = "the defaults: no trial was better" if winner.name == REFERENCE else winner.name
+    seeds = f"over {count(len(winner.runs), 'seed')}"
     if not judged.is_race:
-        seeds = f"over {count(len(winner.runs), 'seed')} {spread(winner.values)}"
-        return config, f"{objective.metric} {best.value:.6g} ({name}); {seeds}{scores}"
+        return config, f"{objective.metric} {best.value:.6g} ({name}); {seeds} {spread(winner.values)}{scores}"
     if chosen := chosen_among(judged):
         name += f", {chosen}"
-    return config, f"{objective.metric} {spread(winner.values)}{scores} ({name}); with this seed {best.value:.6g}"
+    mean = f"{objective.metric} {spread(winner.values)} {seeds}{scores}"
+    return config, f"{mean} ({name}); with this seed {best.value:.6g}"

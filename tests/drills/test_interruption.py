@@ -142,7 +142,7 @@ def test_an_interrupted_retraining_is_done_by_the_resumed_search(tmp_path: Path)
     assert "trial 11 " not in done.stdout  # nothing is searched again
     assert "looked at before" not in done.stdout
     assert "going on with tests.toy: 12 of 12 trials have ended; " in done.stdout
-    assert "retraining the best again, as that was cut off, with other seeds" in done.stdout
+    assert "retraining the best 2 again, as that was cut off, with another seed" in done.stdout
     assert study.load(made.folder).outcome() is not None
 
 

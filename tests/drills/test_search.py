@@ -83,7 +83,7 @@ def test_every_trial_is_recorded_with_every_epoch_and_the_value_it_really_had(to
     assert list(table["value"]) == pytest.approx([trial.value for trial in trials])
 
 
-def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_reference_are_tested(
+def test_the_winner_is_the_finalist_that_a_seed_chose_and_only_it_and_the_reference_are_judged_and_tested(
     toy_search: Finished,
 ) -> None:
     made = study.load(toy_search.folder)
@@ -95,22 +95,24 @@ def test_the_winner_is_the_finalist_with_the_best_mean_and_only_it_and_the_refer
     assert [candidate.name for candidate in found.candidates] == [*names, "reference"]
     assert found.winner.name == names[0]
     for candidate in found.candidates:
-        assert [run.attributes["config"]["seed"] for run in candidate.runs] == [
-            shared.TOY_SEED + 1,
-            shared.TOY_SEED + 2,
-        ]
-        tested = candidate in (found.winner, found.reference)
-        assert len(candidate.tests.get("test_loss", [])) == (2 if tested else 0)
+        seeds = [run.attributes["config"]["seed"] - shared.TOY_SEED for run in candidate.all_runs]
+        chosen = [] if candidate is found.reference else [1]
+        is_judged = candidate in (found.winner, found.reference)
+        assert seeds == [*chosen, *([2, 3] if is_judged else [])]
+        assert candidate.is_judged == is_judged
+        assert len(candidate.tests.get("test_loss", [])) == (2 if is_judged else 0)
     x, y = (found.winner.config[name] for name in ("x", "y"))
     assert found.winner.tests["test_loss"] == pytest.approx([(x - 1) ** 2 + y**2] * 2)
-    assert found.reference.config == {**vars(toy.Config()), "seed": shared.TOY_SEED + 1}
+    assert found.reference.config == {**vars(toy.Config()), "seed": shared.TOY_SEED + 2}
 
 
 def test_best_yaml_is_the_winners_config_under_a_comment_that_says_whose(toy_search: Finished) -> None:
     cwd = toy_search.cwd
     text = (cwd / "best.yaml").read_text(encoding="utf-8")
     assert text == (toy_search.folder / "best.yaml").read_text(encoding="utf-8")
-    assert re.match(r"# tests\.toy, study s: loss \d+\.\d+ \(trial \d+\); over 2 seeds ", text)
+    assert re.match(
+        r"# tests\.toy, study s: loss \S+ ± \S+ over 2 seeds, test_loss .*\(trial \d+, chosen among 2 ", text
+    )
     found = study.load(toy_search.folder).outcome()
     assert found is not None
     assert found.winner is not None
@@ -216,7 +218,7 @@ def test_a_space_of_three_configurations_is_trained_once_each_and_so_are_its_fin
     outcome = made.outcome()
     assert outcome is not None
     assert tried[0] == ("relu", 1)
-    assert [len(candidate.values) for candidate in outcome.candidates] == [2] * 3
+    assert sorted(len(candidate.values) for candidate in outcome.candidates) == [1, 2, 2]
     assert len({candidate.config["act"] + str(candidate.config["width"]) for candidate in outcome.candidates}) == 3
     runs = [run.where for candidate in outcome.candidates for run in candidate.all_runs]
     assert len(runs) == len(set(runs)) == 6

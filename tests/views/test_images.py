@@ -61,6 +61,12 @@ def test_a_sheet_shows_the_sound_by_rank_then_the_others_marked_so_and_the_refer
     ]
 
 
+def test_a_tile_of_a_finalist_that_was_not_judged_says_that_its_value_is_of_one_seed() -> None:
+    alone = run(0, values=(0.3,))
+    told = gallery._caption(Candidate("trial 4", (alone,), {}, (alone,)), 2, "loss")
+    assert "".join(told) == "2. trial 4, loss 0.3, of one seed"
+
+
 def test_a_sheet_of_many_finalists_is_of_the_best_and_the_reference() -> None:
     many = tuple(candidate(f"trial {at}", run(at, values=(float(at),))) for at in range(30))
     reference = candidate("reference", run(99))

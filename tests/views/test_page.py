@@ -346,6 +346,8 @@ def test_a_report_that_cannot_be_written_costs_no_search(tmp_path: Path, toy_sea
         ("run config", {}),
         ("retraining test 0", 5),
         ("retraining test 0", {"test_loss": "abc"}),
+        ("retraining race", 5),
+        ("retraining race", [1, ["2"]]),
     ],
 )
 def test_what_no_search_has_written_is_one_line(where: str, value: Any, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from rich.console import Console
 from search import best_file, retrain
 from search.journal.outcome import MAY_WIN, REFERENCE
 from search.journal.trial import Ending
+from search.retraining import finalists
 from search.study import RETRAINING, Study
 from search.views import no_winner, summary
 from search.views.comparison import compare
-from search.views.page import answers, page
+from search.views.page import answers, page, rows
 from tests import studies
 
 DIVERGED = [1.0, math.nan]
@@ -182,6 +183,59 @@ def test_where_the_defaults_win_within_the_noise_the_summary_says_that_too(tmp_p
 def test_a_single_seed_is_one_seed(tmp_path: Path) -> None:
     _, lines = shown(judged(tmp_path, {"trial 1": [1.0], REFERENCE: [2.0]}, {}))
     assert lines[1] == "the winner is trial 1 of s, by its mean over 1 seed"
+
+
+def raced(folder: Path, choosing: dict[str, float], judging: dict[str, list[float]]) -> Study:
+    """Return a study of three trials and a race between them."""
+    made = create(folder, [([depth], "complete") for depth in (1.0, 2.0, 3.0)])
+    studies.race(made, choosing, judging)
+    return made
+
+
+def test_of_a_race_it_is_told_which_seed_chose_and_which_judged_and_a_single_value_has_no_deviation(
+    tmp_path: Path,
+) -> None:
+    judging = {"trial 2": [1.0, 1.1, 1.2], REFERENCE: [2.0, 2.1, 2.2]}
+    made = raced(tmp_path, {"trial 2": 0.5, "trial 1": 0.6, "trial 0": 1.9}, judging)
+    _, lines = shown(made)
+    assert lines[1] == "the winner is trial 2 of s, chosen among 3 by seed 1, judged on seeds 2 to 4"
+    snapshot = made.snapshot()
+    lead, trust, *_ = answers.cards(snapshot, [])
+    told = ["trial 2", "loss 1.10000 ± 0.10000 over 3 seeds", "chosen among 3 by seed 1, judged on seeds 2 to 4"]
+    assert lead.lines[:3] == told
+    assert trust.lines[-1] == "not told apart from it: trial 1"
+    seeds = "Mean ± standard deviation over 3 seeds, none of which the search used, nor the choice among the finalists."
+    assert answers.notes(snapshot)[0] == seeds
+    chart = [(row["candidate"], row["part"], row["value"]) for row in rows.candidates(snapshot)]
+    validation = [("1. trial 2", "validation", value) for value in judging["trial 2"]]
+    assert chart[:4] == [("1. trial 2", "choosing", 0.5), *validation]
+    assert chart[4:6] == [("2. trial 1", "choosing", 0.6), ("3. trial 0", "choosing", 1.9)]
+    assert "validation, seed 1, which chose" in page.render(snapshot).decode()
+    found = made.outcome()
+    assert found is not None
+    _, note = finalists.best_of(found, made.objective)
+    of_three = "loss 1.10000 ± 0.10000 over 3 seeds"
+    assert note == f"{of_three} (trial 2, chosen among 3 by seed 1, judged on seeds 2 to 4); with this seed 1"
+
+
+def test_where_the_defaults_win_a_race_it_is_told_which_finalist_was_not_better(tmp_path: Path) -> None:
+    made = raced(tmp_path, {"trial 2": 0.5, "trial 1": 0.6}, {REFERENCE: [1.0, 1.1], "trial 2": [1.1, 1.2]})
+    _, lines = shown(made)
+    assert lines[1] == "the defaults win in s: trial 2, the best of 2 by seed 1, was not better on seeds 2 and 3"
+    assert "These seeds decided between the two as well, which flatters the better one a little." in answers.notes(
+        made.snapshot()
+    )
+
+
+def test_a_race_of_one_finalist_and_one_seed_has_neither_choice_nor_deviation(tmp_path: Path) -> None:
+    made = raced(tmp_path, {}, {"trial 1": [0.5], REFERENCE: [0.6]})
+    _, lines = shown(made)
+    assert lines[1] == "the winner is trial 1 of s, judged on seed 1"
+    assert not [line for line in lines if "±" in line]
+    found = made.outcome()
+    assert found is not None
+    _, note = finalists.best_of(found, made.objective)
+    assert note == "loss 0.5 over 1 seed (trial 1, judged on seed 1); with this seed 0.5"
 
 
 def test_the_defaults_win_also_where_no_other_configuration_held(tmp_path: Path) -> None:

@@ -199,6 +199,9 @@ def notes(snapshot: Snapshot) -> list[str]:
     if verdict and verdict.over and verdict.validation and verdict.test:
         gain = f"Gain of the defaults over {verdict.over.label}" if verdict.defaults_win else "Gain over the defaults"
         notes.append(f"{gain}: {_signed(verdict.validation)}, {_signed(verdict.test)}.")
+    is_close = verdict is not None and verdict.validation is not None and verdict.validation.is_sure is False
+    if is_close and snapshot.outcome and snapshot.outcome.is_race:
+        notes.append("These seeds decided between the two as well, which flatters the better one a little.")
     if snapshot.times_tested > 1:
         notes.append("The test part has been looked at before, by an earlier retraining of this study.")
     return notes
