@@ -163,7 +163,7 @@ class Study:
     def outcome(self) -> Outcome | None:
         """Return what the newest retraining that was not cut short found; None where there is none."""
         finished = self.finished()
-        return outcome.judge(finished[-1], self.objective) if finished else None
+        return outcome.judge(finished[-1], self.config.aims) if finished else None
 
     def snapshot(self, found: Outcome | None = None) -> Snapshot:
         """Return the study as it is; `found` is what its newest retraining came to, before it has finished."""

@@ -19,6 +19,7 @@ ROOMS = (
     "best_file",
     "creation",
     "continuation",
+    "warm_start",
     "request",
     "worker",
     "tune",

@@ -230,7 +230,7 @@ class Snapshot:
             judged = {candidate.name for candidate in self.outcome.finalists}
             reference = self.default_params if self.outcome.reference and self.outcome.may_win else None
         is_race = self.outcome is None or self.outcome.is_race
-        finalists_now = finalists(self.trials, self.config.finalists, self.objective, reference, is_race=is_race)
+        finalists_now = finalists(self.trials, self.config.finalists, self.config.aims, reference, is_race=is_race)
         return judged == set(map(outcome.name_of, finalists_now))
 
     def log_of(self, number: int) -> Path:
@@ -297,4 +297,4 @@ def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:
             raise ValueError(f"a retraining has the candidate {name!r} of {len(snapshot.trials)} trials")
         for hyperparameter in snapshot.space:
             _ = run.attributes["config"][hyperparameter]
-    outcome.judge(retraining, snapshot.objective)
+    outcome.judge(retraining, snapshot.config.aims)

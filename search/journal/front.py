@@ -4,7 +4,7 @@ A trial lies where its best epoch by the first objective does. Of one objective 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from search.algorithms import pareto
 from search.journal.trial import Trial
@@ -19,11 +19,19 @@ def point(trial: Trial, objectives: Objectives) -> Point | None:
 
     Of an epoch that lacks a metric it is the last one before that has it.
     """
-    if trial.value is None:
+    return point_of(trial.epochs, trial.value, objectives)
+
+
+def point_of(epochs: Sequence[Mapping[str, float]], value: float | None, objectives: Objectives) -> Point | None:
+    """Return the values of a training of which these are the metrics by epoch, and the best value by the first one."""
+    if value is None:
         return None
-    values = [trial.value]
+    if not objectives.are_several:
+        return (value,)
+    best_epoch = [metrics.get(objectives.first.metric) for metrics in epochs].index(value) + 1
+    values = [value]
     for name in objectives.names[1:]:
-        known = [metrics[name] for metrics in trial.epochs[: trial.best_epoch] if name in metrics]
+        known = [metrics[name] for metrics in epochs[:best_epoch] if name in metrics]
         if not known or not math.isfinite(known[-1]):
             return None
         values.append(known[-1])
@@ -62,7 +70,7 @@ def best(trials: Iterable[Trial], objectives: Objectives) -> Trial | None:
     return able[objectives.chosen(points)] if able else None
 
 
-def along(trials: Sequence[Trial], count: int, objectives: Objectives) -> list[Trial]:
+def along(trials: Iterable[Trial], count: int, objectives: Objectives) -> list[Trial]:
     """Return so many trials: the one that is handed over, then others along the front."""
     able, points = _placed(trials, objectives)
     if not able:

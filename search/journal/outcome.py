@@ -4,12 +4,13 @@ A retraining is a race: a run of each finalist chooses one of them, and further 
 that one and the reference. In one of before every finalist had all seeds, and the best mean over them won.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
+from search.algorithms import pareto
 from search.journal import front, prediction, records
 from search.journal.trial import Trial
 from search.spec.objective import Objective, mean
@@ -162,7 +163,7 @@ class Outcome:
 def finalists(
     trials: Iterable[Trial],
     count: int,
-    objective: Objective,
+    objectives: Objectives,
     reference: Mapping[str, Any] | None = None,
     *,
     is_race: bool = True,
@@ -170,12 +171,15 @@ def finalists(
     """Return the best `count` trials by the values that are predicted of them; never a diverged or a failed one.
 
     No two of them have the same configuration, and none that of the reference, which is a candidate of its own. Those
-    of a retraining of before are the complete ones by value, then the stopped ones.
+    of a retraining of before are the complete ones by value, then the stopped ones. Of several objectives they are
+    spread over the front.
     """
-    if is_race:
-        ranked = prediction.ranked(trials, objective)
+    if objectives.are_several:
+        ranked = front.along(trials, 2 * count, objectives)  # of which some may repeat another
+    elif is_race:
+        ranked = prediction.ranked(trials, objectives.first)
     else:
-        ranked = objective.ranked(trial for trial in trials if trial.may_win)
+        ranked = objectives.first.ranked(trial for trial in trials if trial.may_win)
         ranked.sort(key=lambda trial: trial.ending != "complete")
     chosen: list[Trial] = []
     for trial in ranked:
@@ -186,11 +190,11 @@ def finalists(
     return chosen
 
 
-def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
+def judge(retraining: optuna.Study, objectives: Objectives) -> Outcome:
     """Return the outcome of a retraining in the journal, as far as its runs have ended."""
     # Group the runs, one a seed, by their candidate.
     runs_of: dict[str, list[Trial]] = {}
-    for run in records.read(retraining, objective):
+    for run in records.read(retraining, objectives.first):
         runs_of.setdefault(run.attributes["candidate"], []).append(run)
     candidates = [_candidate(name, runs, retraining.user_attrs) for name, runs in runs_of.items()]
     # The winner has the best mean over seeds, of the judged candidates whose seeds all trained to their end.
@@ -203,7 +207,7 @@ def judge(retraining: optuna.Study, objective: Objective) -> Outcome:
             reference = candidate
         if candidate.is_sound and candidate.is_judged and (may_win or not is_reference):
             able.append(candidate)
-    winner = min(able, key=lambda candidate: objective.sign * candidate.mean, default=None)
+    winner = _best(able, objectives)
     chosen_by, judged_by = _seeds(retraining.user_attrs)
     return Outcome(tuple(candidates), winner, reference, may_win, chosen_by, judged_by)
 
@@ -218,6 +222,22 @@ def _seeds(attributes: dict[str, Any]) -> tuple[int | None, tuple[int, ...]]:
         if type(seed) is not int:
             raise ValueError(f"a race has the seed {seed!r}")
     return chosen_by, tuple(judged_by)
+
+
+def _best(able: Sequence[Candidate], objectives: Objectives) -> Candidate | None:
+    """Return the candidate with the best mean; of several objectives the chosen one, unless the other dominates it."""
+    if not objectives.are_several:
+        return min(able, key=lambda candidate: objectives.first.sign * candidate.mean, default=None)
+    points = [[mean(values) for _, values in candidate.by_objective(objectives) if values] for candidate in able]
+    placed = [at for at, point in enumerate(points) if len(point) == len(objectives.all)]
+    if not placed:
+        return None
+    on_front = pareto.front(objectives.losses([points[at] for at in placed]))
+    chosen = [at for at in placed if able[at].name != REFERENCE]
+    for at in [*chosen, *placed]:
+        if placed.index(at) in on_front:
+            return able[at]
+    return None
 
 
 def _candidate(name: str, runs: list[Trial], attributes: dict[str, Any]) -> Candidate:

@@ -52,7 +52,7 @@ def current(study: Study, workload: Workload) -> Outcome | None:
         is_same = True
     if not newest.get(FINISHED) or not is_same or _as_text(newest["jobs"]) != _as_text(_as_recorded(planned)):
         return None
-    return outcome.judge(retrainings[-1], study.objective)
+    return outcome.judge(retrainings[-1], study.config.aims)
 
 
 def was_cut_off(study: Study) -> bool:
@@ -92,16 +92,16 @@ def retrain(
     jobs = runners.first()
     retraining = study.add(RETRAINING, jobs=_as_recorded(jobs), **{MAY_WIN: True, RACE: runners.as_recorded()})
     models = Models(study.objective)
-    course = race.Course(runners, study.objective)
+    course = race.Course(runners, study.config.aims)
     for run in runs.train(study, retraining, jobs, pool, report, keep=True, more=course.more):
         models.add(run)
         came_to = run.record.came_to(study.config.metric)
         report(f"{label_of(run.job.notes[CANDIDATE])}, seed {run.job.values['seed']}: {came_to}")
     # Look who won; only then compute test metrics.
-    judged = outcome.judge(retraining, study.objective)
+    judged = outcome.judge(retraining, study.config.aims)
     if judged.winner and workload.test:
         _test(retraining, judged, models, pool, report)
-        judged = outcome.judge(retraining, study.objective)
+        judged = outcome.judge(retraining, study.config.aims)
     # Have processes save the winner's files and draw, and keep what they return.
     keep = _save_winner(study, judged, models, pool, report) if judged.winner else _keep_nothing
     wait_for_pictures = gallery.begin(study, judged, models.of_run, pool) if workload.plot else Pictures

@@ -4,17 +4,17 @@ The least of several noisy values flatters the one that has it. So what is repor
 finalist; and most runs go into more finalists, as those differ by more than the seeds of one do.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from search.errors import count
-from search.journal import outcome
+from search.journal import front, outcome
+from search.journal.front import Point
 from search.journal.outcome import CHOOSES, REFERENCE
 from search.retraining.runs import Job, Run
-from search.spec.objective import Objective
+from search.spec.objectives import Objectives
 from search.spec.workload import Workload
 from search.study import Study
 
@@ -96,7 +96,7 @@ def of(study: Study, workload: Workload) -> Race | None:
         return None
     has_reference = has_defaults(study, workload)
     reference = study.default_params if has_reference else None
-    chosen = outcome.finalists(trials, config.finalists, study.objective, reference)
+    chosen = outcome.finalists(trials, config.finalists, config.aims, reference)
     params = {outcome.name_of(trial): trial.params for trial in chosen}
     if not params and not has_reference:
         return None
@@ -121,7 +121,7 @@ def jobs_of_before(study: Study, workload: Workload, *, may_win: bool) -> list[J
     reference = study.default_params if has_reference and may_win else None
     # The candidates by name, each with the hyperparameters that it does not share with all others.
     params: dict[str, dict[str, Any]] = {}
-    for trial in outcome.finalists(trials, config.finalists, study.objective, reference, is_race=False):
+    for trial in outcome.finalists(trials, config.finalists, config.aims, reference, is_race=False):
         params[outcome.name_of(trial)] = trial.params
     if has_reference:
         params[REFERENCE] = {}
@@ -136,11 +136,11 @@ def jobs_of_before(study: Study, workload: Workload, *, may_win: bool) -> list[J
 class Course:
     """The course of a race: is told of each run that has ended, and tells what is to be trained next."""
 
-    def __init__(self, race: Race, objective: Objective) -> None:
+    def __init__(self, race: Race, objectives: Objectives) -> None:
         self._race = race
-        self._objective = objective
-        self._losses: dict[str, float] = {}
-        """What each finalist came to in the run that chooses; infinite where it did not train to its end."""
+        self._objectives = objectives
+        self._points: dict[str, Point | None] = {}
+        """What each finalist came to in the run that chooses; None where it did not train to its end."""
         self._judged: str | None = None
         self._left: Counter[str] = Counter()
         """How many of a candidate's judging runs have not ended."""
@@ -155,10 +155,8 @@ class Course:
         record = run.record
         is_sound = record.ending == "complete" and record.best is not None
         if run.job.notes.get(CHOOSES):
-            loss = math.inf
-            if is_sound and record.best is not None:
-                loss = self._objective.sign * record.best
-            self._losses[name] = loss
+            epochs = [metrics for metrics, _ in record.epochs]
+            self._points[name] = front.point_of(epochs, record.best, self._objectives) if is_sound else None
         else:
             self._left[name] -= 1
             if not is_sound:
@@ -167,15 +165,19 @@ class Course:
 
     def _next(self) -> list[Job]:
         """Return the runs that judge the next finalist; none as long as others must end first, and where one held."""
-        if not self._race.is_choice or len(self._losses) < len(self._race.params):
+        if not self._race.is_choice or len(self._points) < len(self._race.params):
             return []
         if self._judged and (self._left[self._judged] > 0 or self._judged not in self._unsound):
             return []
         # The best by the seed that chooses, of those that have not failed to hold; of equals the one predicted best.
-        able = [name for name in self._race.params if self._losses[name] < math.inf and name not in self._unsound]
-        if not able:
+        points: dict[str, Point] = {}
+        for name in self._race.params:
+            point = self._points[name]
+            if point and name not in self._unsound:
+                points[name] = point
+        if not points:
             return []
-        self._judged = min(able, key=self._losses.__getitem__)
+        self._judged = list(points)[self._objectives.chosen(list(points.values()))]
         jobs = self._race.judging(self._judged)
         self._left[self._judged] = len(jobs)
         return jobs

@@ -23,7 +23,7 @@ def draw(study: Study, pool: WorkerPool, report: Report) -> None:
     `report` is called with a line for each problem. Raises what the pool raises; the pictures are then lacking still.
     """
     retraining = study.finished()[-1]
-    judged = outcome.judge(retraining, study.objective)
+    judged = outcome.judge(retraining, study.config.aims)
     runs = [candidate.best_run(study.objective) for candidate in judged.candidates if candidate.values]
     kept: dict[int, Kept] = {}
     folders = [study.folder_of(f"redrawing-{index:02d}") for index in range(len(runs))]

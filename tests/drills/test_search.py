@@ -91,7 +91,7 @@ def test_the_winner_is_the_finalist_that_a_seed_chose_and_only_it_and_the_refere
     assert found is not None
     assert found.winner is not None
     assert found.reference is not None
-    names = [f"trial {trial.number}" for trial in finalists(made.trials(), 2, made.objective)]
+    names = [f"trial {trial.number}" for trial in finalists(made.trials(), 2, made.config.aims)]
     assert [candidate.name for candidate in found.candidates] == [*names, "reference"]
     assert found.winner.name == names[0]
     for candidate in found.candidates:

@@ -13,9 +13,11 @@ from search.journal.records import OpenTrial
 from search.journal.storage import Storage
 from search.journal.trial import Ending, Trial
 from search.spec.objective import Objective, mean
+from search.spec.objectives import Objectives
 from search.views.format import spread
 
 MIN = Objective("loss")
+ONE = Objectives.of_one(MIN)
 MAX = Objective("loss", "max")
 
 
@@ -27,7 +29,7 @@ def trial(number: int, ending: Ending, value: float | None, x: float | None = No
 def test_no_two_finalists_have_the_same_configuration() -> None:
     """Their runs would be the same ones, and a spread over them would be of nothing."""
     trials = [trial(0, "complete", 2.0, x=5), trial(1, "complete", 1.0, x=5), trial(2, "stopped", 0.5, x=5)]
-    assert [each.number for each in finalists([*trials, trial(3, "complete", 3.0, x=6)], 3, MIN)] == [2, 3]
+    assert [each.number for each in finalists([*trials, trial(3, "complete", 3.0, x=6)], 3, ONE)] == [2, 3]
 
 
 def test_finalists_of_before_are_the_complete_by_value_then_the_stopped_to_fill_up() -> None:
@@ -45,10 +47,10 @@ def test_finalists_of_before_are_the_complete_by_value_then_the_stopped_to_fill_
         (9, MIN, [3, 1, 0, 5], [0, 5, 3, 1]),
         (9, MAX, [1, 3, 5, 0], [1, 3, 5, 0]),
     ):
-        chosen = finalists(trials, count, objective, is_race=False)
+        chosen = finalists(trials, count, Objectives.of_one(objective), is_race=False)
         assert [each.number for each in chosen] == of_before
-        assert [each.number for each in finalists(trials, count, objective)] == now
-    assert finalists(trials[2:3], 3, MIN) == []
+        assert [each.number for each in finalists(trials, count, Objectives.of_one(objective))] == now
+    assert finalists(trials[2:3], 3, ONE) == []
 
 
 def retraining(folder: Path, mode: str, runs: list[tuple[str, Ending, float]]) -> optuna.Study:
@@ -75,7 +77,7 @@ def test_the_best_mean_over_seeds_wins_not_the_best_seed(tmp_path: Path) -> None
     ]
     for mode, name in (("min", "trial 2"), ("max", "trial 1")):
         (tmp_path / mode).mkdir()
-        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objective("loss", mode))
+        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objectives.of_one(Objective("loss", mode)))
         assert found.winner is not None
         assert found.reference is not None
         assert (found.winner.name, found.reference.name) == (name, "reference")
@@ -103,7 +105,7 @@ def test_a_reference_with_the_best_mean_wins_and_is_held_against_the_best_finali
         objective = Objective("loss", mode)
         made = retraining(tmp_path / mode, mode, RUNS)
         made.set_user_attr(outcome.MAY_WIN, True)
-        found = outcome.judge(made, objective)
+        found = outcome.judge(made, Objectives.of_one(objective))
         assert found.winner is not None
         assert found.winner.name == winner
         assert found.defaults_win == (mode == "min")
@@ -115,7 +117,7 @@ def test_a_reference_with_the_best_mean_wins_and_is_held_against_the_best_finali
 
 def test_in_a_retraining_of_before_the_reference_cannot_win(tmp_path: Path) -> None:
     """Its best.yaml and best/ are those of a finalist."""
-    found = outcome.judge(retraining(tmp_path, "min", RUNS), MIN)
+    found = outcome.judge(retraining(tmp_path, "min", RUNS), ONE)
     assert found.winner is not None
     assert found.winner.name == "trial 2"
     assert not found.defaults_win
@@ -136,7 +138,7 @@ def test_a_reference_wins_only_where_all_its_seeds_held_and_no_finalist_was_as_g
 ) -> None:
     made = retraining(tmp_path, "min", runs)
     made.set_user_attr(outcome.MAY_WIN, True)
-    found = outcome.judge(made, MIN)
+    found = outcome.judge(made, ONE)
     assert (found.winner and found.winner.name) == winner
     held_against = found.opponent(MIN)
     assert (held_against and held_against.name) == opponent
@@ -145,8 +147,8 @@ def test_a_reference_wins_only_where_all_its_seeds_held_and_no_finalist_was_as_g
 def test_the_trial_of_the_reference_is_no_finalist_beside_it() -> None:
     """Its configuration is trained once, and the finalists are others."""
     trials = [trial(0, "complete", 1.0, x=5), trial(1, "complete", 2.0), trial(2, "complete", 3.0)]
-    assert [each.number for each in finalists(trials, 2, MIN)] == [0, 1]
-    assert [each.number for each in finalists(trials, 2, MIN, {"x": 5})] == [1, 2]
+    assert [each.number for each in finalists(trials, 2, ONE)] == [0, 1]
+    assert [each.number for each in finalists(trials, 2, ONE, {"x": 5})] == [1, 2]
 
 
 @pytest.mark.parametrize("ending", ["diverged", "failed"])
@@ -157,11 +159,11 @@ def test_a_configuration_with_an_unsound_seed_cannot_win(ending: Ending, tmp_pat
         ("trial 2", "complete", 0.5),
         ("trial 2", "complete", 0.5),
     ]
-    found = outcome.judge(retraining(tmp_path, "min", runs), MIN)
+    found = outcome.judge(retraining(tmp_path, "min", runs), ONE)
     assert found.winner is not None
     assert found.winner.name == "trial 2"
     (tmp_path / "again").mkdir()
-    assert outcome.judge(retraining(tmp_path / "again", "min", runs[:2]), MIN).winner is None
+    assert outcome.judge(retraining(tmp_path / "again", "min", runs[:2]), ONE).winner is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_of_finalists_with_equal_means_the_one_that_the_search_had_before_wins(t
     runs: list[tuple[str, Ending, float]] = [(name, "complete", 0.5) for name in ("trial 7", "trial 2", "trial 9")]
     for mode in ("min", "max"):
         (tmp_path / mode).mkdir()
-        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objective("loss", mode))
+        found = outcome.judge(retraining(tmp_path / mode, mode, runs), Objectives.of_one(Objective("loss", mode)))
         assert found.winner is not None
         assert found.winner.name == "trial 7"
 
@@ -199,7 +201,7 @@ def test_test_metrics_are_those_of_the_seeds_that_have_them(tmp_path: Path) -> N
     made = retraining(tmp_path, "min", runs)
     for number, scores in ((0, {"test_loss": 1.0, "test_acc": "nan"}), (1, {}), (2, {"test_loss": 2.0})):
         made.set_user_attr(f"test {number}", scores)
-    (candidate,) = outcome.judge(made, MIN).candidates
+    (candidate,) = outcome.judge(made, ONE).candidates
     assert candidate.tests == {"test_loss": [1.0, 2.0], "test_acc": pytest.approx([math.nan], nan_ok=True)}
 
 

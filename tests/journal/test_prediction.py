@@ -118,6 +118,6 @@ def test_among_those_predicted_to_end_best_is_a_better_one_than_among_the_comple
         made = replay.in_memory(replay.create(tmp_path / str(seed), seed, 32))
         full = {event.trial: event.full for event in replay.search(made, replay.recorded())}
         for is_race, bests in best_of_six.items():
-            chosen = finalists(made.trials(), 6, made.objective, is_race=is_race)
+            chosen = finalists(made.trials(), 6, made.config.aims, is_race=is_race)
             bests.append(math.log(min(full[trial.number] for trial in chosen)))
     assert fmean(best_of_six[True]) < fmean(best_of_six[False])

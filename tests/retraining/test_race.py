@@ -13,6 +13,7 @@ from search.journal.trial import Ending
 from search.retraining.race import CANDIDATE, Course, Race
 from search.retraining.runs import Job, Run
 from search.spec.objective import Objective
+from search.spec.objectives import Objectives
 from search.study import Study
 from search.tune.pool import Kept
 from search.worker.jobs import Record
@@ -44,7 +45,7 @@ def names(jobs: list[Job]) -> list[str]:
 
 @pytest.mark.parametrize(("mode", "best"), [("min", "trial 1"), ("max", "trial 2")])
 def test_the_best_by_the_seed_that_chooses_is_judged_when_all_have_run(made: Study, mode: str, best: str) -> None:
-    course = Course(runners(made), Objective("loss", mode))
+    course = Course(runners(made), Objectives.of_one(Objective("loss", mode)))
     first = runners(made).first()
     asked = [course.more(ended(job, value)) for job, value in zip(first, [0.3, 0.2, 0.4, 0.1, 0.1], strict=True)]
     assert asked[:2] == [[], []]
@@ -55,7 +56,7 @@ def test_the_best_by_the_seed_that_chooses_is_judged_when_all_have_run(made: Stu
 
 
 def test_where_the_chosen_one_does_not_hold_with_every_seed_it_is_the_turn_of_the_next(made: Study) -> None:
-    course = Course(runners(made), made.objective)
+    course = Course(runners(made), made.config.aims)
     first = runners(made).first()
     _, _, judged = [course.more(ended(job, value)) for job, value in zip(first[:3], [0.3, 0.2, 0.4], strict=True)]
     assert course.more(ended(judged[0], math.nan, "diverged")) == []
@@ -69,18 +70,18 @@ def test_where_the_chosen_one_does_not_hold_with_every_seed_it_is_the_turn_of_th
 
 
 def test_one_that_does_not_hold_with_the_seed_that_chooses_is_not_judged(made: Study) -> None:
-    course = Course(runners(made), made.objective)
+    course = Course(runners(made), made.config.aims)
     first = runners(made).first()
     endings: list[tuple[float, Ending]] = [(0.3, "complete"), (math.nan, "diverged"), (0.1, "failed")]
     asked = [course.more(ended(job, *how)) for job, how in zip(first[:3], endings, strict=True)]
     assert names(asked[-1]) == ["trial 0", "trial 0"]
-    none_holds = Course(runners(made), made.objective)
+    none_holds = Course(runners(made), made.config.aims)
     assert [none_holds.more(ended(job, math.nan, "diverged")) for job in first[:3]] == [[]] * 3
 
 
 def test_of_equal_ones_that_is_judged_which_was_predicted_to_end_best(made: Study) -> None:
     """As of a workload without a seed, and of one whose metric is a count."""
-    course = Course(runners(made), made.objective)
+    course = Course(runners(made), made.config.aims)
     asked = [course.more(ended(job, 0.5)) for job in runners(made).first()[:3]]
     assert names(asked[-1]) == ["trial 0", "trial 0"]
 
@@ -153,7 +154,7 @@ def test_what_a_race_says_of_its_winner_is_what_the_winner_comes_to(made: Study)
     judged: list[float] = []
     for _ in range(2000):
         depths = {name: chance.gauss(1.0, 0.05) for name in finalists.params}
-        course = Course(finalists, made.objective)
+        course = Course(finalists, made.config.aims)
         asked: list[Job] = []
         least = math.inf
         for job in finalists.first()[:6]:
