@@ -1,4 +1,4 @@
-"""Finalists x seeds: the best configurations trained again, judged and kept, with the winner's files and pictures.
+"""A race between the best configurations, trained again with other seeds; the winner is kept, with files and pictures.
 
 May import every room above it: `search.spec` to `search.tune`.
 """
