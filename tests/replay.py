@@ -222,9 +222,9 @@ def play(
         yield training.event(result, verdict)
 
 
-def create(folder: Path, seed: int, num_samples: int, sampler: str = "tpe") -> Study:
+def create(folder: Path, seed: int, num_samples: int, sampler: str = "tpe", **settings: Any) -> Study:
     """Return a new study of configs/search.yaml, its journal on the disk."""
-    change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder)}
+    change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder), **settings}
     return new({**SETTINGS, **change, "name": f"{sampler}-{seed}-{num_samples}"})
 
 

@@ -140,10 +140,10 @@ def times(
     if any(run.left for run in runs):  # a process a trial
         between_s = PROCESS_S + fresh_s
     # The search: by what became of others' trials, of which each epoch took what these took.
-    factor = config.scheduler.reduction_factor if config.scheduler else 1
     rungs = config.scheduler.rungs(epochs) if config.scheduler else []
+    chances = config.scheduler.chances(epochs) if config.scheduler else []
     learns = SAMPLERS[config.sampler].learns
-    forecast = Forecast(Survival(rungs, epochs, factor), trials, learns, clock=lambda: 0.0)  # no time goes by here
+    forecast = Forecast(Survival(rungs, epochs, chances), trials, learns, clock=lambda: 0.0)  # no time goes by here
     forecast.suppose([(run.epoch_s, 1) for run in timed], between_s, min(at_once, trials))
     forecast.look()
     search = forecast.left

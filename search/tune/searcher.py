@@ -67,7 +67,7 @@ class OptunaSearcher(StatelessSearcher):
         self.leaves = study.leaves
         """What a trial has left behind in its process; empty as long as none has."""
         self.progress = Progress(study.objective, wanted=study.wanted)  # read once: the study looks into its journal
-        survival = Survival(self._rungs, study.epochs, scheduler.reduction_factor if scheduler else 1)
+        survival = Survival(self._rungs, study.epochs, scheduler.chances(study.epochs) if scheduler else [])
         self.forecast = Forecast(survival, self.progress.wanted, SAMPLERS[study.config.sampler].learns, clock)
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
