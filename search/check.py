@@ -159,7 +159,7 @@ def _judge(
     cost = measures.cost(runs)
     repeats = measures.repeats(first, done.runs[first], done.again[0], config.objective)
     # How long it will take: to the first process as it took here, then by what the epochs took.
-    candidates = min(config.finalists, made.wanted)
+    candidates = min(config.finalists, config.finalists if made.wanted is None else made.wanted)
     if candidates and not no_reference:
         candidates += 1
     now = time.time() - time.monotonic()

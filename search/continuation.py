@@ -41,7 +41,7 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
             f"but {'; '.join(told)}; start a new study"
         )
     trials = sum(trial.ending != "infeasible" for trial in before.trials())
-    if config.num_samples < trials:
+    if config.num_samples is not None and config.num_samples < trials:
         raise UserError(
             f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 
 from search.journal import records
-from search.journal.trial import Trial
+from search.journal.trial import LIMIT, Trial
 from search.spec.objective import Objective, mean
 
 REFERENCE = "reference"
@@ -122,7 +122,8 @@ def finalists(
     No two of them have the same configuration, and none that of the reference, which is a candidate of its own.
     """
     ranked = objective.ranked(trial for trial in trials if trial.may_win)
-    ranked.sort(key=lambda trial: trial.ending != "complete")
+    # What the end of the search cut off was stopped for no fault of its own: it may be what reached the target.
+    ranked.sort(key=lambda trial: trial.ending != "complete" and LIMIT not in trial.attributes)
     chosen: list[Trial] = []
     for trial in ranked:
         if len(chosen) == count:

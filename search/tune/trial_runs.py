@@ -46,7 +46,7 @@ def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     config = study.config
     study.search.sampler = Proposer(SAMPLERS[config.sampler].make, config.seed, study.space, takes)
     found = {}
-    for number in range(1, min(PROPOSALS, study.wanted) + 1):
+    for number in range(1, min(PROPOSALS, PROPOSALS if study.wanted is None else study.wanted) + 1):
         params = study.search.ask(fixed_distributions=study.space).params
         found[f"proposal {number}"] = config.values(params)
     return found

@@ -15,6 +15,7 @@ from search.spec.command import Command
 from search.views import no_winner
 from search.views.comparison import compare
 from search.views.format import infeasible, span
+from search.views.limits import ending
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
@@ -139,8 +140,10 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if line := infeasible(snapshot.refused, len(snapshot.infeasible)):
         console.print(line)
     asked = snapshot.config.num_samples
-    if snapshot.wanted < asked:
+    if asked is not None and snapshot.wanted is not None and snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
+    if line := ending(snapshot.ended_by, snapshot.config):
+        console.print(f"{line}; with more of that, --resume goes on")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
     console.print(f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained, {work}")
 

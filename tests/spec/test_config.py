@@ -86,7 +86,7 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"num_samples": True}, "num_samples must be of type int, but got True"),
         ({"mode": "minimum"}, "mode must be min or max, but got 'minimum'"),
         ({"metric": "val_accuracy"}, "mode must be given, min or max, for a metric that does not say which: 'val_acc"),
-        ({"timeout": 60}, "unknown setting 'timeout', a search has no time limit"),
+        ({"timeout": 60}, "unknown setting 'timeout', it is time_budget here, as 10m"),
         ({"weight_decay": 0.1}, "what belongs to the workload's Config stands under fixed, or in space"),
         ({"space": {}}, "at least one hyperparameter"),
         ({"space": None}, "space must be of type mapping, but got None"),
@@ -154,7 +154,7 @@ def test_the_resolved_config_read_back_is_the_same_config() -> None:
 def test_any_mapping_is_a_config_or_the_users_mistake(values: dict[str, Any]) -> None:
     for change in (values, {**LEAST, **values}, {**LEAST, "space": values}):
         try:
-            assert StudyConfig.of(change).num_samples >= 1
+            assert StudyConfig.of(change).seeds >= 1
         except (ValueError, TypeError) as error:
             assert str(error)
 
