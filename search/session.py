@@ -127,7 +127,7 @@ class Session:
             number = "any number of trials" if made.wanted is None else count(made.wanted, "trial")
             self.console.print(f"searching {config.title}: {number} of {limits}")
         if ends := described(config):
-            self.console.print(f"it ends {', or '.join(ends)}, whichever comes first")
+            self.console.print(ends)
         if self.first_note and not trials:
             self.console.print(self.first_note)
 

@@ -8,11 +8,15 @@ a best value better than that of the last improvement by more than two deviation
 are one together. A trial that diverged or failed is none.
 
 **The noise** is that of the metric from epoch to epoch, as the search's own trials show it: of each trial that went
-far (to its end, or at least two thirds of a full trial's epochs) the second half of its curve, where it is about
-straight. There x[e-1] - 2 x[e] + x[e+1] is free of what a straight line adds, and has 6 times the variance of an
-epoch's own noise; the median of its magnitude, over 0.6745, is a deviation that a jump or two does not move. The noise
-is the median over the better half of these trials: what is far from the best may be noisier by far. It is 0 as long as
-none went far, or epochs are too few for a second difference: then any improvement is one.
+far (to its end, or at least two thirds of a full trial's epochs) the last quarter of its curve, at least four epochs,
+where it is about straight. There x[e-1] - 2 x[e] + x[e+1] is free of what a straight line adds, and has 6 times the
+variance of an epoch's own noise; the median of its magnitude, over 0.6745, is a deviation. The noise is the median of
+those over the better half of these trials: what is far from the best may be noisier by far, and a curve or two that
+jump move no median. It is 0 as long as none went far, or epochs are too few for a second difference: then any
+improvement is one.
+
+Of the heart's 400 recorded curves it is 0.00008 for the best forty. The deviation of their value from seed to seed is
+0.00005 to 0.0003; over the last half of the curves, where the learning rate is still high, the noise would be 0.0006.
 """
 
 import math
@@ -22,6 +26,9 @@ from typing import NamedTuple
 
 FAR = 2 / 3
 """Of a full trial's epochs: who trained so many went far."""
+LATE = 1 / 4
+LEAST_LATE = 4
+"""Of a curve, the share at its end, and the least epochs, whose noise counts."""
 DEVIATIONS = 2
 """Of the noise, by which a value must be better to be an improvement."""
 NORMAL = 0.6745
@@ -122,7 +129,7 @@ class Stopping:
         """Take in the noise of a trial that went far."""
         if not is_complete and len(curve) < FAR * self._epochs:
             return
-        late = curve[len(curve) // 2 :]
+        late = curve[-max(LEAST_LATE, round(LATE * len(curve))) :]
         second = [late[at - 1] - 2 * late[at] + late[at + 1] for at in range(1, len(late) - 1)]
         finite = [abs(value) for value in second if math.isfinite(value)]
         if finite:

@@ -41,13 +41,17 @@ class RunningLimits:
         if self._began is None:
             self._began = self._clock()
 
-    def pass_time(self) -> bool:
-        """Take in the time; return whether `record` has something to record."""
+    def pass_time(self, *, is_over: bool = False) -> bool:
+        """Take in the time, which ends where the search `is_over`; return whether `record` has something to record."""
         if self._began is not None:
             self.stopping.pass_time(self._before_s + self._clock() - self._began)
+        if is_over:
+            self._before_s = self.stopping.seconds
+            self._began = None
         unrecorded_s = self.stopping.seconds - self._recorded_s
         is_new = self.is_reached and not self._is_recorded
-        return is_new or unrecorded_s >= max(RECORD_INTERVAL_S, RECORD_SHARE * self.stopping.seconds)
+        is_due = unrecorded_s >= max(RECORD_INTERVAL_S, RECORD_SHARE * self.stopping.seconds)
+        return is_new or is_due or (is_over and unrecorded_s > 0)
 
     def hear(self, trial: int, result: dict[str, Any]) -> None:
         """Take in the epochs of a result."""
@@ -89,7 +93,7 @@ class RunningLimits:
             return ""
         self._is_recorded = True
         limits.record(search, self._study.config, reason)
-        return f"the search ends by {why_ended(reason, self._study.config)}; what runs is stopped at its next epoch"
+        return f"the search ends by {why_ended(reason, self._study.config)}; what runs is stopped"
 
     def rungs(self, trial: int) -> Collection[int]:
         """Return the epochs of a trial at which the search may end: it is to report there."""

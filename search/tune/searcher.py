@@ -104,7 +104,6 @@ class OptunaSearcher(RecordingSearcher):
 
         None means that there may be a trial later, and FINISHED that there will be none.
         """
-        self.limits.begin()
         self._pass_time()
         if self.error:
             return None
@@ -119,6 +118,7 @@ class OptunaSearcher(RecordingSearcher):
         return None
 
     def _begin(self, trial: OpenTrial) -> OpenTrial:
+        self.limits.begin()
         self.progress.running += 1
         self.forecast.begin(trial.number)
         return trial
@@ -239,7 +239,7 @@ class OptunaSearcher(RecordingSearcher):
 
     def _pass_time(self) -> None:
         """Take in the time; where a limit has ended the search, record that, and give up what waits for a process."""
-        has_news = self.limits.pass_time() or (self.limits.is_reached and self._again)
+        has_news = self.limits.pass_time(is_over=self.is_over) or (self.limits.is_reached and self._again)
         if self.error or not has_news:
             return
         with self._writing():

@@ -6,8 +6,14 @@ from search.spec.config import StudyConfig
 from search.views.format import span
 
 
-def described(config: StudyConfig) -> list[str]:
-    """Return what ends a search beside the number of its trials, each as text."""
+def described(config: StudyConfig) -> str:
+    """Return what ends a search beside the number of its trials, as a line; empty where nothing does."""
+    limits = _described(config)
+    which = ", whichever comes first" if len(limits) > 1 or config.num_samples else ""
+    return f"it ends {', or '.join(limits)}{which}" if limits else ""
+
+
+def _described(config: StudyConfig) -> list[str]:
     limits = []
     if config.time_budget is not None:
         limits.append(f"after {span(config.time_budget)} of searching")

@@ -142,8 +142,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     asked = snapshot.config.num_samples
     if asked is not None and snapshot.wanted is not None and snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
-    if line := ending(snapshot.ended_by, snapshot.config):
-        console.print(f"{line}; with more of that, --resume goes on")
+    if snapshot.ended_by and (line := ending(snapshot.ended_by, snapshot.config)):
+        console.print(f"{line}; --resume with another {snapshot.ended_by.setting} goes on")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
     console.print(f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained, {work}")
 
