@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.errors import UserError, count
+from search.journal.limits import NUMBER
 from search.journal.replay import RETRY
 from search.spec.config import StudyConfig
 from search.study import Study
@@ -15,8 +16,15 @@ KEPT = ("workload", "command", "report", "metric", "mode", "space", "fixed", "se
 def retry_failed(made: Study) -> int:
     """Open a study's trials that have failed again, to be trained under their own numbers; return how many.
 
-    What they were stays in the journal, in which the replay takes this record for their opening.
+    What they were stays in the journal, in which the replay takes this record for their opening. Raises UserError where
+    a limit has ended the search: they would be given up at once.
     """
+    ended = made.ended_by
+    if ended and ended.setting != NUMBER:
+        raise UserError(
+            f"trials that failed are trained again within the limits of their search, but {ended.setting} "
+            f"{getattr(made.config, ended.setting):g} has ended it; ask for more, by --{ended.setting.replace('_', '-')}"
+        )
     failed = [trial.number for trial in made.trials() if trial.ending == "failed"]
     if failed:
         made.search.set_user_attr(RETRY, failed)

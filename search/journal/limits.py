@@ -9,6 +9,7 @@ import optuna
 from search.algorithms.stopping import Limits, Reason, Stopping
 from search.journal.trial import Trial
 from search.spec.config import StudyConfig
+from search.spec.limits import NAMES
 
 POSSIBLE = "possible"
 """The search's attribute that says how many trials its space has room for, where that was found to be finite."""
@@ -61,7 +62,11 @@ def ended_by(search: optuna.Study, config: StudyConfig, trials: Sequence[Trial],
     ended = sum(trial.ending != "infeasible" for trial in trials)
     number = wanted(search, config)
     has_all = number is not None and ended >= number
-    return stopping(search, config, trials, epochs).reason or (Reason(NUMBER) if has_all else None)
+    if any(getattr(config, name) is not None for name in NAMES):
+        reason = stopping(search, config, trials, epochs).reason
+        if reason:
+            return reason
+    return Reason(NUMBER) if has_all else None
 
 
 def _ended_at(trial: Trial) -> tuple[float, int]:

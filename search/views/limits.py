@@ -69,7 +69,7 @@ def how_far(limits: Stopping | None, done: int, wanted: int | None) -> tuple[flo
 def _of_time(seconds: float, limit: float) -> str:
     """Return seconds of so many, in the unit that suits the limit: 45 of 90 s, 3 of 10 min, 1.5 of 2 h."""
     if limit < 180:
-        return f"{min(seconds, limit):.0f} of {limit:g} s"
+        return f"{min(seconds, limit):.0f} of {limit:.4g} s"
     if limit < 180 * 60:
         return f"{min(seconds, limit) / 60:.0f} of {limit / 60:.3g} min"
     return f"{min(seconds, limit) / 3600:.1f} of {limit / 3600:.3g} h"

@@ -10,6 +10,8 @@ import pytest
 
 from search import study
 from search.algorithms.stopping import Reason
+from search.continuation import retry_failed
+from search.errors import UserError
 from search.journal import limits
 from search.journal.outcome import finalists
 from search.journal.trial import LIMIT
@@ -165,6 +167,18 @@ def test_the_trial_that_reached_the_target_is_retrained_before_worse_ones_that_a
     assert made.snapshot().saved == pytest.approx(7 / 36)  # of the one that the scheduler stopped, and of no other
 
 
+def test_trials_that_failed_are_not_trained_again_beyond_the_limit(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=9, epoch_budget=9)
+    studies.add(made, [3.0] * 8, "failed", "it broke")
+    assert retry_failed(made) == 1
+    made = studies.create(tmp_path, "t", num_samples=9, epoch_budget=9)
+    studies.add(made, [3.0], "failed", "it broke")
+    studies.add(made, [3.0] * 8, "stopped")
+    with pytest.raises(UserError, match=r"but epoch_budget 9 has ended it; ask for more, by --epoch-budget"):
+        retry_failed(made)
+    assert made.trials()[0].ending == "failed"
+
+
 def test_a_study_of_before_counts_the_seconds_in_which_its_trials_were_open(tmp_path: Path) -> None:
     made = begin(tmp_path, 3)
     list(replay.search(made, replay.recorded(), workers=1))
@@ -219,7 +233,7 @@ def test_a_real_search_ends_by_its_epochs_and_goes_on_until_its_time_is_over(rea
         assert "the winner is trial" in done.stdout
     assert "it ends after 60 epochs in all\n" in first.stdout
     assert re.search(r"going on with tests.toy: \d+ trials have ended", again.stdout)
-    assert re.search(r"\[\d+ trials, \d+ of \S+ s, at most \d s left to search\]", again.stdout)
+    assert re.search(r"\[\d+ trials, \d+ of \S+ s", again.stdout)
     made = study.load(cwd / "results" / "s")
     assert made.ended_by == Reason("time_budget")
     assert made.search.user_attrs[limits.SEARCHED] >= (made.config.time_budget or math.inf)
