@@ -36,7 +36,8 @@ def check(config: Any) -> None:
     """Raise UserError where a setting of a StudyConfig breaks its rule, or nothing would end the search."""
     others = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
     trials = config.num_samples
-    require(config, "num_samples", f">= 1, or null where {others} ends the search", trials is None or trials >= 1)
+    rule = ">= 1" if trials == 0 else f">= 1, or null where {others} ends the search"
+    require(config, "num_samples", rule, trials is None or trials >= 1)
     for name in ("epoch_budget", "patience"):
         value = getattr(config, name)
         require(config, name, ">= 1, or null for no such limit", value is None or value >= 1)

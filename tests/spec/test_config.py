@@ -80,7 +80,7 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
     ("change", "message"),
     [
         ({"num_sample": 3}, "unknown setting 'num_sample', did you mean 'num_samples'?"),
-        ({"num_samples": 0}, "num_samples must be >= 1, or null where "),
+        ({"num_samples": 0}, "num_samples must be >= 1, but got 0"),
         ({"num_samples": "3"}, "num_samples must be of type int, but got '3'"),
         ({"num_samples": 2.5}, "num_samples must be of type int, but got 2.5"),
         ({"num_samples": True}, "num_samples must be of type int, but got True"),
