@@ -23,8 +23,8 @@ def retry_failed(made: Study) -> int:
     if ended and ended.setting != NUMBER:
         limit = f"{ended.setting} {getattr(made.config, ended.setting):g}"
         raise UserError(
-            f"trials that failed are trained again within the limits of their search, but {limit} has ended it; ask for "
-            f"more, by --{ended.setting.replace('_', '-')}"
+            f"trials that failed are trained again within the limits of their search, but {limit} has ended it; ask "
+            f"for more, by --{ended.setting.replace('_', '-')}"
         )
     failed = [trial.number for trial in made.trials() if trial.ending == "failed"]
     if failed:

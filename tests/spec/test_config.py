@@ -81,9 +81,9 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
     [
         ({"num_sample": 3}, "unknown setting 'num_sample', did you mean 'num_samples'?"),
         ({"num_samples": 0}, "num_samples must be >= 1, but got 0"),
-        ({"num_samples": "3"}, "num_samples must be of type int, but got '3'"),
-        ({"num_samples": 2.5}, "num_samples must be of type int, but got 2.5"),
-        ({"num_samples": True}, "num_samples must be of type int, but got True"),
+        ({"num_samples": "3"}, "num_samples must be of type int or null, but got '3'"),
+        ({"num_samples": 2.5}, "num_samples must be of type int or null, but got 2.5"),
+        ({"num_samples": True}, "num_samples must be of type int or null, but got True"),
         ({"mode": "minimum"}, "mode must be min or max, but got 'minimum'"),
         ({"metric": "val_accuracy"}, "mode must be given, min or max, for a metric that does not say which: 'val_acc"),
         ({"timeout": 60}, "unknown setting 'timeout', it is time_budget here, as 10m"),
