@@ -159,7 +159,7 @@ def _judge(
     cost = measures.cost(runs)
     repeats = measures.repeats(first, done.runs[first], done.again[0], config.objective)
     # How long it will take: to the first process as it took here, then by what the epochs took.
-    finalists = min(config.finalists, made.wanted)
+    finalists = config.finalists if made.wanted is None else min(config.finalists, made.wanted)
     candidates = finalists
     if finalists and not no_reference:
         candidates += 1

@@ -191,13 +191,32 @@ def given_parser(module: str, description: str) -> argparse.ArgumentParser:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the flags that win over the settings of a search."""
     add = parser.add_argument
-    add("--num-samples", type=int, metavar="N", help="trials in all")
+    add("--num-samples", type=int_or_null, metavar="N", help="trials in all; null for any number")
+    add("--time-budget", type=given, metavar="TIME", help="of searching, as 90s, 10m, 1.5h, 2d; null for no limit")
+    add("--epoch-budget", type=int_or_null, metavar="N", help="epochs of all trials together; null for no limit")
+    add("--patience", type=int_or_null, metavar="N", help="trials in a row without an improvement; null for no limit")
+    add("--target", type=float_or_null, metavar="VALUE", help="of the metric, that ends the search; null for none")
     add("--gpus-per-trial", type=float, metavar="G", help="0 for the CPU, 1/k to share a GPU among k trials, or whole")
     add("--cpus-per-trial", type=float, metavar="C", help="default: the machine's cores, shared out")
     add("--seed", type=int, metavar="N", help="of the sampler and of every trial")
     add("--ray-address", metavar="ADDRESS", help="of a Ray cluster, 'auto' or host:port (a Ray on this machine)")
     add("--name", help="of the study and its folder (workload and time)")
     add("--output", metavar="FOLDER", help="folder of the studies (results)")
+
+
+def given(text: str) -> str | None:
+    """Return what a flag gives; None for null."""
+    return None if text in ("null", "none") else text
+
+
+def int_or_null(text: str) -> int | None:
+    """Return a whole number, or None for null."""
+    return None if given(text) is None else int(text)
+
+
+def float_or_null(text: str) -> float | None:
+    """Return a number, or None for null."""
+    return None if given(text) is None else float(text)
 
 
 def asked(flags: dict[str, Any]) -> Asked:

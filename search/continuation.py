@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.errors import UserError, count
+from search.journal.limits import NUMBER
 from search.journal.replay import RETRY
 from search.spec.config import StudyConfig
 from search.study import Study
@@ -17,8 +18,16 @@ KEPT = (*OF_WORKLOAD, *OF_SEARCH)
 def retry_failed(made: Study) -> int:
     """Open a study's trials that have failed again, to be trained under their own numbers; return how many.
 
-    What they were stays in the journal, in which the replay takes this record for their opening.
+    What they were stays in the journal, in which the replay takes this record for their opening. Raises UserError where
+    a limit has ended the search: they would be given up at once.
     """
+    ended = made.ended_by
+    if ended and ended.setting != NUMBER:
+        limit = f"{ended.setting} {getattr(made.config, ended.setting):g}"
+        raise UserError(
+            f"trials that failed are trained again within the limits of their search, but {limit} has ended it; ask "
+            f"for more, by --{ended.setting.replace('_', '-')}"
+        )
     failed = [trial.number for trial in made.trials() if trial.ending == "failed"]
     if failed:
         made.search.set_user_attr(RETRY, failed)
@@ -43,7 +52,7 @@ def continued(before: Study, config: StudyConfig, epochs: int, defaults: Mapping
             f"but {'; '.join(told)}; start a new study"
         )
     trials = sum(trial.ending != "infeasible" for trial in before.trials())
-    if config.num_samples < trials:
+    if config.num_samples is not None and config.num_samples < trials:
         raise UserError(
             f"num_samples must be at least the {count(trials, 'trial')} of the study, but got {config.num_samples}"
         )

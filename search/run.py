@@ -165,7 +165,7 @@ def _work_and_keep(opened: Session) -> Outcome | None:
     config = made.config
     if config.best and BEST.is_dir():
         raise UserError(f"the winner's config goes to ./{BEST}, but that is a folder; move it, or add --no-best")
-    is_searched = made.ended() == made.wanted
+    is_searched = made.ended_by is not None
     outcome = finalists.current(made, opened.workload) if is_searched else None
     is_done = is_searched and (outcome is not None or config.finalists == 0)
     if is_done:

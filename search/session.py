@@ -12,15 +12,18 @@ from rich.console import Console
 
 from search import best_file, continuation, creation, request, study, warm_start
 from search.errors import EndedError, UserError, count, have
+from search.journal.limits import POSSIBLE
+from search.journal.trial import Trial
 from search.request import Asked
 from search.signals import Interrupted, Shutdown
 from search.spec import sources, workload
 from search.spec.fit import First, Fit
 from search.spec.intact import intact
-from search.study import POSSIBLE, Study
+from search.study import Study
 from search.tune import cluster, infeasible, trackers
 from search.tune.resources import Node, Share
 from search.views.display import Display
+from search.views.limits import described
 from search.warm_start import Earlier
 
 CHANGED = "changed since a session began: {}; what was trained before and after may not compare"
@@ -119,20 +122,31 @@ class Session:
             self.console.print(self._fit.note)
         trials = [trial for trial in made.trials() if trial.ending != "infeasible"]
         limits = f"up to {count(made.epochs, 'epoch')}, {self.share.concurrent} at once, into {made.folder}"
-        if not trials:
-            self.console.print(f"searching {config.title}: {count(made.wanted, 'trial')} of {limits}")
-            if self.first_note:
-                self.console.print(self.first_note)
-            return
+        if trials:
+            self.console.print(f"going on with {config.title}: {self._how_far(trials)}; {limits}")
+        else:
+            number = "any number of trials" if made.wanted is None else count(made.wanted, "trial")
+            self.console.print(f"searching {config.title}: {number} of {limits}")
+        if ends := described(config):
+            self.console.print(ends)
+        if self.first_note and not trials:
+            self.console.print(self.first_note)
+
+    def _how_far(self, trials: list[Trial]) -> str:
+        """Return how many trials of a study that goes on have ended, and what becomes of the others."""
+        made = self.study
         # What was recorded in full is closed; what was cut off before is trained again.
         running = [trial for trial in trials if trial.ending == "running"]
         cut_off = sum(trial.settled(made.epochs, made.objective) is None for trial in running)
-        far = f"{len(trials) - cut_off} of {count(made.wanted, 'trial')} {have(made.wanted)} ended"
+        ended = len(trials) - cut_off
+        far = f"{count(ended, 'trial')} {have(ended)} ended"
+        if made.wanted is not None:
+            far = f"{ended} of {count(made.wanted, 'trial')} {have(made.wanted)} ended"
         if cut_off == 1:
             far += ", 1 that was cut off is trained again from its first epoch"
         elif cut_off:
             far += f", {cut_off} that were cut off are trained again from their first epoch"
-        self.console.print(f"going on with {config.title}: {far}; {limits}")
+        return far
 
     def search(self, folder: Path, use: Use | None = None) -> None:
         """Search until there are as many trials as asked, then `use` the processes; or until all fail alike.
@@ -259,8 +273,10 @@ def begin(
 def _count_possible(made: Study, fit: Fit) -> None:
     """Record how many trials the space has room for, where that is fewer than are asked for, or was."""
     possible = infeasible.possible(made, fit.takes)
-    if possible < made.config.num_samples or POSSIBLE in made.search.user_attrs:
-        made.note_possible(possible)
+    asked = made.config.num_samples
+    is_fewer = possible is not None and (asked is None or possible < asked)
+    if is_fewer or POSSIBLE in made.search.user_attrs:
+        made.search.set_user_attr(POSSIBLE, possible)
 
 
 def tell_changes(made: Study, console: Console) -> None:

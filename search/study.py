@@ -15,9 +15,10 @@ from typing import Any
 import optuna
 
 from search.algorithms.space import Space
+from search.algorithms.stopping import Reason
 from search.analysis import snapshot
 from search.analysis.snapshot import Snapshot
-from search.journal import earlier, front, outcome, provenance, records, repair, storage
+from search.journal import earlier, front, limits, outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
 from search.journal.storage import Storage, Writer
 from search.journal.trial import Trial
@@ -37,8 +38,6 @@ FRESH = "fresh process"
 FINISHED = "finished"
 TAKES = "takes"
 """The search's attribute that names the arguments of the workload's Config; studies of before have none."""
-POSSIBLE = "possible"
-"""The search's attribute that says how many trials its space has room for, where that was found to be finite."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +97,14 @@ class Study:
         return sum(trial.ending not in ("running", "infeasible") for trial in self.trials())
 
     @property
-    def wanted(self) -> int:
-        """Return how many trials the search is to have: as many as asked, or as its space has configurations."""
-        asked = self.config.num_samples
-        possible: int = self.search.user_attrs.get(POSSIBLE, asked)
-        return min(asked, possible)
+    def wanted(self) -> int | None:
+        """Return how many trials the search is to have: as many as asked, or as its space has; None for any number."""
+        return limits.wanted(self.search, self.config)
 
-    def note_possible(self, trials: int) -> None:
-        """Record how many trials that count the space has room for."""
-        self.search.set_user_attr(POSSIBLE, trials)
+    @property
+    def ended_by(self) -> Reason | None:
+        """Return why the search has ended; None as long as it has not."""
+        return limits.ended_by(self.search, self.config, self.trials(), self.epochs)
 
     @property
     def start(self) -> list[dict[str, Any]]:
@@ -182,6 +180,7 @@ class Study:
             infeasible=[trial for trial in trials if trial.ending == "infeasible"],
             earlier=earlier.read(self.search),
             wanted=self.wanted,
+            ended_by=self.ended_by,
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),

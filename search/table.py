@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(opened: Session, file: Path) -> int:
     made = opened.study
-    if made.ended() < made.wanted:
+    if not made.ended_by:
         opened.announce()
         with opened.working() as folder:
             opened.search(folder)

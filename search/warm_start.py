@@ -45,8 +45,8 @@ class Earlier:
     lines: list[str] = field(default_factory=list)
     """For the user: what is taken of each study."""
 
-    def before(self, first: First, most: int) -> First:
-        """Return what a search tries first, of at most so many trials, and a note on it: after its own these points."""
+    def before(self, first: First, most: int | None) -> First:
+        """Return what a search tries first, of at most so many trials where there is a limit: after its own these points."""
         configurations = start.without_repeats([*first.configurations, *map(dict, self.points)])[:most]
         return First(configurations, "\n".join(line for line in (first.note, *self.lines) if line))
 

@@ -222,9 +222,9 @@ def play(
         yield training.event(result, verdict)
 
 
-def create(folder: Path, seed: int, num_samples: int, sampler: str = "tpe") -> Study:
+def create(folder: Path, seed: int, num_samples: int | None, sampler: str = "tpe", **settings: Any) -> Study:
     """Return a new study of configs/search.yaml, its journal on the disk."""
-    change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder)}
+    change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder), **settings}
     return new({**SETTINGS, **change, "name": f"{sampler}-{seed}-{num_samples}"})
 
 
@@ -249,13 +249,18 @@ def ours(rungs: Scheduler) -> Rule:
     return lambda number, result: rungs.goes_on(number, result["epoch"], result["value"])
 
 
-def search(made: Study, table: Table, workers: int = 2) -> Iterator[Event]:
+def search(made: Study, table: Table, workers: int = 2, clock: Clock | None = None) -> Iterator[Event]:
     """Yield the results of our search: of a new study, or of one that goes on, as search.tune puts it together."""
-    searcher = OptunaSearcher(made, gpus=0)
+    searcher = OptunaSearcher(made, gpus=0, clock=clock or time.monotonic)
     rungs = judge(made.config.scheduler, made.epochs, made.config.mode, made.config.metric)
     for trial in made.trials():
         rungs.recall([trial])
-    yield from play(searcher, ours(rungs), table, workers)
+    by_rungs = ours(rungs)
+
+    def rule(number: int, result: dict[str, Any]) -> bool:
+        return by_rungs(number, result) and not searcher.limits.stops(number, result)
+
+    yield from play(searcher, rule, table, workers, clock=clock)
     searcher.check()
 
 

@@ -162,28 +162,26 @@ def test_a_proposal_that_was_cut_short_is_ended_by_a_new_sampler(number: int, wr
 
 
 def test_the_scheduler_is_made_of_its_options_and_stored_as_them() -> None:
-    config = StudyConfig.of({**CONFIG, "scheduler": {"name": "median", "interval": 3}})
-    options = {"name": "median", "grace_period": 3, "interval": 3, "least_trials": 4}
+    config = StudyConfig.of({**CONFIG, "scheduler": {"name": "bandit", "slack": 1, "interval": 3}})
+    options = {"name": "bandit", "slack": 1.0, "grace_period": 3, "interval": 3}
     assert config.as_mapping()["scheduler"] == options
     assert json.loads(json.dumps(config.as_mapping())) == config.as_mapping()
     assert StudyConfig.of(config.as_mapping()) == config
-    assert StudyConfig.of({**CONFIG, "scheduler": "median"}).scheduler == schedulers.make({"name": "median"})
     assert config.scheduler is not None
     assert config.scheduler.rungs(10) == [3, 6, 9]
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
-def test_the_rule_stops_what_is_worse_than_the_median_of_those_that_came_as_far(mode: str) -> None:
-    rule = studies.judge(schedulers.make({"name": "median", "grace_period": 2, "least_trials": 3}), 9, mode)
+def test_the_rule_stops_what_is_not_within_reach_of_the_best_that_came_as_far(mode: str) -> None:
+    rule = studies.judge(schedulers.make({"name": "bandit", "grace_period": 2, "slack": 2}), 9, mode)
     sign = 1 if mode == "min" else -1
-    for trial, value in enumerate((1.0, 2.0, 9.0)):  # too few others to compare with
-        assert rule.goes_on(trial, 2, sign * value)
-    assert rule.goes_on(3, 2, sign * 2.0)
-    assert not rule.goes_on(4, 2, sign * 2.1)
-    assert rule.goes_on(5, 2, sign * 0.5)
-    assert rule.goes_on(2, 2, sign * 9.0)  # trained again after its process died: it went on there before
-    assert rule.goes_on(6, 1, sign * 99.0)  # between rungs
-    assert rule.goes_on(6, 3, sign * 99.0)  # the first there
+    assert rule.goes_on(0, 2, sign * 9.0)  # the first there
+    assert rule.goes_on(1, 2, sign * 1.0)
+    assert rule.goes_on(2, 2, sign * 3.0)
+    assert not rule.goes_on(3, 2, sign * 3.1)
+    assert rule.goes_on(0, 2, sign * 9.0)  # trained again after its process died: it went on there before
+    assert rule.goes_on(4, 1, sign * 99.0)  # between rungs
+    assert rule.goes_on(4, 3, sign * 99.0)  # the first there
 
 
 def test_a_resumed_rule_answers_as_the_one_that_heard_the_trials_side_by_side(tmp_path: Path) -> None:
@@ -219,13 +217,14 @@ def test_the_distribution_is_parsed_and_has_its_ends_and_an_axis() -> None:
     [
         ({"sampler": "qmcc"}, "sampler must be tpe or random or qmc, but got 'qmcc'"),
         ({"sampler": {"name": "qmc"}}, "sampler must be of type str, but got {'name': 'qmc'}"),
-        ({"scheduler": "medium"}, "unknown scheduler 'medium', did you mean 'median'?"),
+        ({"scheduler": "bandits"}, "unknown scheduler 'bandits', did you mean 'bandit'?"),
         (
-            {"scheduler": {"name": "median", "graceperiod": 2}},
+            {"scheduler": {"name": "bandit", "graceperiod": 2}},
             "unknown setting 'scheduler.graceperiod', did you mean 'grace_period'?",
         ),
-        ({"scheduler": {"name": "median", "interval": 0}}, "interval must be >= 1, but got 0"),
-        ({"scheduler": {"name": "median", "least_trials": "4"}}, "least_trials must be of type int, but got '4'"),
+        ({"scheduler": "bandit"}, "scheduler.slack must be given: {name: bandit, slack: ...}"),
+        ({"scheduler": {"name": "bandit", "slack": 1, "interval": 0}}, "interval must be >= 1, but got 0"),
+        ({"scheduler": {"name": "bandit", "slack": "4"}}, "slack must be of type float, but got '4'"),
         ({"trackers": ["json"]}, "unknown tracker 'json', did you mean 'jsonl'?"),
     ],
 )
@@ -338,11 +337,11 @@ def test_a_search_with_them_is_opened_drawn_and_reported(searched: Study) -> Non
     assert set(searched.figures()) >= {"curves", "history", "hyperparameters"}
     report = (searched.folder / "report.html").read_text(encoding="utf-8")
     assert "quantized_uniform" in report
-    assert "least_trials" in report
+    assert "slack" in report
 
 
 def test_the_new_files_import_only_what_their_room_may(files: dict[str, ModuleType]) -> None:
-    assert [*files] == ["search/algorithms/qmc.py", "search/algorithms/median.py", "search/best.py"]
+    assert [*files] == ["search/algorithms/qmc.py", "search/algorithms/bandit.py", "search/best.py"]
     for block in PAGE:
         if "new file `search/algorithms/" in block.above:
             names = {node.module for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.ImportFrom)}

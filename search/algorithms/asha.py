@@ -38,6 +38,10 @@ class ASHA:
             rung *= self.reduction_factor
         return rungs
 
+    def chances(self, epochs: int) -> list[float]:
+        """Return with what chance a trial goes on at each rung, before anything is known."""
+        return [1 / self.reduction_factor for _ in self.rungs(epochs)]
+
     def rule(self, epochs: int) -> "SuccessiveHalving":
         """Return the rule for a search whose full trials train so many epochs."""
         return SuccessiveHalving(self.rungs(epochs), self.reduction_factor)

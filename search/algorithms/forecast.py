@@ -61,11 +61,11 @@ class Forecast:
     """Is told what the trials of a search do, when it happens, and says when the last of them will have ended."""
 
     def __init__(
-        self, survival: Survival, trials: int, learns: bool, clock: Callable[[], float] = time.monotonic
+        self, survival: Survival, trials: int | None, learns: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._survival = survival
-        self._left = trials
-        """Trials that have not ended."""
+        self._left: float = math.inf if trials is None else trials
+        """Trials that have not ended; infinite where nobody knows how many there will be: then nothing is foretold."""
         self._learns = learns
         self._clock = clock
         self._running: dict[int, Course] = {}
@@ -138,15 +138,16 @@ class Forecast:
         self._free.append(self._clock())
         return self._running.pop(trial)
 
-    def want_fewer(self, trials: int) -> None:
-        """Take in that there will be so many trials fewer."""
-        self._left -= trials
+    def want(self, trials: int | None, before: int | None) -> None:
+        """Take in that there will be so many trials in all, and not as many as before; None of any number."""
+        if trials is not None:
+            self._left = trials - self._ended if before is None else self._left + trials - before
 
     def look(self) -> None:
         """Draw anew from all that was told, unless the last look is a moment ago."""
         now = self._clock()
         if now - self._looked[0] >= LOOK_INTERVAL_S:
-            self._looked = now, self._draw(now) if self._seconds and self._left > 0 else None
+            self._looked = now, self._draw(now) if self._seconds and 0 < self._left < math.inf else None
 
     @property
     def left(self) -> tuple[float, float] | None:
@@ -164,7 +165,7 @@ class Forecast:
     def _draw(self, now: float) -> tuple[float, float]:
         random = np.random.default_rng(0)  # the same numbers at each look, so that only news move the range
         courses = list(self._running.values())
-        waiting = self._left - len(courses)
+        waiting = int(self._left) - len(courses)
         singly = min(waiting, SINGLY)
         # Seconds of work for each trial that runs, then each of the last ones that wait [trials, draws].
         at = np.array([course.epoch for course in courses] + [0] * singly)[:, np.newaxis]

@@ -1,10 +1,12 @@
 """The schedulers by name: each says at which epochs trials are compared, and which of them go on there."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any, Protocol
 
 from search.algorithms.asha import ASHA
+from search.algorithms.hyperband import Hyperband
+from search.algorithms.median import MedianStopping
 from search.errors import UserError, suggestion
 
 
@@ -27,13 +29,12 @@ class Rule(Protocol):
 class Scheduler(Protocol):
     """The options of a scheduler: a frozen dataclass that checks its fields and raises UserError."""
 
-    @property
-    def reduction_factor(self) -> int:
-        """At a rung about one trial in so many goes on: what the time left is reckoned with at the start."""
-        ...
-
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs at which trials of so many epochs are compared, lowest first."""
+        ...
+
+    def chances(self, epochs: int) -> list[float]:
+        """Return with what chance a trial goes on at each rung, before anything is known: for the time left."""
         ...
 
     def rule(self, epochs: int) -> Rule:
@@ -41,30 +42,39 @@ class Scheduler(Protocol):
         ...
 
 
-SCHEDULERS: dict[str, type[Any]] = {"asha": ASHA}
+SCHEDULERS: dict[str, type[Any]] = {"asha": ASHA, "hyperband": Hyperband, "median": MedianStopping}
 """Every scheduler; each value is a Scheduler."""
 DEFAULT = "asha"
+NONE = "none"
+"""Stands for null: every trial is trained to its end."""
 
 
 def make(asked: Any) -> Scheduler | None:
-    """Return the scheduler of a config: a name, {name, option: value, ...}, a Scheduler, or None for none.
+    """Return the scheduler of a config: a name, {name, option: value, ...}, a Scheduler, or None or "none" for none.
 
     Without a name it is ASHA. Raises UserError where there is no such scheduler or it has no such option.
     """
+    if asked in (NONE, {"name": NONE}):
+        return None
     if asked is None or type(asked) in SCHEDULERS.values():
         scheduler: Scheduler | None = asked
         return scheduler
     options = {"name": asked} if isinstance(asked, str) else asked
     if not isinstance(options, Mapping):
-        raise UserError(f"scheduler must be of type mapping or null, but got {asked!r}")
+        raise UserError(f"scheduler must be a name, {{name: ..., OPTION: ...}} or null, but got {asked!r}")
     name = options.get("name", DEFAULT)
     if name not in [*SCHEDULERS]:
-        raise UserError(f"unknown scheduler {name!r}, {suggestion(str(name), SCHEDULERS)}")
+        if name == NONE:
+            raise UserError(f"scheduler none must stand without options, but got {dict(options)!r}; remove them")
+        raise UserError(f"unknown scheduler {name!r}, {suggestion(str(name), [*SCHEDULERS, NONE])}")
     kind = SCHEDULERS[name]
     known = [item.name for item in fields(kind)]
     for option in options:
         if option not in ["name", *known]:
             raise UserError(f"unknown setting 'scheduler.{option}', {suggestion(str(option), known)}")
+    for item in fields(kind):
+        if item.default is MISSING and item.name not in options:
+            raise UserError(f"scheduler.{item.name} must be given: {{name: {name}, {item.name}: ...}}")
     made: Scheduler = kind(**{option: value for option, value in options.items() if option != "name"})
     return made
 

@@ -3,6 +3,8 @@
 Each of DRAWS ways in which a search may go on is a column of the arrays below.
 """
 
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,16 +35,17 @@ class Odds(NamedTuple):
 
 
 class Survival:
-    """With what chance a trial goes on at a rung, or reaches its end; nothing seen, one in `factor` does at a rung."""
+    """With what chance a trial goes on at a rung, or reaches its end; nothing seen, it is the scheduler's at a rung."""
 
-    def __init__(self, rungs: Sequence[int], epochs: int, factor: int) -> None:
+    def __init__(self, rungs: Sequence[int], epochs: int, chances: Sequence[float]) -> None:
         self.ends = [*rungs, epochs]
         self.begins = [0, *rungs]
-        self._factor = factor
+        self._come = [1.0, *itertools.accumulate(chances, operator.mul)]
+        """[ends]: the share of all trials that come so far, nothing seen."""
         # The prior counts as one trial at each rung; nearly every trial beyond the last of them reaches its end.
-        at_rung = [1 / factor, 1 - 1 / factor, 1 - 1 / factor]
+        at_rungs = [[chance, 1 - chance, 1 - chance] for chance in chances]
         at_end = [1.0, 0.05, 0.05]
-        self._seen = np.array([*([at_rung] * len(rungs)), at_end])
+        self._seen = np.array([*at_rungs, at_end])
         """[ends, 3]: PASSED, FAILED and SHARE."""
         self._reached = np.zeros(len(self.ends))
         """[ends]: how many trials came there."""
@@ -84,7 +87,7 @@ class Survival:
             chance = odds.passes[rung]
             if end < self.ends[-1]:
                 # Of those that come here next, the nth is at least as likely to go on as one in n.
-                order = self._reached[rung] + 1 + np.arange(len(at))[:, np.newaxis] / self._factor**rung
+                order = self._reached[rung] + 1 + np.arange(len(at))[:, np.newaxis] * self._come[rung]
                 chance = np.maximum(chance, 1 / order)
             passes = is_alive & ((at >= end) | (random.random(is_alive.shape) < chance))
             ends_here = is_alive & ~passes

@@ -117,10 +117,11 @@ class Machine:
 class Times:
     """How long search and retraining will take."""
 
-    trials: int
+    trials: int | None
+    """None for any number."""
     epochs: int
     search_s: Range | None
-    """Between which it lies four times in five; None where no epoch was trained."""
+    """Between which it lies four times in five; None where no epoch was trained, or nobody knows how many will be."""
     candidates: int
     """Configurations that are retrained."""
     chosen_from: int

@@ -119,7 +119,7 @@ def repeats(what: str, first: Tried, second: Tried, objective: Objective) -> Rep
 def times(
     config: StudyConfig,
     runs: Sequence[Tried],
-    trials: int,
+    trials: int | None,
     epochs: int,
     at_once: int,
     candidates: int,
@@ -131,7 +131,7 @@ def times(
     Args:
         config: Of the study.
         runs: Of which each was trained for an epoch or more, or failed.
-        trials: That will be searched.
+        trials: That will be searched; None for any number.
         epochs: Of a full trial.
         at_once: How many trials run at once.
         candidates: Configurations that are retrained.
@@ -148,14 +148,13 @@ def times(
     if any(run.left for run in runs):  # a process a trial
         between_s = PROCESS_S + fresh_s
     # The search: by what became of others' trials, of which each epoch took what these took.
-    factor = config.scheduler.reduction_factor if config.scheduler else 1
     rungs = config.scheduler.rungs(epochs) if config.scheduler else []
+    chances = config.scheduler.chances(epochs) if config.scheduler else []
     learns = SAMPLERS[config.sampler].learns
-    forecast = Forecast(Survival(rungs, epochs, factor), trials, learns, clock=lambda: 0.0)  # no time goes by here
-    forecast.suppose([(run.epoch_s, 1) for run in timed], between_s, min(at_once, trials))
+    forecast = Forecast(Survival(rungs, epochs, chances), trials, learns, clock=lambda: 0.0)  # no time goes by here
+    forecast.suppose([(run.epoch_s, 1) for run in timed], between_s, min(at_once, trials or at_once))
     forecast.look()
-    search = forecast.left
-    assert search is not None
+    search = _limited(forecast.left, config, [run.epoch_s / at_once for run in timed])
     # The retraining: full runs, as many at once; those of the reference fill up the last round of those that choose.
     judged = candidates - max(0, chosen_from - 1)
     first = math.ceil(chosen_from / at_once)
@@ -167,9 +166,27 @@ def times(
     return Times(
         trials=trials,
         epochs=epochs,
-        search_s=(before_s + search[0], before_s + search[1]),
+        search_s=(before_s + search[0], before_s + search[1]) if search else None,
         candidates=candidates,
         chosen_from=chosen_from,
         seeds=config.seeds,
         retraining_s=(retraining[0], retraining[1]),
     )
+
+
+def _limited(search: Range | None, config: StudyConfig, epoch_s: Sequence[float]) -> Range | None:
+    """Return between which seconds a search ends, of all its trials or of what its limits leave; None if unknown.
+
+    `epoch_s` are the seconds that each of a few epochs took, over the trials at once.
+    """
+    ranges = [search] if search else []
+    if config.time_budget is not None:
+        ranges.append((config.time_budget, config.time_budget))
+    if config.epoch_budget is not None:
+        ranges.append((config.epoch_budget * min(epoch_s), config.epoch_budget * max(epoch_s)))
+    if not ranges:
+        return None
+    low = min(begin for begin, _ in ranges)
+    if config.patience is not None or config.target is not None:
+        low = 0.0
+    return low, min(end for _, end in ranges)

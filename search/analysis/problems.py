@@ -140,10 +140,10 @@ def _of_memory(cost: Cost, machine: Machine, epochs: int) -> list[Problem]:
     return []
 
 
-def of_plan(config: StudyConfig, trials: int, epochs: int, no_reference: str) -> list[Problem]:
+def of_plan(config: StudyConfig, trials: int | None, epochs: int, no_reference: str) -> list[Problem]:
     """Return what one should know of the search that is asked for."""
     problems = []
-    if trials < config.num_samples:
+    if trials is not None and config.num_samples is not None and trials < config.num_samples:
         problems.append(
             Problem(f"the space has {trials} configurations, fewer than the {config.num_samples} trials asked for")
         )

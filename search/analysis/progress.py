@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.algorithms.stopping import Stopping
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending, State, Trial
 from search.spec.objective import Objective
@@ -31,8 +32,10 @@ class Progress:
     """Those of the complete and the stopped trials, by number."""
     _notes: set[str] = field(default_factory=set)
 
-    wanted: int = 0
-    """How many trials the search is to have."""
+    wanted: int | None = 0
+    """How many trials the search is to have; None for any number."""
+    limits: Stopping | None = None
+    """What ends it before that, and how far that is."""
 
     @property
     def done(self) -> int:

@@ -12,13 +12,14 @@ from typing import Any
 import optuna
 
 from search.algorithms.space import Space
+from search.algorithms.stopping import Reason
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import front, outcome, records
 from search.journal.earlier import Known
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
-from search.journal.trial import KIND, REFUSED, State, Trial
+from search.journal.trial import KIND, LIMIT, REFUSED, State, Trial
 from search.spec import files, start
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
@@ -40,8 +41,8 @@ class Snapshot:
     space: Space
     trials: Sequence[Trial]
     """Those that count, in the order of their numbers, of which infeasible ones have some."""
-    wanted: int
-    """How many the search is to have."""
+    wanted: int | None
+    """How many the search is to have; None for any number."""
     outcome: Outcome | None
     """None where no retraining has finished."""
     sessions: Sequence[Mapping[str, Any]]
@@ -54,6 +55,8 @@ class Snapshot:
     """Trials of earlier studies, of which the sampler was told."""
     times_tested: int = 0
     """How many retrainings have looked at the test part."""
+    ended_by: Reason | None = None
+    """Why the search has ended; None as long as it has not."""
     audit_runs: Sequence[Trial] = ()
     """Stopped trials, trained again to their end."""
 
@@ -144,7 +147,7 @@ class Snapshot:
         """Return the share of those that stopping early has saved."""
         if not self.full:
             return 0.0
-        stopped = self.in_state("stopped")
+        stopped = [trial for trial in self.in_state("stopped") if LIMIT not in trial.attributes]
         spared = len(stopped) * self._usual_epochs - epochs_of(stopped)
         return spared / self.full
 
@@ -188,7 +191,7 @@ class Snapshot:
     @property
     def is_unjudged(self) -> bool:
         """Return whether the search has ended, with a best trial, and is not to be retrained."""
-        return not self.outcome and not self.config.finalists and self.ended >= self.wanted and bool(self.able)
+        return not self.outcome and not self.config.finalists and self.ended_by is not None and bool(self.able)
 
     @property
     def defaults_trial(self) -> Trial | None:

@@ -11,7 +11,7 @@ from pandas.api.types import is_numeric_dtype
 from search.analysis.quotes import quoted
 from search.analysis.snapshot import Snapshot
 from search.journal import front
-from search.journal.trial import Trial
+from search.journal.trial import LIMIT, Trial
 from search.spec.objective import Objective
 from search.spec.objectives import Objectives
 
@@ -226,7 +226,8 @@ def audit(snapshot: Snapshot, pairs: Sequence[Pair]) -> pd.DataFrame:
     The rungs are those of the scheduler and, as it may have been another before, all at which a trial was stopped.
     """
     objective = snapshot.objective
-    stopped_at = {len(pair.trial.epochs) for pair in pairs if pair.trial.ending == "stopped"}
+    by_scheduler = [pair.trial for pair in pairs if pair.trial.ending == "stopped" and pair.trial.epochs]
+    stopped_at = {len(trial.epochs) for trial in by_scheduler if LIMIT not in trial.attributes}
     rungs = sorted(stopped_at.union(snapshot.rungs))
     table = pd.DataFrame([_audit_row(pair, rungs, objective) for pair in pairs])
     # The types, as a column may hold nothing but None: of values, between epochs and repeats, and of repeats.

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.algorithms.proposals import ask, suggest
 from search.algorithms.space import Space
-from search.journal.trial import FAILURE, INFEASIBLE, KIND, STOPPED_AT, WHERE, Ending, State, Trial, Where
+from search.journal.trial import FAILURE, INFEASIBLE, KIND, LIMIT, STOPPED_AT, WHERE, Ending, State, Trial, Where
 from search.spec.objective import Objective
 
 START = "start"
@@ -96,8 +96,13 @@ class OpenTrial:
         if best is not None:  # Trial.report() would ignore an epoch that it has seen
             self._study._storage.set_trial_intermediate_value(self._trial._trial_id, epoch, best)
 
-    def stop(self, epoch: int) -> None:
-        """Record that the scheduler stops it at an epoch, before that epoch: a kill in between then loses nothing."""
+    def stop(self, epoch: int, setting: str = "") -> None:
+        """Record that it is stopped at an epoch, before that epoch: a kill in between then loses nothing.
+
+        The scheduler stops it, or where a setting is named the limit of that, which ended the search.
+        """
+        if setting:
+            self.note(LIMIT, setting)
         self.note(STOPPED_AT, epoch)
 
     def begin_again(self) -> None:
@@ -115,6 +120,11 @@ class OpenTrial:
         """Begin with epoch 1 again: another process trains it."""
         self.epoch = 0
         self.best = None
+
+    def keep(self, trial: Trial) -> None:
+        """Take back that it began again: it keeps the epochs that the journal has of it, as `trial` was read."""
+        self.epoch = len(trial.epochs)
+        self.best = trial.value
 
     def end(self, ending: Ending) -> None:
         """Close it with its ending: only now does Optuna's sampler learn of it."""

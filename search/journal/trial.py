@@ -3,7 +3,7 @@
 | ending | when |
 |---|---|
 | complete | trained to `epochs`, or the workload ended by itself |
-| stopped | the scheduler stopped it |
+| stopped | the scheduler stopped it, or a limit ended the search |
 | diverged | the first non-finite metric |
 | failed | an exception, a metric that is missing or no number, a lost process |
 | infeasible | Config refused it where it was to be trained, or `train` raised ValueError before its first epoch |
@@ -38,6 +38,8 @@ KIND = "kind of failure"
 """The attribute that says what failures have in common: the exception's type, and where it was raised."""
 STOPPED_AT = "stopped at"
 """The attribute that holds the epoch at which the scheduler stopped it."""
+LIMIT = "limit"
+"""The attribute that names the setting whose limit ended the search, and with it a trial that was running."""
 WHERE = "where"
 """The attribute that says where it was trained."""
 

@@ -11,7 +11,7 @@ from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import objectives, prior, start
+from search.spec import limits, objectives, prior, start
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.objectives import Objectives
@@ -26,7 +26,7 @@ TRACKERS: dict[str, tuple[str, ...]] = {
 }
 """The trackers by name, and the packages that each imports."""
 ELSEWHERE = {
-    "timeout": "a search has no time limit; epoch_timeout is another thing, of a trial that reports no epoch",
+    "timeout": "it is time_budget here, as 10m; epoch_timeout is another thing, of a trial that reports no epoch",
     "direction": "it is mode here: min or max",
     "n_trials": "it is num_samples here",
 }
@@ -59,8 +59,16 @@ class StudyConfig:
     """Values of the workload's Config that every trial shares."""
     epochs: int | None = None
     """Of a full trial; may be left out where the workload's Config has `epochs`."""
-    num_samples: int = 32
-    """Trials in all."""
+    num_samples: int | None = 32
+    """Trials in all; null for any number, where another limit ends the search. The first that is reached does."""
+    time_budget: float | None = None
+    """Seconds of searching in all its sessions, or a text as 10m; retraining comes after it and is not counted."""
+    epoch_budget: int | None = None
+    """Epochs of all trials together; those of retraining are not counted."""
+    patience: int | None = None
+    """Trials that end, one after another, without an improvement beyond the noise (algorithms/stopping.py)."""
+    target: float | None = None
+    """Value of the metric that is good enough: the search ends when a trial has one as good."""
     scheduler: Scheduler | None = field(default_factory=lambda: schedulers.make(schedulers.DEFAULT))
     """When weak trials are stopped: a name, or {name, option: value}; null trains every trial to its end."""
     sampler: str = "tpe"
@@ -104,6 +112,7 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
+        object.__setattr__(self, "time_budget", limits.seconds_of("time_budget", self.time_budget))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
         for name in ("objectives", "choose", "space", "fixed", "defaults", "start", "warm_start", "prior"):
@@ -123,8 +132,8 @@ class StudyConfig:
         waits = self.epoch_timeout
         is_timer = waits is None or 0.001 <= waits <= 1e9  # what the system's timers take
         require(self, "epoch_timeout", "in [0.001, 10**9] seconds, or null to wait for ever", is_timer)
-        for name in ("num_samples", "seeds"):
-            require(self, name, ">= 1", getattr(self, name) >= 1)
+        limits.check(self)
+        require(self, "seeds", ">= 1", self.seeds >= 1)
         require(self, "finalists", ">= 0, where 0 retrains nothing", self.finalists >= 0)
         require(self, "seed", "in [0, 2**31)", 0 <= self.seed < 2**31)
         require(self, "gpus_per_trial", "0, 1/k for a whole k, or a whole number", _is_share(self.gpus_per_trial))
@@ -199,6 +208,9 @@ class StudyConfig:
                 del values[name]
         for name in ("metric", "mode") if self.objectives else ("choose",):
             del values[name]
+        for name in limits.NAMES:
+            if values[name] is None:
+                del values[name]
         return values
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from search.algorithms.space import Space
 from search.errors import UserError, describe, shown
-from search.spec import annotations, start
+from search.spec import annotations, limits, start
 from search.spec.config import StudyConfig
 from search.spec.space import axis_of, corners, parse, scattered
 from search.spec.start import Params
@@ -68,6 +68,7 @@ class Fit:
             raise UserError(f"{rule}, as {workload.arguments.owner} has no such field; write epochs: 30, say")
         if type(self.epochs) is not int or not 1 <= self.epochs < 2**31:
             raise UserError(f"epochs of {workload.name} must be a whole number in [1, 2**31), but got {self.epochs!r}")
+        limits.check_epochs(config, self.epochs)
 
     @property
     def space(self) -> Space:
@@ -101,10 +102,11 @@ class Fit:
             for number, entry in enumerate(entries, 1):
                 self._check_start(number, entry)
         configurations = start.without_repeats([defaults, *entries] if defaults else entries)
-        if len(configurations) > self._config.num_samples:
+        most = self._config.num_samples
+        if most is not None and len(configurations) > most:
             raise UserError(
                 f"num_samples must be at least the {len(configurations)} configurations that are tried first, those of "
-                f"start{' and the defaults' if defaults else ''}, but got {self._config.num_samples}; ask for more "
+                f"start{' and the defaults' if defaults else ''}, but got {most}; ask for more "
                 f"trials, or take some out of start"
             )
         return First(configurations, _note(configurations, entries, bool(defaults), why_not))

@@ -1,7 +1,8 @@
 """Configurations that a search proposed and the workload refused when it was to train them: no trials that count."""
 
-from search.algorithms.space import Takes
+from search.algorithms.space import MOST_POINTS, Takes
 from search.errors import EndedError
+from search.journal.limits import POSSIBLE
 from search.journal.trial import Ending
 from search.study import Study
 
@@ -31,19 +32,22 @@ class Refusals:
                 f"last with {self._why}; search another space, or mend what raises"
             )
 
-    def wanted(self, before: int) -> int:
+    def wanted(self, before: int | None) -> int | None:
         """Return how many trials the search is to have: fewer than before, and recorded, where the space has fewer."""
         left = possible(self._study, self._takes)
-        if left < before:
-            self._study.note_possible(left)
-        return min(before, left)
+        if left is None or (before is not None and left >= before):
+            return before
+        self._study.search.set_user_attr(POSSIBLE, left)
+        return left
 
 
-def possible(study: Study, takes: Takes) -> int:
-    """Return how many trials that count a study's space has room for, up to those that are asked for."""
+def possible(study: Study, takes: Takes) -> int | None:
+    """Return how many trials that count a study's space has room for, up to those that are asked for; None for any."""
     asked = study.config.num_samples
     if not study.space.is_small:
         return asked
+    if asked is None:
+        asked = MOST_POINTS
     trials = study.trials()
     infeasible = sum(trial.ending == "infeasible" for trial in trials)
     known = [trial.params for trial in trials]

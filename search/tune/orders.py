@@ -9,9 +9,13 @@ from search.tune.trainable import TrialOrder
 from search.worker.training import Order
 
 
-def order_of(study: Study, trial: OpenTrial, gpus: float, rungs: Collection[int], *, is_fresh: bool) -> TrialOrder:
-    """Return the message to the process that trains a trial, which is a new one where it `is_fresh`."""
+def order_of(study: Study, trial: OpenTrial, gpus: float, also: Collection[int], *, is_fresh: bool) -> TrialOrder:
+    """Return the message to the process that trains a trial, which is a new one where it `is_fresh`.
+
+    It reports at the scheduler's rungs, and at the epochs of `also`.
+    """
     config = study.config
+    rungs = config.scheduler.rungs(study.epochs) if config.scheduler else []
     order = Order(
         workload=in_full(config.source),
         gpus=gpus,
@@ -22,4 +26,4 @@ def order_of(study: Study, trial: OpenTrial, gpus: float, rungs: Collection[int]
         others=config.aims.names[1:],
         folder=study.folder_of(f"{trial.number:04d}").absolute(),
     )
-    return TrialOrder(trial.number, order, rungs, study.log_of(trial.number).absolute(), is_fresh)
+    return TrialOrder(trial.number, order, [*rungs, *also], study.log_of(trial.number).absolute(), is_fresh)

@@ -1,37 +1,32 @@
 """Tune's searcher on Optuna: asks for configurations, and records every epoch and how each trial really ended."""
 
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.algorithms.forecast import Forecast
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
-from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.journal.records import OpenTrial
-from search.journal.trial import REFUSED, Ending
+from search.journal.trial import REFUSED, Ending, Trial
 from search.study import Study
 from search.tune import deaths
 from search.tune.failures import RETRIED, Failures, kind_of
 from search.tune.infeasible import Refusals
+from search.tune.left import forecast_of
+from search.tune.limits import RunningLimits
 from search.tune.orders import order_of
 from search.tune.proposing import proposer_of
+from search.tune.recording import RecordingSearcher
 from search.tune.recovery import take_up
 from search.tune.silence import SignOfLife, SignsOfLife
-from search.tune.stateless import StatelessSearcher
 from search.tune.trainable import TRIAL
 from search.worker import training
 
-log = logging.getLogger(__name__)
 
-
-class OptunaSearcher(StatelessSearcher):
+class OptunaSearcher(RecordingSearcher):
     """The searcher that Tune is given: proposes Optuna's configurations and writes the journal.
 
     Trials that an earlier session left open come first: those of which all was recorded are closed, the others are
@@ -49,17 +44,12 @@ class OptunaSearcher(StatelessSearcher):
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Take up the study; `check` raises where Ray itself is dead: then it is no trial's fault that it is lost."""
-        super().__init__(metric="value", mode=study.config.mode)
-        self._study = study
+        super().__init__(study)
         self._gpus = gpus
         self._clock = clock
         self._check_ray = check
-        scheduler = study.config.scheduler
-        self._rungs = scheduler.rungs(study.epochs) if scheduler else []
         self._open: dict[str, OpenTrial] = {}
         """The trials that are being trained, by Tune's trial_id."""
-        self._again: deque[OpenTrial] = deque()
-        """The trials that are queued to be trained again."""
         self._signs = SignsOfLife(study.config.epoch_timeout, clock)
         self.failures = Failures(study.config.max_same_failures, study.default_params)
         self._is_fresh = study.needs_fresh
@@ -67,31 +57,29 @@ class OptunaSearcher(StatelessSearcher):
         """What Ray says of the processes that have just died, by Tune's trial_id."""
         self.leaves = study.leaves
         """What a trial has left behind in its process; empty as long as none has."""
-        self.progress = Progress(study.objective, wanted=study.wanted)  # read once: the study looks into its journal
-        survival = Survival(self._rungs, study.epochs, scheduler.reduction_factor if scheduler else 1)
-        self.forecast = Forecast(survival, self.progress.wanted, SAMPLERS[study.config.sampler].learns, clock)
-        self.error: Exception | None = None
-        """The error at which the journal could not be written; nothing is written after it."""
         self._refusals = Refusals(study, takes)
         self._proposer = proposer_of(study, takes)
         study.search.sampler = self._proposer
-        self._take_up()
+        self._again = deque(take_up(study))
+        """The trials that are queued to be trained again."""
+        self.limits = RunningLimits(study, clock)
+        self.progress = Progress(study.objective, wanted=study.wanted, limits=self.limits.stopping)
+        self.forecast = forecast_of(study, clock)
+        self._count(study.trials())
 
-    def _take_up(self) -> None:
-        """Resume the trials that an earlier session left open, and count those that have ended."""
-        self._again += take_up(self._study)
-        trials = self._study.trials()
+    def _count(self, trials: list[Trial]) -> None:
+        """Take in the trials of earlier sessions."""
         for trial in trials:
             self.progress.recall(trial)
             self.failures.recall(trial)
-            if trial.ending not in ("running", "infeasible"):
-                self.forecast.recall(len(trial.epochs))
         self._proposed = len(trials) - self.progress.endings["infeasible"]
+        self._pass_time()
 
     @property
     def is_done(self) -> bool:
         """Return whether no trial is left to propose; some may still be training."""
-        return not self._again and self._proposed >= self.progress.wanted
+        wanted = self.progress.wanted
+        return not self._again and (self.limits.is_reached or (wanted is not None and self._proposed >= wanted))
 
     @property
     def needs_fresh(self) -> bool:
@@ -115,18 +103,24 @@ class OptunaSearcher(StatelessSearcher):
 
         None means that there may be a trial later, and FINISHED that there will be none.
         """
+        self._pass_time()
         if self.error:
             return None
         if self.is_done:
             return None if self._open else Searcher.FINISHED
         with self._writing():
-            trial = self._next_trial()
+            trial = self._begin(self._next_trial())
             self._open[trial_id] = trial
-            self.progress.running += 1
-            self.forecast.begin(trial.number)
             is_fresh = self._is_fresh or trial.number in self.failures.suspects
-            return {TRIAL: order_of(self._study, trial, self._gpus, self._rungs, is_fresh=is_fresh)}
+            also = self.limits.rungs(trial.number)
+            return {TRIAL: order_of(self._study, trial, self._gpus, also, is_fresh=is_fresh)}
         return None
+
+    def _begin(self, trial: OpenTrial) -> OpenTrial:
+        self.limits.begin()
+        self.progress.running += 1
+        self.forecast.begin(trial.number)
+        return trial
 
     def _next_trial(self) -> OpenTrial:
         """Return a trial that is queued to be trained again, or else one that Optuna proposes."""
@@ -143,7 +137,8 @@ class OptunaSearcher(StatelessSearcher):
         self._signs.hear(trial_id)
 
     def look(self) -> None:
-        """Say which trials are silent for long."""
+        """Say which trials are silent for long, and take in the time."""
+        self._pass_time()
         for line in self._signs.silent(self._open):
             self.progress.warn(line)
 
@@ -187,7 +182,7 @@ class OptunaSearcher(StatelessSearcher):
             self._refuse(trial, result)
             return
         if ending == "stopped":
-            trial.stop(result["epoch"])
+            trial.stop(result["epoch"], self.limits.setting_of(trial.number))
         self._record(trial, result)
         if is_suspect:
             self._retry(trial, failure, traceback)
@@ -217,7 +212,7 @@ class OptunaSearcher(StatelessSearcher):
         self.forecast.lose(trial.number)
         self._proposed -= 1
         wanted = self._refusals.wanted(self.progress.wanted)
-        self.forecast.want_fewer(self.progress.wanted - wanted)
+        self.forecast.want(wanted, self.progress.wanted)
         self.progress.wanted = wanted
 
     def _lose(self, trial: OpenTrial, heard: SignOfLife, told: str) -> None:
@@ -239,6 +234,23 @@ class OptunaSearcher(StatelessSearcher):
         self.progress.lose(trial, epoch, reason)
         self.forecast.lose(trial.number)
         self._again.append(trial)
+
+    def _pass_time(self) -> None:
+        """Take in the time; where a limit has ended the search, record that, and give up what waits for a process."""
+        has_news = self.limits.pass_time(is_over=self.is_over) or (self.limits.is_reached and self._again)
+        if self.error or not has_news:
+            return
+        with self._writing():
+            if line := self.limits.record():
+                self.progress.warn(line)
+            while self.limits.is_reached and self._again:
+                self._give_up(self._begin(self._again.popleft()))
+
+    def _give_up(self, trial: OpenTrial) -> None:
+        """Close a trial that would be trained again, with the epochs that it had: the search has ended."""
+        trial.keep(self._study.trials()[trial.number])
+        trial.stop(trial.epoch, self.limits.setting)
+        self._close(trial, "stopped", "")
 
     def leave_behind(self, left: str) -> None:
         """Record that trials leave something behind in their processes, of which no other trial should know."""
@@ -262,16 +274,15 @@ class OptunaSearcher(StatelessSearcher):
             self.failures.succeed()
         self._refusals.add(ending, failure)
         trial.end(ending)
+        self.limits.end(trial.number, ending)
         self.progress.end(trial, ending, note)
         self.forecast.end(trial.number)
-
-    def _write_log(self, trial: OpenTrial, text: str) -> None:
-        with self._study.log_of(trial.number).open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+        self._pass_time()
 
     def _record(self, trial: OpenTrial, result: dict[str, Any]) -> None:
         """Record the epochs of a result, and where they were trained."""
         trial.place(result["where"])
+        self.limits.hear(trial.number, result)
         for line in result.get("notes", ()):
             self.progress.note(line)
         for epoch, metrics, best in result["epochs"]:
@@ -279,21 +290,7 @@ class OptunaSearcher(StatelessSearcher):
             self.forecast.hear(trial.number, epoch, metrics["elapsed_s"])
             self._signs.hear_epoch(trial.number, epoch, metrics["elapsed_s"])
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Write the records of the block together. An error, such as a full disk, is kept for `check`.
-
-        Raised here, Tune would take it for the trial's own.
-        """
-        try:
-            with self._study.storage.together():
-                yield
-        except Exception as error:
-            log.exception("the journal could not be written")
-            self.error = self.error or error
-
     def check(self) -> None:
         """Raise the error at which the journal could not be written, or EndedError after too many refusals in a row."""
-        if self.error:
-            raise self.error
+        super().check()
         self._refusals.check()

@@ -47,7 +47,7 @@ def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     config = study.config
     study.search.sampler = proposer_of(study, takes)
     found = {}
-    for number in range(1, min(PROPOSALS, study.wanted) + 1):
+    for number in range(1, min(PROPOSALS, PROPOSALS if study.wanted is None else study.wanted) + 1):
         params = ask(study.search, study.space).params
         found[f"proposal {number}"] = config.values(params)
     return found

@@ -58,7 +58,10 @@ class Scheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Return CONTINUE or STOP for an epoch that did not end its trial by itself."""
-        goes_on = self.goes_on(trial.config[TRIAL].number, result["epoch"], result["value"])
+        number = trial.config[TRIAL].number
+        goes_on = self.goes_on(number, result["epoch"], result["value"])
+        if goes_on and self._searcher:
+            goes_on = not self._searcher.limits.stops(number, result)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

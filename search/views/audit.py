@@ -14,7 +14,7 @@ from search.analysis.snapshot import Snapshot, epochs_of
 from search.analysis.tables import Pair
 from search.errors import count
 from search.journal.trial import FAILURE
-from search.views.format import correlation
+from search.views.format import correlation, some_of
 from search.views.summary import TABLE_STYLE
 
 MAX_LISTED = 5
@@ -52,14 +52,19 @@ def _show_true_best(console: Console, snapshot: Snapshot, table: pd.DataFrame) -
 
 
 def _show_rungs(console: Console, table: pd.DataFrame) -> None:
-    """Say what each rung knew of the final order."""
+    """Say what each rung knew of the final order; of very many, what some did."""
     rungs = Table("rung", **TABLE_STYLE)
-    rungs.add_column("stopped there", justify="right")
+    correlation_at = tables.correlations(table)
+    shown = some_of([*correlation_at])
+    stopped = "stopped there" if len(shown) == len(correlation_at) else "stopped up to there"
+    rungs.add_column(stopped, justify="right")
     rungs.add_column(f"rank correlation with the final order of {count(int(table['final_value'].count()), 'trial')}")
     stopped_at = table["epochs"][table["state"] == "stopped"]
-    for rung, rank_correlation in tables.correlations(table).items():
-        stopped_there = (stopped_at == rung).sum()
-        rungs.add_row(f"epoch {rung}", str(stopped_there), correlation(rank_correlation))
+    before = 0
+    for rung in shown:
+        stopped_there = ((stopped_at > before) & (stopped_at <= rung)).sum()
+        rungs.add_row(f"epoch {rung}", str(stopped_there), correlation(correlation_at[rung]))
+        before = rung
     console.print(rungs)
 
 

@@ -147,7 +147,8 @@ def _share(machine: Machine) -> str:
 
 
 def _search(times: Times) -> str:
-    text = f"{count(times.trials, 'trial')} of up to {count(times.epochs, 'epoch')}"
+    trials = "any number of trials" if times.trials is None else count(times.trials, "trial")
+    text = f"{trials} of up to {count(times.epochs, 'epoch')}"
     if times.search_s is None:
         return text
     return f"{text}: {_spans(times.search_s)}"

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from search.algorithms.forecast import Forecast
+from search.algorithms.stopping import Limits
 from search.analysis.progress import Progress
 from search.errors import count
 from search.journal.trial import WORDS
 from search.spec.objective import Objective
 from search.views.format import span, spans_decades, values
+from search.views.limits import how_far
 
 BLOCK_HEIGHTS = "▁▂▃▄▅▆▇█"
 ASCII_HEIGHTS = ".:-=+x#@"
@@ -46,7 +48,7 @@ MAX_OF_A_UNIT = 180
 class Display:
     """Shows a progress and a forecast that somebody else keeps."""
 
-    def __init__(self, console: Console, trials: int, progress: Progress, forecast: Forecast) -> None:
+    def __init__(self, console: Console, trials: int | None, progress: Progress, forecast: Forecast) -> None:
         self._console = console
         self._trials = trials
         self._progress = progress
@@ -85,7 +87,7 @@ class Display:
             self._forecast.look()
         for sentence, is_bad in new:
             if not self._is_redrawn:
-                self._console.print(f"{sentence}  [{progress.done}/{self._wanted}{self._left()}]")
+                self._console.print(f"{sentence}  [{self._done()}{self._limit()}{self._left()}]")
             elif is_bad:
                 self._console.print(sentence)
 
@@ -95,8 +97,11 @@ class Display:
         is_ascii = self._console.options.ascii_only
         # How far it is.
         bar = Table.grid(padding=(0, 1))
-        done = ProgressBar(total=self._wanted, completed=progress.done, width=min(30, width // 2))
-        bar.add_row(done, f"{progress.done}/{count(self._wanted, 'trial')}")
+        share, _ = how_far(progress.limits, progress.done, self._wanted)
+        total = None if share is None else 1.0  # None is a bar that only moves
+        done = ProgressBar(total=total, completed=share or 0.0, width=min(30, width // 2))
+        trials = f"{progress.done}/{count(self._wanted, 'trial')}" if self._wanted else count(progress.done, "trial")
+        bar.add_row(done, trials + self._limit())
         # What became of the trials, and the best.
         counts = [f"{progress.running} running"]
         for ending, word in WORDS.items():
@@ -118,14 +123,31 @@ class Display:
         return Group(bar, *lines, _folded(clock))
 
     @property
-    def _wanted(self) -> int:
+    def _wanted(self) -> int | None:
         return self._progress.wanted or self._trials  # fewer, where a small space has infeasible configurations
 
+    def _done(self) -> str:
+        done = self._progress.done
+        return f"{done}/{self._wanted}" if self._wanted else count(done, "trial")
+
+    def _limit(self) -> str:
+        """Return the limit that is nearest, unless that is the number of trials: `, 3 of 10 min`."""
+        _, text = how_far(self._progress.limits, self._progress.done, self._wanted)
+        return f", {text}" if text else ""
+
     def _left(self) -> str:
-        left = self._forecast.left
-        if not left:
+        """Return how long it still takes; where a limit may end the search before, how long at most."""
+        limits = self._progress.limits
+        asked = limits.limits if limits else Limits()
+        if limits and limits.reason:
             return ""
-        return f", {between(*left)} left to search"
+        left = self._forecast.left
+        most = [left[1]] if left else []
+        if limits and asked.seconds is not None:
+            most.append(max(asked.seconds - limits.seconds, 0.0))
+        if left and asked == Limits():
+            return f", {between(*left)} left to search"
+        return f", at most {at_most(min(most))} left to search" if most else ""
 
 
 def _folded(line: str) -> Text:
@@ -139,6 +161,13 @@ def between(low: float, high: float) -> str:
     least = math.floor(low / unit.seconds * steps)
     most = max(math.ceil(high / unit.seconds * steps), least + 1)
     return f"{least / steps:g} to {most / steps:g} {unit.name}"
+
+
+def at_most(seconds: float) -> str:
+    """Return seconds as text that is no less: 45 s, 5 min, 3.1 h."""
+    unit = _unit_of(seconds)
+    steps = 10**unit.digits
+    return f"{math.ceil(seconds / unit.seconds * steps) / steps:g} {unit.name}"
 
 
 def _unit_of(seconds: float) -> Unit:

@@ -1,5 +1,6 @@
 """Numbers, values and time spans as a person writes and looks at them, and the colours of trials."""
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ T = TypeVar("T")
 MIN_DRAWN = 1e-150
 MAX_DRAWN = 1e150
 """The least and the greatest number, without its sign, at which anything is drawn."""
+MAX_RUNGS = 9
+"""Rungs that are drawn each by itself; of more the first one is, or some of them."""
 MAX_CHOICE_LENGTH = 18
 """Characters of a choice that are written out."""
 STATE_COLOURS = {
@@ -90,9 +93,33 @@ def drawn(value: float) -> float:
 
 
 def epochs_of(numbers: Sequence[int]) -> str:
-    """Return the numbers of epochs as text: epoch 3, epochs 3, 9."""
+    """Return the numbers of epochs, lowest first, as text: epoch 3, epochs 3, 9, epochs 3 to 29, every second."""
     listed = ", ".join(map(str, numbers))
+    if len(numbers) > MAX_RUNGS:
+        listed = f"{numbers[0]} to {numbers[-1]}"
+        steps = {after - before for before, after in itertools.pairwise(numbers)}
+        if len(steps) == 1 and steps != {1}:
+            listed += f" in steps of {steps.pop()}"
     return f"epoch {listed}" if len(numbers) == 1 else f"epochs {listed}"
+
+
+def rungs_drawn(rungs: Sequence[int]) -> Sequence[int]:
+    """Return the rungs that are drawn as lines: where there are too many, the first."""
+    return rungs if len(rungs) <= MAX_RUNGS else rungs[:1]
+
+
+def rungs_named(rungs: Sequence[int]) -> str:
+    """Return what the lines of `rungs_drawn` are, as text: rung (epochs 3, 9), first rung of epochs 3 to 29."""
+    if len(rungs) > MAX_RUNGS:
+        return f"first rung of {epochs_of(rungs)}"
+    return f"rung ({epochs_of(rungs)})"
+
+
+def some_of(rungs: Sequence[int]) -> list[int]:
+    """Return at most MAX_RUNGS of the rungs, spread evenly, the first and the last among them."""
+    if len(rungs) <= MAX_RUNGS:
+        return list(rungs)
+    return [rungs[at * (len(rungs) - 1) // (MAX_RUNGS - 1)] for at in range(MAX_RUNGS)]
 
 
 def short(value: object) -> str:

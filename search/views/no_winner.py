@@ -42,7 +42,7 @@ def why_defaults(snapshot: Snapshot) -> str:
 
 def is_hopeless(snapshot: Snapshot) -> bool:
     """Return whether the search has ended without a trial that could be retrained."""
-    return snapshot.ended >= snapshot.wanted and not snapshot.able
+    return snapshot.ended_by is not None and not snapshot.able
 
 
 def _of_trials(snapshot: Snapshot) -> str:

@@ -19,7 +19,17 @@ from search.journal import front
 from search.journal.trial import Trial
 from search.views import fonts
 from search.views.axes import plain, scale_metric, scale_parameter
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, correlation, drawn, epochs_of, line_width, short
+from search.views.format import (
+    FRONT_COLOUR,
+    STATE_COLOURS,
+    correlation,
+    drawn,
+    line_width,
+    rungs_drawn,
+    rungs_named,
+    short,
+    some_of,
+)
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -62,7 +72,7 @@ def curves(snapshot: Snapshot) -> Figure:
         label, style = _curve_style(snapshot, trial)
         axes.plot(epochs, values, label=None if label in in_legend else label, **style)
         in_legend.add(label)
-    for rung in snapshot.rungs:
+    for rung in rungs_drawn(snapshot.rungs):
         axes.axvline(rung, color=FAINT_COLOUR, linestyle=":", linewidth=1)
     # The axes.
     scale_metric(axes, snapshot.config.metric, snapshot.epoch_values)
@@ -74,7 +84,7 @@ def curves(snapshot: Snapshot) -> Figure:
     handles, labels = axes.get_legend_handles_labels()
     if snapshot.rungs:
         handles.append(Line2D([], [], color=FAINT_COLOUR, linestyle=":"))
-        labels.append(f"rung ({epochs_of(snapshot.rungs)})")
+        labels.append(rungs_named(snapshot.rungs))
     if handles:
         figure.legend(handles, labels, loc="outside right upper")
     return figure
@@ -263,8 +273,12 @@ def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
-    """Draw a panel a rung: the final value of every trial that has one against its value at the rung."""
-    correlation_at = tables.correlations(table)
+    """Draw a panel a rung: the final value of every trial that has one against its value at the rung.
+
+    Where there are very many, some of them.
+    """
+    correlation_of_all = tables.correlations(table)
+    correlation_at = {rung: correlation_of_all[rung] for rung in some_of([*correlation_of_all])}
     full = table.dropna(subset=["final_value"])
     values_at = full.select_dtypes(float).columns  # the rungs, and the end
     full = full.assign(**full[values_at].map(drawn))

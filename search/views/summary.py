@@ -17,6 +17,7 @@ from search.views import no_winner
 from search.views.chosen import chosen_among
 from search.views.comparison import compare
 from search.views.format import evenly, infeasible, number, span
+from search.views.limits import ending
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
@@ -164,8 +165,10 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
     if snapshot.earlier:
         console.print(f"the sampler was told {count(len(snapshot.earlier), 'trial')} of earlier studies before these")
     asked = snapshot.config.num_samples
-    if snapshot.wanted < asked:
+    if asked is not None and snapshot.wanted is not None and snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")
+    if snapshot.ended_by and (line := ending(snapshot.ended_by, snapshot.config)):
+        console.print(f"{line}; --resume with another {snapshot.ended_by.setting} goes on")
     work = f"{span(snapshot.worked)} of work; stopping early saved {snapshot.saved:.0%}"
     console.print(f"{snapshot.trained} of {count(snapshot.full, 'epoch')} trained, {work}")
 

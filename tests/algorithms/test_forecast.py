@@ -93,7 +93,7 @@ def test_so_it_does_in_longer_searches(tmp_path: Path) -> None:
 
 def forecast(clock: Clock, trials: int, epochs: int = 9, halving: ASHA | None = None) -> Forecast:
     rungs = halving.rungs(epochs) if halving else []
-    survival = Survival(rungs, epochs, halving.reduction_factor if halving else 1)
+    survival = Survival(rungs, epochs, halving.chances(epochs) if halving else [])
     return Forecast(survival, trials, learns=False, clock=clock)
 
 

@@ -16,7 +16,7 @@ def epochs(survival: Survival, at: list[float], chances: list[float], seed: int 
 
 def test_the_first_at_a_rung_goes_on_there_however_small_the_chance_is() -> None:
     """The rule keeps the best of those that came there, at least one, and the first is the best of one."""
-    found = epochs(Survival([1, 3], 9, 3), [0.0, 0.0, 0.0, 0.0], [NEVER, NEVER, ALWAYS])
+    found = epochs(Survival([1, 3], 9, [1 / 3, 1 / 3]), [0.0, 0.0, 0.0, 0.0], [NEVER, NEVER, ALWAYS])
     assert (found[0] == 9).all()
     # The k-th passes a rung where it is the best of k, which is so in one case of k. At the second rung one in three
     # of those that came to the first is there, so that the trial after the first is the 4/3-th.
@@ -26,7 +26,7 @@ def test_the_first_at_a_rung_goes_on_there_however_small_the_chance_is() -> None
 
 
 def test_who_comes_to_a_rung_where_others_were_has_the_chance_that_they_had() -> None:
-    survival = Survival([1], 9, 3)
+    survival = Survival([1], 9, [1 / 3])
     for _ in range(10_000):
         survival.learn(0, 1, has_ended=True)
     found = epochs(survival, [0.0], [NEVER, ALWAYS])
@@ -35,11 +35,11 @@ def test_who_comes_to_a_rung_where_others_were_has_the_chance_that_they_had() ->
 
 def test_the_best_of_few_may_yet_fail_on_its_way_to_the_end() -> None:
     """A trial's last part has no rung at its end, so that nobody is kept for being the best there."""
-    found = epochs(Survival([1], 9, 3), [0.0], [NEVER, NEVER])
+    found = epochs(Survival([1], 9, [1 / 3]), [0.0], [NEVER, NEVER])
     assert (found == 5).mean() > 0.95  # half of the way from the rung
 
 
 def test_what_a_trial_has_trained_it_has_trained() -> None:
-    found = epochs(Survival([1, 3], 9, 3), [2.0, 8.0], [NEVER, NEVER, NEVER])
+    found = epochs(Survival([1, 3], 9, [1 / 3, 1 / 3]), [2.0, 8.0], [NEVER, NEVER, NEVER])
     assert (found[0] >= 2).all()
     assert (found[1] == 8).mean() > 0.95

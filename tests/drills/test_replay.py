@@ -222,6 +222,20 @@ def test_a_search_that_is_killed_at_any_byte_of_its_journal_goes_on(
         assert [repr(event) for event in rest] == [repr(event) for event in events[len(events) - len(rest) :]]
 
 
+@pytest.mark.parametrize("scheduler", ["hyperband", {"name": "median", "grace_period": 2, "min_trials": 2}])
+def test_so_it_does_under_every_scheduler(scheduler: Any, tmp_path: Path) -> None:
+    table = diverging(replay.recorded(), 3)
+    whole = replay.create(tmp_path / "whole", 3, 12, "random", scheduler=scheduler)
+    list(replay.search(whole, table, workers=1))
+    stopped = [len(trial.epochs) for trial in whole.trials() if trial.ending == "stopped"]
+    assert len(set(stopped)) > 1
+    content = (whole.folder / "journal.log").read_bytes()
+    for at, share in enumerate((0.4, 0.7)):
+        made = killed(whole, int(share * len(content)), tmp_path / str(at))
+        list(replay.search(made, table, workers=1))
+        assert told(made) == told(whole)
+
+
 def cuts(whole: Study, word: bytes) -> list[int]:
     """Return where each record of the journal ends that holds a word, in bytes."""
     content = (whole.folder / "journal.log").read_bytes()

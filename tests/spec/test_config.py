@@ -81,12 +81,12 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
     [
         ({"num_sample": 3}, "unknown setting 'num_sample', did you mean 'num_samples'?"),
         ({"num_samples": 0}, "num_samples must be >= 1, but got 0"),
-        ({"num_samples": "3"}, "num_samples must be of type int, but got '3'"),
-        ({"num_samples": 2.5}, "num_samples must be of type int, but got 2.5"),
-        ({"num_samples": True}, "num_samples must be of type int, but got True"),
+        ({"num_samples": "3"}, "num_samples must be of type int or null, but got '3'"),
+        ({"num_samples": 2.5}, "num_samples must be of type int or null, but got 2.5"),
+        ({"num_samples": True}, "num_samples must be of type int or null, but got True"),
         ({"mode": "minimum"}, "mode must be min or max, but got 'minimum'"),
         ({"metric": "val_accuracy"}, "mode must be given, min or max, for a metric that does not say which: 'val_acc"),
-        ({"timeout": 60}, "unknown setting 'timeout', a search has no time limit"),
+        ({"timeout": 60}, "unknown setting 'timeout', it is time_budget here, as 10m"),
         ({"weight_decay": 0.1}, "what belongs to the workload's Config stands under fixed, or in space"),
         ({"space": {}}, "at least one hyperparameter"),
         ({"space": None}, "space must be of type mapping, but got None"),
@@ -108,7 +108,11 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"name": "../out"}, "name must be letters, digits"),
         ({"name": ""}, "name must be letters, digits"),
         ({"name": ".hidden"}, "name must be letters, digits"),
-        ({"scheduler": 3}, "scheduler must be of type mapping or null, but got 3"),
+        ({"scheduler": 3}, "scheduler must be a name, {name: ..., OPTION: ...} or null, but got 3"),
+        ({"scheduler": "Median"}, "unknown scheduler 'Median', did you mean 'median'?"),
+        ({"scheduler": {"name": "none", "interval": 2}}, "scheduler none must stand without options, but got {"),
+        ({"scheduler": {"name": "median", "min_trials": 0}}, "min_trials must be >= 1, but got 0"),
+        ({"scheduler": {"name": "hyperband", "interval": 2}}, "unknown setting 'scheduler.interval', there are: grace"),
         ({"scheduler": {"grace_perod": 3}}, "unknown setting 'scheduler.grace_perod', did you mean 'grace_period'?"),
         ({"scheduler": {"grace_period": 0}}, "grace_period must be >= 1, but got 0"),
         ({"scheduler": {"reduction_factor": 1}}, "reduction_factor must be >= 2, but got 1"),
@@ -131,6 +135,8 @@ def test_what_a_search_cannot_do_without_is_asked_for() -> None:
 def test_the_resolved_config_read_back_is_the_same_config() -> None:
     config = StudyConfig.of({**LEAST, "scheduler": {"grace_period": 2}, "gpus_per_trial": 1})
     assert StudyConfig.of(dataclasses.asdict(config)) == config
+    for nothing in (None, "none", {"name": "none"}):
+        assert StudyConfig.of({**LEAST, "scheduler": nothing}) == StudyConfig.of({**LEAST, "scheduler": None})
     assert StudyConfig.of({**LEAST, "scheduler": None}).scheduler is None
 
 
@@ -148,7 +154,7 @@ def test_the_resolved_config_read_back_is_the_same_config() -> None:
 def test_any_mapping_is_a_config_or_the_users_mistake(values: dict[str, Any]) -> None:
     for change in (values, {**LEAST, **values}, {**LEAST, "space": values}):
         try:
-            assert StudyConfig.of(change).num_samples >= 1
+            assert StudyConfig.of(change).seeds >= 1
         except (ValueError, TypeError) as error:
             assert str(error)
 

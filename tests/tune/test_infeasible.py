@@ -12,6 +12,7 @@ from rich.console import Console
 
 from search import session, study
 from search.errors import EndedError, UserError
+from search.journal.limits import POSSIBLE
 from search.spec.objective import Objective
 from search.tune.infeasible import MOST_IN_A_ROW
 from search.tune.searcher import OptunaSearcher
@@ -99,7 +100,7 @@ def test_so_many_in_a_row_end_the_search_and_any_other_ending_begins_anew(tmp_pa
 def test_a_small_space_has_room_for_fewer_trials_with_each_that_is_infeasible(tmp_path: Path) -> None:
     space = {"x": {"distribution": "choice", "values": [0, 1, 2, 3]}, "y": {"distribution": "choice", "values": [0, 1]}}
     made = create(tmp_path, "s", space=space, num_samples=30)
-    made.note_possible(8)
+    made.search.set_user_attr(POSSIBLE, 8)
     searcher = OptunaSearcher(made, 0)
     proposed = []
     while not searcher.is_done:

@@ -95,7 +95,7 @@ def test_a_range_is_told_in_one_unit(low: float, high: float, text: str) -> None
 def shown(encoding: str, width: int) -> str:
     """Return the display of a search of which three trials have ended, on a terminal without colour."""
     progress = Progress(Objective("loss"))
-    forecast = Forecast(Survival([1, 3], 9, 3), 12, learns=True, clock=lambda: 0.0)
+    forecast = Forecast(Survival([1, 3], 9, [1 / 3, 1 / 3]), 12, learns=True, clock=lambda: 0.0)
     for number, value in enumerate((4.0, 50.0, 0.25)):
         progress.recall(Trial(number, "complete", value, 1, {"x": value}, (), {}, math.nan, math.nan))
         forecast.begin(number)
@@ -140,7 +140,8 @@ class Ended:
     number, epoch, best, params = 0, 9, 0.25, {"x": 0.5}
 
 progress = Progress(Objective("loss"), running=2)
-shown = Display(cli.Terminal(), 2, progress, Forecast(Survival([1, 3], 9, 3), 2, learns=True, clock=lambda: 0.0))
+forecast = Forecast(Survival([1, 3], 9, [0.3, 0.3]), 2, learns=True, clock=lambda: 0.0)
+shown = Display(cli.Terminal(), 2, progress, forecast)
 with shown.showing():
     for Ended.number in range(2):
         progress.end(Ended(), "complete", "")
@@ -169,7 +170,7 @@ def test_what_happens_between_two_looks_is_printed_a_line_an_event() -> None:
     progress = Progress(Objective("loss"))
     out = io.StringIO()
     console = Console(file=out, width=80)
-    display = Display(console, 3, progress, Forecast(Survival([], 3, 1), 3, learns=False))
+    display = Display(console, 3, progress, Forecast(Survival([], 3, []), 3, learns=False))
     progress.note("a line")
     progress.note("a line")
     progress.note("another")

@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 
 from search.spec.space import axis_of
 from search.study import Study
-from search.views.format import FRONT_COLOUR, STATE_COLOURS, drawn
+from search.views.format import FRONT_COLOUR, STATE_COLOURS, drawn, epochs_of, some_of
+from search.views.page import page
 from tests import studies
 from tests.studies import curve
 
@@ -75,6 +76,18 @@ def lines_of(axes: Axes) -> tuple[list[Line2D], list[Line2D]]:
     """Return the curves of the trials, and the lines of the rungs."""
     rungs = [each for each in axes.lines if each.get_linestyle() == ":"]
     return [each for each in axes.lines if each not in rungs], rungs
+
+
+def test_rungs_at_each_epoch_are_no_fence_of_lines(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", scheduler="median", fixed={"epochs": 40}, num_samples=3)
+    studies.add(made, studies.curve(1.0, 40), "complete")
+    figure = made.figures()["curves"]
+    _, rungs = lines_of(only(figure))
+    assert [list(np.asarray(line.get_xdata())) for line in rungs] == [[3, 3]]
+    assert "first rung of epochs 3 to 39" in legend(figure)
+    assert "Dotted: first rung of epochs 3 to 39." in page.render(made.snapshot()).decode()
+    assert epochs_of(range(2, 90, 2)) == "epochs 2 to 88 in steps of 2"
+    assert some_of(range(3, 40)) == [3, 7, 12, 16, 21, 25, 30, 34, 39]
 
 
 def test_the_curves_are_every_epoch_of_every_trial_in_its_endings_colour_and_the_best_in_front(made: Study) -> None:

@@ -13,6 +13,7 @@ from search.journal.trial import WORDS, State
 from search.views import no_winner
 from search.views.chosen import chosen_among
 from search.views.format import infeasible, plus_minus, span, spread, values
+from search.views.limits import ending
 from search.views.page import timeline
 from search.views.page.advice import advice
 from search.views.page.rows import Rows
@@ -43,11 +44,14 @@ def progress(snapshot: Snapshot) -> str:
     ended = snapshot.ended
     running = snapshot.endings["running"]
     asked = snapshot.wanted
-    trials = count(asked, "trial")
+    of_all = f"{count(ended, 'trial')} {have(ended)}"
+    if asked is not None:
+        of_all = f"{ended} of {count(asked, 'trial')} {have(asked)}"
     if running:
-        return f"Not finished: {ended} of {trials} {have(asked)} ended, {running} running or cut off."
-    if ended < asked:
-        return f"Not finished: {ended} of {trials} {have(asked)} ended."
+        return f"Not finished: {of_all} ended, {running} running or cut off."
+    if not snapshot.ended_by:
+        return f"Not finished: {of_all} ended."
+    trials = count(ended, "trial")
     if snapshot.outcome and not snapshot.winner:
         return f"{trials}, retrained: no configuration trained to its end with every seed."
     if not snapshot.able:
@@ -163,6 +167,8 @@ def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
         _endings(snapshot),
         f"{epochs}; stopping early saved {snapshot.saved:.0%}",
     ]
+    if line := ending(snapshot.ended_by, snapshot.config):
+        lines.append(line)
     if refused := infeasible(snapshot.refused, len(snapshot.infeasible)):
         lines.insert(2, refused)
     return Card("What did it cost?", lines)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from search.analysis.dependence import Place, dependences
 from search.analysis.snapshot import Snapshot
 from search.errors import count
-from search.views.format import epochs_of, line_width, number, span
+from search.views.format import epochs_of, line_width, number, rungs_drawn, span
 from search.views.page import rows, timeline
 from search.views.page.fronts import fronts
 from search.views.page.layers import (
@@ -97,7 +97,7 @@ def _curves(snapshot: Snapshot) -> Chart:
     y = metric_channel(snapshot, "value", values)
     curve = {"x": x, "y": y, "detail": {"field": "trial"}}
     coloured = {**curve, "color": colour_channel()}
-    rungs = [{"epoch": rung} for rung in snapshot.rungs]
+    rungs = [{"epoch": rung} for rung in rungs_drawn(snapshot.rungs)]
     single: list[Spec] = [
         {"filter": VALUED},
         {"joinaggregate": [{"op": "count", "as": "count"}], "groupby": ["trial"]},

@@ -27,8 +27,8 @@ from search.views.format import (
     MIN_DRAWN,
     STATE_COLOURS,
     drawn,
-    epochs_of,
     first_that_fits,
+    rungs_named,
     span,
 )
 from search.views.page import answers, charts, lists, rows, timeline
@@ -131,7 +131,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "band": band,
         "total": count(len(snapshot.trials), "trial"),
         "top": count(len(rows.top(snapshot)), "trial"),
-        "rungs": epochs_of(snapshot.rungs) if snapshot.rungs else "",
+        "rungs": rungs_named(snapshot.rungs) if snapshot.rungs else "",
         "has_seeds": bool(band),
         "has_curves": dependence.are_possible(snapshot.able, snapshot.axes),
         "parts": _parts(snapshot),
