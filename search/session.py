@@ -114,8 +114,8 @@ class Session:
             self.console.print(self.share.note)
         for note in self.workload.notes:
             self.console.print(note)
-        if self._fit.note:
-            self.console.print(self._fit.note)
+        for note in self._fit.notes:
+            self.console.print(note)
         trials = [trial for trial in made.trials() if trial.ending != "infeasible"]
         limits = f"up to {count(made.epochs, 'epoch')}, {self.share.concurrent} at once, into {made.folder}"
         if not trials:

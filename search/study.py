@@ -24,7 +24,6 @@ from search.journal.trial import Trial
 from search.spec import files, temporary
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import parse
 from search.spec.start import of_defaults
 
 RETRAINING = "retraining"
@@ -82,7 +81,7 @@ class Study:
     @cached_property
     def space(self) -> Space:
         """Return the distribution of each hyperparameter."""
-        return parse(self.config.space)
+        return self.config.searched
 
     @cached_property
     def search(self) -> optuna.Study:

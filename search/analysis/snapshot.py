@@ -19,9 +19,9 @@ from search.journal import outcome, records
 from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
 from search.journal.trial import KIND, REFUSED, State, Trial
 from search.spec import files, start
+from search.spec.axes import Axis, axes_of
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import Axis, axis_of
 
 MAX_TIME_S = 1e11
 """Seconds since 1970 beyond which no calendar of the system goes."""
@@ -62,7 +62,7 @@ class Snapshot:
     @cached_property
     def axes(self) -> dict[str, Axis]:
         """Return how each hyperparameter's values lie on a line."""
-        return {name: axis_of(distribution) for name, distribution in self.space.items()}
+        return axes_of(self.space)
 
     @property
     def able(self) -> list[Trial]:

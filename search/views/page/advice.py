@@ -6,7 +6,7 @@ from typing import Any
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import SURE_ERRORS, Verdict
 from search.errors import count
-from search.spec.space import Axis
+from search.spec.axes import Axis
 from search.views import no_winner
 from search.views.format import number
 

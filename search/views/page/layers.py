@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.analysis.snapshot import Snapshot
-from search.spec.space import Axis
+from search.spec.axes import Axis
 from search.views.format import drawn, number, short, spans_decades
 from search.views.page import rows
 from search.views.page.rows import Rows
