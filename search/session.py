@@ -227,6 +227,8 @@ def begin(
                 f"compare, but {changed} changed; put that back, start a new study, or add --allow-changes"
             )
         first = First([], "")
+        if (config.space, config.fixed) != (before.config.space, before.config.fixed):
+            fit.check_types()
     else:
         fit.check_types()
         first = fit.first()
@@ -235,8 +237,10 @@ def begin(
     trackers.check(config.trackers)
     if before:
         defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
-        made = continuation.continued(before, config, fit.epochs, defaults)
+        made = continuation.continued(before, config, fit.epochs, defaults, may_change=asked.allow_changes)
         creation.confirm_origin(made)
+        for line in continuation.told(before, made):
+            console.print(line)
     else:
         made = creation.create(config, loaded, fit.epochs, holding, first.configurations)
         holding.callback(creation.remove_if_unused, made.folder)

@@ -5,7 +5,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 
 from search.algorithms.space import Space
-from search.analysis import snapshot
+from search.analysis import foreign
 from search.analysis.snapshot import Snapshot
 from search.journal import outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
@@ -115,8 +115,7 @@ class Study:
     @property
     def default_params(self) -> dict[str, Any] | None:
         """Return the workload's defaults of what is searched; None where one is missing or not in the space."""
-        params, _ = of_defaults(self.defaults, self.space)
-        return params or None
+        return of_defaults(self.defaults, self.space)[0] or None
 
     @property
     def leaves(self) -> str:
@@ -184,6 +183,7 @@ class Study:
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),
             audit_runs=audit_runs,
+            changes=self.search.user_attrs.get(records.CHANGES, []),
         )
 
     def trials_dataframe(self) -> Any:
@@ -223,7 +223,11 @@ class Study:
 
     def best_trial(self) -> Trial | None:
         """Return the best trial so far that may win; None where there is none."""
-        return self.objective.best(trial for trial in self.trials() if trial.may_win)
+        return self.objective.best(trial for trial in self.within(self.trials()) if trial.may_win)
+
+    def within(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return the trials that lie in the space: those from before it was changed may not."""
+        return [trial for trial in trials if self.space.is_whole(trial.params)]
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""
@@ -270,7 +274,7 @@ def load(path: str | Path) -> Study:
         attributes = optuna.load_study(study_name=name, storage=opened).user_attrs
         config = StudyConfig.of({"try_defaults": False, **attributes["config"]})  # a study of before had no such thing
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
-        snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
+        foreign.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
         raise repair.explain(file, error) from None
     return study

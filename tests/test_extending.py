@@ -12,7 +12,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -35,7 +34,7 @@ from tests import studies
 from tests.programs import ROOT, TOY
 from tests.studies import curve
 
-IMPORTED = {"Decimal": Decimal, "json": json, "Path": Path, "to_json": to_json}
+IMPORTED = {"json": json, "Path": Path, "to_json": to_json}
 """What the page says in words that a file imports besides."""
 
 

@@ -91,6 +91,12 @@ class Space(Mapping[str, BaseDistribution]):
             return False
         return all(is_within(self[name], value) for name, value in params.items())
 
+    def takes_up(self, params: Params) -> bool:
+        """Return whether a configuration lies in it as far as it goes: the rest of it can still be drawn."""
+        return all(
+            name in self and is_within(self[name], value) and self.is_on(name, params) for name, value in params.items()
+        )
+
     def key(self, params: Params) -> tuple[float | None, ...]:
         """Return what two whole configurations have in common exactly where they are the same."""
         key: list[float | None] = []

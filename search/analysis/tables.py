@@ -26,6 +26,8 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
     `seconds` those from proposal to ending.
     """
     rows = []
+    trials = list(trials)
+    names = hyperparameters(trials)
     for trial in trials:
         result = {
             "trial": trial.number,
@@ -44,7 +46,27 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
         params = _renamed(trial.params, {*result, *times})
         rows.append({**result, **params, **times})
     table = _with_types(rows, frame(rows, ["trial", "state", "value", "best_epoch", "epochs"]))
+    if rows:
+        columns = [*result, *_renamed(dict.fromkeys(names), {*result, *times}), *times]
+        table = table[columns]
     return table.astype({"value": float})
+
+
+def hyperparameters(trials: Iterable[Trial]) -> list[str]:
+    """Return the hyperparameters of trials, of which each may lack some, in the order in which all of them have them.
+
+    One that a trial has alone comes after that which it comes after there.
+    """
+    names: list[str] = []
+    for trial in trials:
+        place = 0
+        for name in trial.params:
+            if name in names:
+                place = names.index(name) + 1
+            else:
+                names.insert(place, name)
+                place += 1
+    return names
 
 
 def curves(trials: Iterable[Trial]) -> pd.DataFrame:
@@ -66,7 +88,8 @@ def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
     for trial in trials:
         params = _renamed(trial.params, {"trial", "epoch"})
         rows.append({"trial": trial.number, **params})
-    configs = _with_types(rows, pd.DataFrame(rows))
+    names = list(_renamed(dict.fromkeys(hyperparameters(trials)), {"trial", "epoch"}))
+    configs = _with_types(rows, pd.DataFrame(rows, columns=["trial", *names]))
     for name in configs.select_dtypes(include="object"):
         if not _is_of_one_type(configs[name].dropna()):
             configs[name] = configs[name].map(_as_text, na_action="ignore")
@@ -87,11 +110,12 @@ def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 def _with_types(rows: list[dict[str, Any]], table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of these rows with the values of each column as they are, where pandas would make them alike.
 
-    In a column of 1 and null it makes the one 1.0, and the other NaN.
+    In a column of 1 and null it makes the one 1.0, and the other NaN; so it does where a row lacks the column.
     """
     for column in table.columns:
         types = {type(row[column]) for row in rows if column in row}
-        if len(types) > 1:
+        is_partial = int in types and any(column not in row for row in rows)
+        if len(types) > 1 or is_partial:
             values = [row.get(column, math.nan) for row in rows]
             table[column] = pd.Series(values, dtype=object)
     return table

@@ -42,7 +42,7 @@ def plan(study: Study, workload: Workload, *, may_win: bool = True) -> list[Job]
     cannot win, as in a retraining of before.
     """
     config = study.config
-    trials = study.trials()
+    trials = study.within(study.trials())
     if config.finalists == 0 or not any(trial.may_win for trial in trials):
         return []
     has_defaults = not workload.arguments.missing(config.values({}))

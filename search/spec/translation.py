@@ -53,23 +53,44 @@ def is_on(series: Series, params: Mapping[str, Any]) -> bool:
 def params_of(values: Mapping[str, Any], space: Space) -> tuple[dict[str, Any], str]:
     """Return the hyperparameters that stand for the values of a Config, or an empty mapping and why there are none."""
     params: dict[str, Any] = {}
-    spread = _spread(values, space)
+    spread = spread_of(values, space)
     for name, distribution in space.items():
         if not space.is_on(name, params):
             continue
         if name not in spread:
-            return {}, f"{name} has no default"
+            return {}, _lacking(name, values, space)
         if not contains(distribution, spread[name]):
             return {}, f"that of {name}, {spread[name]!r}, is not in its space"
         params[name] = as_searched(distribution, spread[name])
     for name, series in space.series.items():
         length = params.get(series.length) if isinstance(series.length, str) else series.length
-        if length is not None and is_on(series, params) and (own := _length(values.get(name))) != length:
-            return {}, f"that of {name}, {values.get(name)!r}, has {own} items and not {length}"
+        if length is not None and is_on(series, params) and _length(values.get(name)) != length:
+            return {}, _lacking(name, values, space)
     return params, ""
 
 
-def _spread(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+def taken(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Return the values of a Config by the names of the hyperparameters that are on beside them, in the space or not.
+
+    As the workload's defaults, which need not lie in it.
+    """
+    spread = spread_of(values, space)
+    taken: dict[str, Any] = {}
+    for name in space:
+        if name in spread and space.is_on(name, taken):
+            taken[name] = as_choice(spread[name])
+    return taken
+
+
+def _lacking(name: str, values: Mapping[str, Any], space: Space) -> str:
+    """Return why values have none of a hyperparameter, or of a list: without a default, or of another length."""
+    for own, series in space.series.items():
+        if name in (own, *series.items) and own in values:
+            return f"that of {own}, {values[own]!r}, is not in its space"
+    return f"{name} has no default"
+
+
+def spread_of(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """Return values with the items of lists, and their lengths, by the names that these have as hyperparameters."""
     spread = dict(values)
     for name, series in space.series.items():

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from search.analysis.snapshot import Snapshot
 from search.views.format import number, spread
 
+OFF = "off"
+"""Stands for the value of a hyperparameter that a configuration has not."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -36,9 +39,11 @@ def compare(snapshot: Snapshot) -> Comparison:
     if snapshot.defaults_win and opponent:
         title = "The defaults, which win, beside the best trial"
     rows: list[tuple[str, list[str]]] = []
+    params = [snapshot.params_of(candidate) for candidate in candidates]
     for name in snapshot.space:
-        cells = [number(candidate.config[name]) for candidate in candidates]
-        rows.append((name, cells))
+        cells = [number(own[name]) if name in own else OFF for own in params]
+        if set(cells) != {OFF}:
+            rows.append((name, cells))
     cells = [spread(candidate.values) for candidate in candidates]
     rows.append((snapshot.config.metric, cells))
     for test in winner.tests:

@@ -14,7 +14,7 @@ from search.journal.trial import FAILURE, WORDS
 from search.spec.command import Command
 from search.views import no_winner
 from search.views.comparison import compare
-from search.views.format import infeasible, span
+from search.views.format import infeasible, outside, span
 
 TRACEBACK = "Traceback (most recent call last):"
 WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
@@ -137,6 +137,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
         counts.append(f"{endings['running']} cut off")
     console.print(f"{count(len(snapshot.trials), 'trial')}: {', '.join(counts)}")
     if line := infeasible(snapshot.refused, len(snapshot.infeasible)):
+        console.print(line)
+    if line := outside(len(snapshot.outside)):
         console.print(line)
     asked = snapshot.config.num_samples
     if snapshot.wanted < asked:

@@ -115,11 +115,12 @@ def band(snapshot: Snapshot) -> list[Spec]:
 def points(snapshot: Snapshot, x: Spec) -> list[Spec]:
     """Return layers with a point for each trial that has a value, and a ring around the chosen one."""
     place = {"x": x, "y": metric_channel(snapshot)}
+    there = f"{VALUED} && isValid(datum['{x['field']}'])"
     style = {"size": 45, "opacity": 0.85, "cursor": "pointer"}
     ring = {"size": 170, "strokeWidth": 2.5, "color": "var(--front)"}
     return [
-        layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),  # below the points, which have the tooltips
-        layer(TRIALS, "circle", style, {**place, "color": colour_channel(), "tooltip": TIP}, VALUED),
+        layer(TRIALS, "point", ring, place, f"{there} && {CHOSEN}"),  # below the points, which have the tooltips
+        layer(TRIALS, "circle", style, {**place, "color": colour_channel(), "tooltip": TIP}, there),
     ]
 
 

@@ -27,7 +27,7 @@
     const row = byNumber.get(Number(/^trial (\d+)$/.exec(tip)?.[1]));
     if (!row) return escape(tip);
     const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text], ["best epoch", row.best_epoch],
-                   ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? ""])];
+                   ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? "off"])];
     return `<table>${facts.map(([name, value]) => `<tr><td class="key">${escape(String(name))}</td>` +
       `<td class="value">${escape(String(value))}</td></tr>`).join("")}</table>`;
   }

@@ -24,7 +24,8 @@ TOP_SHARE = 0.1
 def shown(snapshot: Snapshot, max_trials: int) -> list[Trial]:
     """Return the trials that a page shows, by number: all, or so many of the best."""
     able = snapshot.objective.ranked(snapshot.able)
-    others = [trial for trial in snapshot.trials if not trial.may_win]
+    first = {trial.number for trial in able}
+    others = [trial for trial in snapshot.trials if trial.number not in first]
     return sorted([*able, *others][:max_trials], key=lambda trial: trial.number)
 
 
@@ -78,9 +79,10 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
 def _params(snapshot: Snapshot, trial: Trial, names: list[str]) -> dict[str, Any]:
     """Return the columns pN, uN, tN of these hyperparameters of a trial, without those that it lacks."""
     columns: dict[str, Any] = {}
+    placed = snapshot.placed(trial)
     for at, name in enumerate(names):
-        if name in trial.params:
-            value = trial.params[name]
+        if name in placed:
+            value = placed[name]
             axis = snapshot.axes[name]
             columns[f"p{at}"] = drawn(axis.position(value))
             columns[f"u{at}"] = axis.unit(value)
