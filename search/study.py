@@ -4,7 +4,6 @@ The journal is the source of truth; the tables are derived from it and can be re
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -139,12 +138,9 @@ class Study:
         """Return the studies of a kind in the journal, the newest last."""
         names = set(optuna.get_all_study_names(self.storage))
         studies: list[optuna.Study] = []
-        for number in itertools.count(1):
-            name = f"{self.name}/{kind} {number}"
-            if name not in names:
-                return studies
+        while (name := f"{self.name}/{kind} {len(studies) + 1}") in names:
             studies.append(optuna.load_study(study_name=name, storage=self.storage))
-        raise AssertionError
+        return studies
 
     def add(self, kind: str, **attributes: Any) -> optuna.Study:
         """Add an empty study of a kind to the journal."""
@@ -227,7 +223,8 @@ class Study:
 
     def within(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return the trials that lie in the space: those from before it was changed may not."""
-        return [trial for trial in trials if self.space.is_whole(trial.params)]
+        is_changed = records.CHANGES in self.search.user_attrs
+        return [trial for trial in trials if not is_changed or self.space.is_whole(trial.params)]
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""

@@ -72,7 +72,7 @@ class Snapshot:
     @cached_property
     def outside(self) -> list[Trial]:
         """Return the trials that have ended and do not lie in the space, as some from before it was changed."""
-        ended = [trial for trial in self.trials if trial.ending != "running"]
+        ended = [trial for trial in self.trials if self.changes and trial.ending != "running"]
         return [trial for trial in ended if not self.space.is_whole(trial.params)]
 
     @cached_property
