@@ -186,7 +186,7 @@ class Study:
         """Return a pandas DataFrame with a row a trial, the columns those of trials.csv."""
         from search.analysis import tables  # imports pandas: not while a trial could be trained
 
-        return tables.trials(self.trials())
+        return tables.trials(self.trials(), self.space)
 
     def curves_dataframe(self) -> Any:
         """Return a pandas DataFrame with a row an epoch of each trial, the columns those of curves.csv."""
@@ -231,7 +231,7 @@ class Study:
         from search.analysis import tables
 
         trials = self.trials()
-        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials)))
+        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials, self.space)))
         files.write(self.folder / "curves.csv", tables.csv(tables.curves(trials)))
 
     def sources(self) -> dict[str, str]:

@@ -19,15 +19,15 @@ RUNG = "rung_"
 """What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
 
-def trials(trials: Iterable[Trial]) -> pd.DataFrame:
+def trials(trials: Iterable[Trial], order: Iterable[str] = ()) -> pd.DataFrame:
     """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
 
     `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
-    `seconds` those from proposal to ending.
+    `seconds` those from proposal to ending. `order` is that of the hyperparameters.
     """
     rows = []
     trials = list(trials)
-    names = hyperparameters(trials)
+    names = hyperparameters(trials, order)
     for trial in trials:
         result = {
             "trial": trial.number,
@@ -52,21 +52,13 @@ def trials(trials: Iterable[Trial]) -> pd.DataFrame:
     return table.astype({"value": float})
 
 
-def hyperparameters(trials: Iterable[Trial]) -> list[str]:
-    """Return the hyperparameters of trials, of which each may lack some, in the order in which all of them have them.
-
-    One that a trial has alone comes after that which it comes after there.
-    """
-    names: list[str] = []
+def hyperparameters(trials: Iterable[Trial], order: Iterable[str]) -> list[str]:
+    """Return the hyperparameters of trials, of which each may lack some: in this order, then those that it lacks."""
+    there: dict[str, None] = {}
     for trial in trials:
-        place = 0
-        for name in trial.params:
-            if name in names:
-                place = names.index(name) + 1
-            else:
-                names.insert(place, name)
-                place += 1
-    return names
+        there |= dict.fromkeys(trial.params)
+    first = [name for name in order if name in there]
+    return list(dict.fromkeys([*first, *there]))
 
 
 def curves(trials: Iterable[Trial]) -> pd.DataFrame:
@@ -79,7 +71,7 @@ def curves(trials: Iterable[Trial]) -> pd.DataFrame:
     return frame(rows, ["trial", "epoch"])
 
 
-def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
+def recorded(trials: Sequence[Trial], order: Iterable[str] = ()) -> pd.DataFrame:
     """Return a row an epoch: trial, the hyperparameters, epoch, the raw metrics, elapsed_s.
 
     A column has one type, as Parquet asks for: that of a choice between values of several is of texts, as in a CSV.
@@ -88,7 +80,7 @@ def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
     for trial in trials:
         params = _renamed(trial.params, {"trial", "epoch"})
         rows.append({"trial": trial.number, **params})
-    names = list(_renamed(dict.fromkeys(hyperparameters(trials)), {"trial", "epoch"}))
+    names = list(_renamed(dict.fromkeys(hyperparameters(trials, order)), {"trial", "epoch"}))
     configs = _with_types(rows, pd.DataFrame(rows, columns=["trial", *names]))
     for name in configs.select_dtypes(include="object"):
         if not _is_of_one_type(configs[name].dropna()):

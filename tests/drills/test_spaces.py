@@ -35,11 +35,12 @@ def entries(draw: st.DrawFn) -> Entries:
         name = f"p{index}"
         entry = {**draw(st.sampled_from(KINDS))}
         if draw(st.integers(0, 3)) == 0 and found:
-            lengths: list[Any] = [other for other in found if found[other].get("distribution") == "int_uniform"]
-            length = draw(st.sampled_from(lengths or [1, 2, 3]))
+            lengths: list[Any] = [1, 2, 3]
+            lengths += [other for other in found if found[other].get("distribution") == "int_uniform"]
+            length = draw(st.sampled_from(lengths))
             entry = {"list": {"length": length, "of": entry}}
         parents = [other for other in found if found[other].get("distribution") in PARENTS]
-        if parents and draw(st.booleans()):
+        if draw(st.booleans()) and parents:
             parent = draw(st.sampled_from(parents))
             some = draw(st.lists(st.sampled_from(plain_values(found[parent])), min_size=1, unique_by=repr))
             entry["when"] = {parent: some}
