@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from search import cli, study
+from search import cli, continuation, study
 from search.analysis import tables
 from search.analysis.ablation import CHANGED
 from search.errors import count
@@ -48,7 +48,10 @@ def train(made: Study, share: Share, report: Callable[[str], None], check: Calla
 
     `check` is called now and then, and what it raises is raised.
     """
-    jobs = [Job({"trial": trial.number}, made.values(trial.params)) for trial in remaining(made)]
+    jobs = []
+    for trial in remaining(made):
+        values = continuation.config_of(made, trial.number).values(trial.params)
+        jobs.append(Job({"trial": trial.number}, {**made.defaults, **values}))
     audit = made.add(AUDIT, **provenance.describe())
     pool = WorkerPool(made, share, LOG, check=check)
     ended = runs.train(made, audit, jobs, pool, report, keep=False)

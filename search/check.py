@@ -69,7 +69,7 @@ class Rehearsal(Session):
 
     def notes(self) -> list[str]:
         """Return lines on what the search would do otherwise than one may think."""
-        return [note for note in (self.share.note, self._fit.note, *self.workload.notes) if note]
+        return [note for note in (self.share.note, *self._fit.notes, *self.workload.notes) if note]
 
 
 def main(arguments: list[str] | None = None) -> int:

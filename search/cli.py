@@ -172,7 +172,7 @@ def search_parser(module: str, description: str) -> argparse.ArgumentParser:
     add("--config", metavar="FILE", help=f"YAML of the search ({DEFAULT_FILE})")
     add("--resume", metavar="results/NAME", help="go on with this study; more trials with --num-samples")
     add("--repair", action="store_true", help="with --resume: where the journal is damaged, go on without what follows")
-    add("--allow-changes", action="store_true", help="go on though the workload's sources have changed")
+    add("--allow-changes", action="store_true", help="go on though sources, space or fixed values changed")
     add("--retry-failed", action="store_true", help="with --resume: train the trials again that have failed")
     add_settings(parser)
     return parser

@@ -23,7 +23,7 @@ class Asked:
     repair: bool = False
     """Whether it goes on without what stands in its journal behind damage."""
     allow_changes: bool = False
-    """Whether it goes on though the workload's sources have changed."""
+    """Whether it goes on though the workload's sources, its space or its fixed values have changed."""
     retry_failed: bool = False
     """Whether its trials that failed are trained again."""
 

@@ -56,7 +56,7 @@ def run(
         config: A StudyConfig, the mapping that one is made of, or the path of a YAML file that holds it.
         resume: The folder of a study that goes on; without a config, under its own.
         repair: Where that study's journal is damaged, go on without what follows; a copy of it is kept.
-        allow_changes: Whether it goes on though the workload's sources have changed.
+        allow_changes: Whether it goes on though the workload's sources, its space or fixed values have changed.
         retry_failed: Whether its trials that failed are trained again, under their own numbers.
 
     Raises:

@@ -118,8 +118,8 @@ class Session:
             self.console.print(self.share.note)
         for note in self.workload.notes:
             self.console.print(note)
-        if self._fit.note:
-            self.console.print(self._fit.note)
+        for note in self._fit.notes:
+            self.console.print(note)
         trials = [trial for trial in made.trials() if trial.ending != "infeasible"]
         limits = f"up to {count(made.epochs, 'epoch')}, {self.share.concurrent} at once, into {made.folder}"
         if trials:
@@ -243,6 +243,8 @@ def begin(
             )
         earlier = Earlier()
         first = First([], "")
+        if (config.space, config.fixed) != (before.config.space, before.config.fixed):
+            fit.check_types()
     else:
         fit.check_types()
         earlier = warm_start.read(fit)
@@ -252,8 +254,10 @@ def begin(
     trackers.check(config.trackers)
     if before:
         defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
-        made = continuation.continued(before, config, fit.epochs, defaults)
+        made = continuation.continued(before, config, fit.epochs, defaults, may_change=asked.allow_changes)
         creation.confirm_origin(made)
+        for line in continuation.told(before, made):
+            console.print(line)
     else:
         made = creation.create(config, loaded, fit.epochs, holding, first.configurations, earlier.known)
         holding.callback(creation.remove_if_unused, made.folder)

@@ -4,8 +4,7 @@ The journal is the source of truth; the tables are derived from it and can be re
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ import optuna
 
 from search.algorithms.space import Space
 from search.algorithms.stopping import Reason
-from search.analysis import snapshot
+from search.analysis import foreign
 from search.analysis.snapshot import Snapshot
 from search.journal import earlier, front, limits, outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
@@ -25,7 +24,6 @@ from search.journal.trial import Trial
 from search.spec import files, temporary
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import parse
 from search.spec.start import of_defaults
 
 RETRAINING = "retraining"
@@ -81,7 +79,7 @@ class Study:
     @cached_property
     def space(self) -> Space:
         """Return the distribution of each hyperparameter."""
-        return parse(self.config.space)
+        return self.config.searched
 
     @cached_property
     def search(self) -> optuna.Study:
@@ -114,8 +112,7 @@ class Study:
     @property
     def default_params(self) -> dict[str, Any] | None:
         """Return the workload's defaults of what is searched; None where one is missing or not in the space."""
-        params, _ = of_defaults(self.defaults, self.space)
-        return params or None
+        return of_defaults(self.defaults, self.space)[0] or None
 
     @property
     def leaves(self) -> str:
@@ -139,12 +136,9 @@ class Study:
         """Return the studies of a kind in the journal, the newest last."""
         names = set(optuna.get_all_study_names(self.storage))
         studies: list[optuna.Study] = []
-        for number in itertools.count(1):
-            name = f"{self.name}/{kind} {number}"
-            if name not in names:
-                return studies
+        while (name := f"{self.name}/{kind} {len(studies) + 1}") in names:
             studies.append(optuna.load_study(study_name=name, storage=self.storage))
-        raise AssertionError
+        return studies
 
     def add(self, kind: str, **attributes: Any) -> optuna.Study:
         """Add an empty study of a kind to the journal."""
@@ -185,13 +179,14 @@ class Study:
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),
             audit_runs=audit_runs,
+            changes=self.search.user_attrs.get(records.CHANGES, []),
         )
 
     def trials_dataframe(self) -> Any:
         """Return a pandas DataFrame with a row a trial, the columns those of trials.csv."""
         from search.analysis import tables  # imports pandas: not while a trial could be trained
 
-        return tables.trials(self.trials(), self.config.aims)
+        return tables.trials(self.trials(), self.space, self.config.aims)
 
     def curves_dataframe(self) -> Any:
         """Return a pandas DataFrame with a row an epoch of each trial, the columns those of curves.csv."""
@@ -224,14 +219,19 @@ class Study:
 
     def best_trial(self) -> Trial | None:
         """Return the best trial so far that may win, of several objectives by their rule; None where there is none."""
-        return front.best(self.trials(), self.config.aims)
+        return front.best(self.within(self.trials()), self.config.aims)
+
+    def within(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return the trials that lie in the space: those from before it was changed may not."""
+        is_changed = records.CHANGES in self.search.user_attrs
+        return [trial for trial in trials if not is_changed or self.space.is_whole(trial.params)]
 
     def write_tables(self) -> None:
         """Derive trials.csv and curves.csv from the journal."""
         from search.analysis import tables
 
         trials = self.trials()
-        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials, self.config.aims)))
+        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials, self.space, self.config.aims)))
         files.write(self.folder / "curves.csv", tables.csv(tables.curves(trials)))
 
     def sources(self) -> dict[str, str]:
@@ -271,7 +271,7 @@ def load(path: str | Path) -> Study:
         attributes = optuna.load_study(study_name=name, storage=opened).user_attrs
         config = StudyConfig.of({"try_defaults": False, **attributes["config"]})  # a study of before had no such thing
         study = Study(name, folder, config, attributes["epochs"], attributes["defaults"], opened)
-        snapshot.check(study.snapshot(), study.defaults, study.search, study.finished())
+        foreign.check(study.snapshot(), study.defaults, study.search, study.finished())
     except Exception as error:  # whatever Optuna, and we, make of records that no search of ours wrote
         raise repair.explain(file, error) from None
     return study

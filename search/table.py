@@ -57,7 +57,7 @@ def _record(opened: Session, file: Path) -> int:
         with opened.working() as folder:
             opened.search(folder)
     made.write_tables()
-    table = tables.recorded(made.trials())
+    table = tables.recorded(made.trials(), made.space)
     table.to_parquet(file, compression="zstd", index=False)
     opened.console.print(f"{count(table['trial'].nunique(), 'curve')}, {count(len(table), 'epoch')}: {file}")
     return 0

@@ -24,7 +24,7 @@ from search.journal.earlier import Known
 from search.spec import start
 from search.spec.config import StudyConfig
 from search.spec.fit import First, Fit
-from search.spec.start import as_searched, contains
+from search.spec.translation import params_of
 from search.study import Study, load
 
 POINTS = 5
@@ -46,7 +46,7 @@ class Earlier:
     """For the user: what is taken of each study."""
 
     def before(self, first: First, most: int | None) -> First:
-        """Return what a search tries first, of at most so many trials where there is a limit: after its own these points."""
+        """Return what a search tries first: after its own these points, up to as many trials as there will be."""
         configurations = start.without_repeats([*first.configurations, *map(dict, self.points)])[:most]
         return First(configurations, "\n".join(line for line in (first.note, *self.lines) if line))
 
@@ -188,14 +188,8 @@ def _agrees(old: Mapping[str, Any], params: Mapping[str, Any], fit: Fit) -> bool
 
 def _params_in(values: Mapping[str, Any], fit: Fit) -> dict[str, Any] | None:
     """Return the point of the new space at which these values lie; None where they lie outside."""
-    params: dict[str, Any] = {}
-    for name, distribution in fit.space.items():
-        if not fit.space.is_on(name, params):
-            continue
-        if name not in values or not contains(distribution, values[name]):
-            return None
-        params[name] = as_searched(distribution, values[name])
-    return params if fit.takes(params) else None
+    params, why_not = params_of(values, fit.space)
+    return params if not why_not and fit.takes(params) else None
 
 
 # Studies of Optuna's.

@@ -12,7 +12,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -26,15 +25,16 @@ import search
 from search.algorithms import proposals, schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.journal.records import OpenTrial, to_json
+from search.spec.axes import Axis, axes_of, corners
 from search.spec.config import StudyConfig
-from search.spec.space import Axis, axis_of, corners, parse
+from search.spec.space import parse
 from search.study import Study
 from search.tune import tracker, trackers, tracking
 from tests import studies
 from tests.programs import ROOT, TOY
 from tests.studies import curve
 
-IMPORTED = {"Decimal": Decimal, "json": json, "Path": Path, "to_json": to_json}
+IMPORTED = {"json": json, "Path": Path, "to_json": to_json}
 """What the page says in words that a file imports besides."""
 
 
@@ -105,7 +105,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Module
                     patch.setitem(getattr(home, found[1]), name, value)
                 lines.append(found[1])
             else:
-                (home,) = re.findall(r"in `([\w/.]+)`, which imports", block.above)
+                (home,) = re.findall(r"in `([\w/.]+)`(?:, which imports|:$)", block.above)
                 names = {**vars(importlib.import_module(module_of(home))), **IMPORTED}
                 before = dict(names)
                 exec(block.code, names)
@@ -204,12 +204,12 @@ def test_a_resumed_rule_answers_as_the_one_that_heard_the_trials_side_by_side(tm
 
 
 def test_the_distribution_is_parsed_and_has_its_ends_and_an_axis() -> None:
-    space = parse({"q": {"distribution": "quantized_uniform", "low": 0, "high": 0.3, "step": 0.1}})
-    assert dict(space) == {"q": FloatDistribution(0, 0.3, step=0.1)}
-    assert axis_of(space["q"]) == Axis(0.0, 0.3)
-    assert corners(space) == [{"q": 0.0}, {"q": 0.3}]
+    space = parse({"q": {"distribution": "powers_of_ten", "low": -2, "high": 0}})
+    assert dict(space) == {"q": FloatDistribution(0.01, 1.0, log=True)}
+    assert axes_of(space) == {"q": Axis(0.01, 1.0, is_log=True)}
+    assert corners(space) == [{"q": 0.01}, {"q": 1.0}]
     trial = proposals.ask(optuna.create_study(sampler=SAMPLERS["random"].make(0)), space)
-    assert trial.params["q"] in [pytest.approx(value) for value in (0.0, 0.1, 0.2, 0.3)]
+    assert 0.01 <= trial.params["q"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,10 @@ def test_a_wrong_name_or_option_is_refused_by_its_name(change: dict[str, Any], m
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step": 0}, "space.x.step must be a number in [(high - low) / 10**9, high - low], but got 0"),
-        ({"step": "1"}, "space.x.step must be a number in [(high - low) / 10**9, high - low], but got '1'"),
-        ({"step": 0.3}, "space.x: high must be low + k * step, k whole, but got low -4, high 4, step 0.3"),
-        ({"low": 4}, "space.x: low < high must hold, but got low 4 and high 4; fix a value under 'fixed'"),
-        ({"stop": 1}, "space.x has an unknown key 'stop', did you mean 'step'?"),
+        ({"low": -301}, "space.x.low must be an exponent of ten in [-300, 300], but got -301"),
+        ({"high": "1"}, "space.x.high must be a number below 2**63 for powers_of_ten, but got '1'"),
+        ({"low": 0.5}, "space.x: low < high must hold, but got low 0.5 and high 0.5; fix a value under 'fixed'"),
+        ({"hihg": 1}, "space.x has an unknown key 'hihg', did you mean 'high'?"),
     ],
 )
 def test_a_wrong_value_of_the_distribution_is_refused_by_its_name(change: dict[str, Any], message: str) -> None:
@@ -319,8 +318,8 @@ def test_one_search_proposes_stops_steps_and_tells_as_the_page_says(searched: St
     assert [trial.number for trial in trials] == list(range(14))
     # The sampler: whatever ran beside a trial, and in whichever session, it has its point.
     assert [trial.params for trial in trials] == ask(optuna.create_study(), 14, searched.config.seed)
-    # The distribution: whole steps.
-    assert all((trial.params["x"] / 0.5).is_integer() for trial in trials)
+    # The distribution: from one power of ten to the other.
+    assert all(0.01 <= trial.params["x"] <= 10**0.5 for trial in trials)
     # The scheduler: the worst is stopped at a rung, the best is not.
     assert searched.config.scheduler == schedulers.make(CONFIG["scheduler"])
     ranked = searched.objective.ranked(trials)
@@ -336,7 +335,7 @@ def test_a_search_with_them_is_opened_drawn_and_reported(searched: Study) -> Non
     assert search.load(searched.folder).config == searched.config
     assert set(searched.figures()) >= {"curves", "history", "hyperparameters"}
     report = (searched.folder / "report.html").read_text(encoding="utf-8")
-    assert "quantized_uniform" in report
+    assert "powers_of_ten" in report
     assert "slack" in report
 
 

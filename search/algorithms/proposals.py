@@ -66,6 +66,14 @@ class Proposer(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return all values of a trial; those that were recorded before a kill stay as they are."""
+        proposal = self._propose(study, trial, {})
+        # Of one that a kill has cut short it is the same again; of one that was made otherwise, what it has.
+        if not trial.params.items() <= proposal.items():
+            proposal = self._propose(study, trial, trial.params)
+        return proposal
+
+    def _propose(self, study: optuna.Study, trial: FrozenTrial, recorded: Params) -> dict[str, Any]:
+        """Return all values of a trial, with these among them."""
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         known = self._space.keys_of(others)
         history = self._teller.tell(study, trial)
@@ -73,12 +81,12 @@ class Proposer(BaseSampler):
         self.refused = 0
         # What is to be tried first.
         if trial.number < len(self._start):
-            given = {**self._start[trial.number], **trial.params}
+            given = {**self._start[trial.number], **recorded}
             for drawn in self._completed(given, history, trial, others):
                 if self._space.key(drawn) not in known and self._takes(drawn):
                     return drawn
         # What the sampler draws.
-        for drawn in self._draws(history, trial, others, trial.params):
+        for drawn in self._draws(history, trial, others, recorded):
             if self._space.key(drawn) in known:
                 continue
             if self._takes(drawn):

@@ -6,9 +6,10 @@ Of a hyperparameter that depends on others a configuration has a value only wher
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 MOST_POINTS = 10_000
 """Points of a space up to which all are gone through."""
@@ -18,6 +19,18 @@ Condition = Mapping[str, tuple[Any, ...]]
 """Of which other hyperparameters one depends, and with which of their values it is on; all must hold."""
 Takes = Callable[[Params], bool]
 """Returns whether the workload's Config takes these hyperparameters."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Hyperparameters that make a list together, which may be of several lengths."""
+
+    length: str | int
+    """The hyperparameter that is its length, or the one length that it has."""
+    items: tuple[str, ...]
+    """The hyperparameters of its items, as many as there can be."""
+    condition: Condition = field(default_factory=dict)
+    """Where there is such a list at all."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Space(Mapping[str, BaseDistribution]):
     """Of those that depend on others."""
     ordinals: frozenset[str] = frozenset()
     """Those whose choices have an order: they are recorded as choices, and a sampler draws their positions."""
+    series: Mapping[str, Series] = field(default_factory=dict)
+    """The lists that some of them make, by name."""
 
     def __getitem__(self, name: str) -> BaseDistribution:
         return self.distributions[name]
@@ -51,6 +66,17 @@ class Space(Mapping[str, BaseDistribution]):
         condition = self.conditions.get(name, {})
         return all(parent in params and is_among(params[parent], values) for parent, values in condition.items())
 
+    def needs(self, *names: str) -> dict[str, tuple[Any, ...]]:
+        """Return which values of those before them hyperparameters need to be on; none of one if they never are."""
+        needed: dict[str, tuple[Any, ...]] = {}
+        for name in names:
+            for parent, values in self.conditions.get(name, {}).items():
+                of_parent = self.needs(parent)
+                for ancestor, own in [*of_parent.items(), (parent, values)]:
+                    both = needed.get(ancestor, own)
+                    needed[ancestor] = tuple(value for value in own if is_among(value, both))
+        return needed
+
     def active(self, params: Params) -> list[str]:
         """Return which hyperparameters are on, where those on which others depend have these values."""
         on: dict[str, Any] = {}
@@ -64,6 +90,12 @@ class Space(Mapping[str, BaseDistribution]):
         if params.keys() != set(self.active(params)):
             return False
         return all(is_within(self[name], value) for name, value in params.items())
+
+    def takes_up(self, params: Params) -> bool:
+        """Return whether a configuration lies in it as far as it goes: the rest of it can still be drawn."""
+        return all(
+            name in self and is_within(self[name], value) and self.is_on(name, params) for name, value in params.items()
+        )
 
     def key(self, params: Params) -> tuple[float | None, ...]:
         """Return what two whole configurations have in common exactly where they are the same."""
@@ -92,16 +124,18 @@ class Space(Mapping[str, BaseDistribution]):
 
     def from_drawn(self, name: str, drawn: Any) -> Any:
         """Return the value that a sampler has drawn: the reverse of `to_draw`."""
-        return self[name].to_external_repr(drawn) if name in self.ordinals else drawn
+        if name in self.ordinals:
+            return self[name].to_external_repr(drawn)
+        return on_grid(self[name], drawn)
 
     # The points of a small one.
 
     @property
     def is_small(self) -> bool:
-        """Return whether it has at most MOST_POINTS points: none with a number that may have a fraction."""
+        """Return whether it has at most MOST_POINTS points: none with a number that may have any fraction."""
         points = 1
         for distribution in self.values():
-            points *= _count(distribution)
+            points *= count_of(distribution)
         return points <= MOST_POINTS
 
     def points(self, given: Params | None = None) -> Iterator[dict[str, Any]]:
@@ -160,18 +194,34 @@ def is_within(distribution: BaseDistribution, value: Any) -> bool:
     return distribution._contains(distribution.to_internal_repr(value))
 
 
+def on_grid(distribution: BaseDistribution, value: Any) -> Any:
+    """Return a value that lies in a distribution as it is recorded: 0.3 of steps of 0.1, which add up to a bit more."""
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return value
+    return _at_step(distribution, round((value - distribution.low) / distribution.step))
+
+
+def _at_step(distribution: FloatDistribution, steps: int) -> float:
+    """Return the number that lies so many steps above the lowest, reckoned in decimals as people do."""
+    return float(Decimal(str(distribution.low)) + steps * Decimal(str(distribution.step)))
+
+
 def values_of(distribution: BaseDistribution) -> Iterable[Any]:
     """Return every value of a distribution that has few."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices
+    if isinstance(distribution, FloatDistribution):
+        return [_at_step(distribution, steps) for steps in range(count_of(distribution))]
     assert isinstance(distribution, IntDistribution)
     return range(distribution.low, distribution.high + 1, distribution.step)
 
 
-def _count(distribution: BaseDistribution) -> int:
+def count_of(distribution: BaseDistribution) -> int:
     """Return how many values a distribution has; more than MOST_POINTS where they lie everywhere."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     if isinstance(distribution, IntDistribution):
         return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round((distribution.high - distribution.low) / distribution.step) + 1
     return MOST_POINTS + 1

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.journal.trial import Trial
-from search.spec.space import Axis
+from search.spec.axes import Axis
 
 MIN_TRIALS = 30
 """With fewer trials a curve would be of their luck."""

@@ -1,4 +1,8 @@
-"""How much each hyperparameter decides whether a trial is among the best (PED-ANOVA), and how sure that is."""
+"""How much each hyperparameter decides whether a trial is among the best (PED-ANOVA), and how sure that is.
+
+Of one that is off in some trials it is Optuna's condPED-ANOVA (https://arxiv.org/abs/2601.20800): what its values
+decide among the trials that have it, weighed by how many of the best have it. That it is on is what its parents decide.
+"""
 
 import math
 import random
@@ -71,8 +75,9 @@ def bootstrap_samples(hyperparameters: int) -> int:
 def _as_optuna(trials: Sequence[Trial], space: Space) -> list[FrozenTrial]:
     frozen = []
     for number, trial in enumerate(trials):
-        distributions = {name: space[name] for name in trial.params}
-        copy = optuna.create_trial(params=trial.params, distributions=distributions, value=trial.value)
+        distributions = {name: space.drawn(name) for name in trial.params}
+        params = {name: space.to_draw(name, value) for name, value in trial.params.items()}
+        copy = optuna.create_trial(params=params, distributions=distributions, value=trial.value)
         copy._trial_id = number
         frozen.append(copy)
     return frozen

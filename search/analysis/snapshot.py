@@ -1,7 +1,6 @@
 """A study as it stood at one moment, read from its journal: what its tables, pictures and report are made of."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from search.algorithms.space import Space
 from search.algorithms.stopping import Reason
 from search.analysis import verdict
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
-from search.journal import front, outcome, records
+from search.journal import front, outcome
 from search.journal.earlier import Known
-from search.journal.outcome import REFERENCE, Candidate, Outcome, finalists
+from search.journal.outcome import Candidate, Outcome, finalists
 from search.journal.trial import KIND, LIMIT, REFUSED, State, Trial
-from search.spec import files, start
+from search.spec import files, translation
+from search.spec.axes import Axis, axes_of
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
-from search.spec.space import Axis, axis_of
-
-MAX_TIME_S = 1e11
-"""Seconds since 1970 beyond which no calendar of the system goes."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,8 @@ class Snapshot:
     """Why the search has ended; None as long as it has not."""
     audit_runs: Sequence[Trial] = ()
     """Stopped trials, trained again to their end."""
+    changes: Sequence[Mapping[str, Any]] = ()
+    """How its space and fixed values were changed; the newest last."""
 
     @property
     def objective(self) -> Objective:
@@ -67,13 +63,29 @@ class Snapshot:
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
-        """Return how each hyperparameter's values lie on a line."""
-        return {name: axis_of(distribution) for name, distribution in self.space.items()}
+        """Return how each hyperparameter's values lie on a line: those of trials from before a change, too."""
+        axes = axes_of(self.space)
+        for trial in self.outside:
+            for name in axes.keys() & trial.params.keys():
+                axes[name] = axes[name].holding(trial.params[name])
+        return axes
 
-    @property
+    def placed(self, trial: Trial) -> dict[str, Any]:
+        """Return those hyperparameters of a trial that have a place on their axis, in the order of the space."""
+        params = trial.params
+        return {name: params[name] for name, axis in self.axes.items() if name in params and axis.holds(params[name])}
+
+    @cached_property
+    def outside(self) -> list[Trial]:
+        """Return the trials that have ended and do not lie in the space, as some from before it was changed."""
+        ended = [trial for trial in self.trials if self.changes and trial.ending != "running"]
+        return [trial for trial in ended if not self.space.is_whole(trial.params)]
+
+    @cached_property
     def able(self) -> list[Trial]:
-        """Return the trials with a value that counts."""
-        return [trial for trial in self.trials if trial.may_win]
+        """Return the trials with a value that counts: those that may win."""
+        outside = {trial.number for trial in self.outside}
+        return [trial for trial in self.trials if trial.may_win and trial.number not in outside]
 
     @property
     def values(self) -> list[float]:
@@ -216,13 +228,8 @@ class Snapshot:
     @property
     def running_best(self) -> list[float | None]:
         """Return the best value that counts up to each trial, in order of proposal; None before the first."""
-        values: list[float] = []
-        for trial in self.trials:
-            value = math.nan
-            if trial.value is not None and trial.may_win:
-                value = trial.value
-            values.append(value)
-        return self.objective.running_best(values)
+        able = {trial.number: trial.value for trial in self.able if trial.value is not None}
+        return self.objective.running_best(able.get(trial.number, math.nan) for trial in self.trials)
 
     @property
     def is_current(self) -> bool:
@@ -233,8 +240,15 @@ class Snapshot:
             judged = {candidate.name for candidate in self.outcome.finalists}
             reference = self.default_params if self.outcome.reference and self.outcome.may_win else None
         is_race = self.outcome is None or self.outcome.is_race
-        finalists_now = finalists(self.trials, self.config.finalists, self.config.aims, reference, is_race=is_race)
+        finalists_now = finalists(self.able, self.config.finalists, self.config.aims, reference, is_race=is_race)
         return judged == set(map(outcome.name_of, finalists_now))
+
+    def params_of(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the hyperparameters of a candidate, of those that are on with them."""
+        if candidate.trial is None:
+            return translation.taken(candidate.config, self.space)
+        settled = translation.spread_of(candidate.config, self.space)
+        return {name: settled.get(name, value) for name, value in self.numbered(candidate.trial).params.items()}
 
     def log_of(self, number: int) -> Path:
         """Return the file that holds what the workload printed in a trial, and the traceback of a failed one."""
@@ -244,60 +258,3 @@ class Snapshot:
 def epochs_of(trials: Iterable[Trial]) -> int:
     """Return how many epochs these trials have trained, all together."""
     return sum(len(trial.epochs) for trial in trials)
-
-
-def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: Sequence[optuna.Study]) -> None:
-    """Read all that a study holds, and its finished retrainings: a stranger's journal may hold anything.
-
-    Raises anything where no search of ours wrote it.
-    """
-    if type(snapshot.epochs) is not int or not 1 <= snapshot.epochs < 2**31 or not isinstance(defaults, dict):
-        raise ValueError(f"it has epochs {snapshot.epochs!r} and defaults {defaults!r}")
-    direction = search.direction.name.lower()
-    if direction != snapshot.objective.direction:
-        raise ValueError(f"it is to {direction} in mode {snapshot.config.mode}")
-    if type(snapshot.refused) is not int or snapshot.refused < 0:
-        raise ValueError(f"Config has refused {snapshot.refused!r} proposals")
-    for session in snapshot.sessions:
-        for part in ("share", "versions", "machine"):
-            dict(session.get(part, {}))
-    for params in search.user_attrs.get(records.START, []):
-        start.parse([params], snapshot.space, {})
-    for trial in [*snapshot.trials, *snapshot.infeasible]:
-        _check_params(trial, snapshot.space)
-        _check_times(trial)
-    for retraining in retrainings:
-        _check_retraining(retraining, snapshot)
-
-
-def _check_params(trial: Trial, space: Space) -> None:
-    for name, value in trial.params.items():
-        distribution = space[name]
-        if not distribution._contains(distribution.to_internal_repr(value)):
-            raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
-
-
-def _check_times(trial: Trial) -> None:
-    times = [metrics["elapsed_s"] for metrics in trial.epochs]
-    began = 0.0
-    if trial.where:
-        _, _, began = trial.where
-    times.append(began)
-    for seconds in times:
-        if not 0 <= seconds < MAX_TIME_S:
-            raise ValueError(f"trial {trial.number} was trained at {times}")
-
-
-def _check_retraining(retraining: optuna.Study, snapshot: Snapshot) -> None:
-    list(retraining.user_attrs["jobs"])
-    numbers = {trial.number for trial in snapshot.trials}
-    for run in records.read(retraining, snapshot.objective):
-        _check_times(run)
-        name = run.attributes["candidate"]
-        if not re.fullmatch(f"{outcome.TRIAL}[0-9]{{1,18}}|{REFERENCE}", name):
-            raise ValueError(f"a retraining has the candidate {name!r}")
-        if name != REFERENCE and int(name.removeprefix(outcome.TRIAL)) not in numbers:
-            raise ValueError(f"a retraining has the candidate {name!r} of {len(snapshot.trials)} trials")
-        for hyperparameter in snapshot.space:
-            _ = run.attributes["config"][hyperparameter]
-    outcome.judge(retraining, snapshot.config.aims)

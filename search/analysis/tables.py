@@ -21,14 +21,16 @@ RUNG = "rung_"
 """What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
 
-def trials(trials: Sequence[Trial], objectives: Objectives | None = None) -> pd.DataFrame:
+def trials(trials: Iterable[Trial], order: Iterable[str] = (), objectives: Objectives | None = None) -> pd.DataFrame:
     """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
 
     `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
-    `seconds` those from proposal to ending. Of several objectives there are the values of the others, too, under their
-    names, and `front`, whether no trial dominates this one.
+    `seconds` those from proposal to ending. `order` is that of the hyperparameters. Of several objectives there are the
+    values of the others, too, under their names, and `front`, whether no trial dominates this one.
     """
     rows = []
+    trials = list(trials)
+    names = hyperparameters(trials, order)
     on_front = front.front(trials, objectives) if objectives and objectives.are_several else []
     for trial in trials:
         result = {
@@ -50,6 +52,9 @@ def trials(trials: Sequence[Trial], objectives: Objectives | None = None) -> pd.
         params = _renamed(trial.params, {*result, *times})
         rows.append({**result, **params, **times})
     table = _with_types(rows, frame(rows, ["trial", "state", "value", "best_epoch", "epochs"]))
+    if rows:
+        columns = [*result, *_renamed(dict.fromkeys(names), {*result, *times}), *times]
+        table = table[columns]
     return table.astype({"value": float})
 
 
@@ -59,6 +64,15 @@ def _further(trial: Trial, objectives: Objectives, *, is_on_front: bool) -> dict
     values = front.point(trial, objectives) or [math.nan] * (1 + len(names))
     columns = dict(zip(names, values[1:], strict=True))
     return {**_renamed(columns, {"trial", "state", "value", "best_epoch", "epochs"}), "front": is_on_front}
+
+
+def hyperparameters(trials: Iterable[Trial], order: Iterable[str]) -> list[str]:
+    """Return the hyperparameters of trials, of which each may lack some: in this order, then those that it lacks."""
+    there: dict[str, None] = {}
+    for trial in trials:
+        there |= dict.fromkeys(trial.params)
+    first = [name for name in order if name in there]
+    return list(dict.fromkeys([*first, *there]))
 
 
 def curves(trials: Iterable[Trial]) -> pd.DataFrame:
@@ -71,7 +85,7 @@ def curves(trials: Iterable[Trial]) -> pd.DataFrame:
     return frame(rows, ["trial", "epoch"])
 
 
-def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
+def recorded(trials: Sequence[Trial], order: Iterable[str] = ()) -> pd.DataFrame:
     """Return a row an epoch: trial, the hyperparameters, epoch, the raw metrics, elapsed_s.
 
     A column has one type, as Parquet asks for: that of a choice between values of several is of texts, as in a CSV.
@@ -80,7 +94,8 @@ def recorded(trials: Sequence[Trial]) -> pd.DataFrame:
     for trial in trials:
         params = _renamed(trial.params, {"trial", "epoch"})
         rows.append({"trial": trial.number, **params})
-    configs = _with_types(rows, pd.DataFrame(rows))
+    names = list(_renamed(dict.fromkeys(hyperparameters(trials, order)), {"trial", "epoch"}))
+    configs = _with_types(rows, pd.DataFrame(rows, columns=["trial", *names]))
     for name in configs.select_dtypes(include="object"):
         if not _is_of_one_type(configs[name].dropna()):
             configs[name] = configs[name].map(_as_text, na_action="ignore")
@@ -101,11 +116,12 @@ def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 def _with_types(rows: list[dict[str, Any]], table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of these rows with the values of each column as they are, where pandas would make them alike.
 
-    In a column of 1 and null it makes the one 1.0, and the other NaN.
+    In a column of 1 and null it makes the one 1.0, and the other NaN; so it does where a row lacks the column.
     """
     for column in table.columns:
         types = {type(row[column]) for row in rows if column in row}
-        if len(types) > 1:
+        is_partial = int in types and any(column not in row for row in rows)
+        if len(types) > 1 or is_partial:
             values = [row.get(column, math.nan) for row in rows]
             table[column] = pd.Series(values, dtype=object)
     return table

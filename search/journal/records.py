@@ -26,6 +26,9 @@ from search.spec.objective import Objective
 
 START = "start"
 """The attribute of a search that holds the configurations to try first, by trial; a study of before has none."""
+CHANGES = "changes"
+"""The attribute of a search that lists how its space and fixed values were changed: after so many `trials` from what
+`space` and `fixed`, and in `lines` the difference; one that was never changed has none."""
 EPOCH = "epoch "
 """Begins the attribute that holds the metrics of an epoch, counted from 1."""
 LOST = "lost"
@@ -65,7 +68,8 @@ class OpenTrial:
         frozen = study.get_trials(deepcopy=False)[number]
         assert frozen.number == number
         trial = optuna.Trial(study, frozen._trial_id)
-        suggest(trial, space)  # a kill may have come before the last parameter
+        if space.takes_up(frozen.params):  # else it is from before a change of the space
+            suggest(trial, space)  # a kill may have come before the last parameter
         opened = cls(study, trial)
         opened.lost = frozen.user_attrs.get(LOST, 0)
         opened._recorded = sum(key.startswith(EPOCH) for key in frozen.user_attrs)

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Container
 from typing import Any
 
+from optuna.distributions import json_to_distribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal._storage import JournalStorageReplayResult
 from optuna.trial import FrozenTrial, TrialState
@@ -66,6 +67,19 @@ class Replay(JournalStorageReplayResult):
         trial.system_attrs = {}  # the constraints that it violated
         self._trials[trial_id] = trial
         self._unshared.discard(trial_id)
+
+    def _apply_set_trial_param(self, log: dict[str, Any]) -> None:
+        """Take in a value whatever other trials have of its name: a choice may have got another value meanwhile.
+
+        Optuna's own function refuses that, and where it reads the journal leaves the value out.
+        """
+        if self._trial_exists_and_updatable(log["trial_id"], log):
+            name = log["param_name"]
+            distribution = json_to_distribution(log["distribution"])
+            trial = copy.copy(self._trials[log["trial_id"]])
+            trial.params = {**trial.params, name: distribution.to_external_repr(log["param_value_internal"])}
+            trial.distributions = {**trial.distributions, name: distribution}
+            self._trials[log["trial_id"]] = trial
 
     def _apply_set_trial_intermediate_value(self, log: dict[str, Any]) -> None:
         if self._trial_exists_and_updatable(log["trial_id"], log):

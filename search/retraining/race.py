@@ -91,7 +91,7 @@ def of(study: Study, workload: Workload) -> Race | None:
     There is no reference where the workload's Config lacks a default.
     """
     config = study.config
-    trials = study.trials()
+    trials = study.within(study.trials())
     if config.finalists == 0 or not any(trial.may_win for trial in trials):
         return None
     has_reference = has_defaults(study, workload)
@@ -114,7 +114,7 @@ def jobs_of_before(study: Study, workload: Workload, *, may_win: bool) -> list[J
     A trial of the defaults is no finalist beside the reference, unless that cannot win.
     """
     config = study.config
-    trials = study.trials()
+    trials = study.within(study.trials())
     if config.finalists == 0 or not any(trial.may_win for trial in trials):
         return []
     has_reference = has_defaults(study, workload)

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.algorithms.space import Series, Space, values_of
 from search.errors import UserError
 from search.spec.arguments import Arguments
 from search.spec.config import StudyConfig
 from search.spec.fields import Field
-from search.spec.space import parse
+from search.spec.membership import boolean_meant
 from search.spec.values import MISSING, UnfitError, convert, parts_of, plain
 
 NULLS = ("none", "null", "nil", "nan", "na", "n/a")
-TRUTHS = ("yes", "no", "on", "off", "y", "n", "true", "false")
-"""Texts that people write for null, and for true and false."""
+"""Texts that people write for null."""
 MOST_TRIED = 100
 """Whole numbers of a range that are tried one by one; of a longer one only its ends."""
 
@@ -29,8 +29,9 @@ MOST_TRIED = 100
 def check(arguments: Arguments, config: StudyConfig) -> None:
     """Raise UserError where a value that a search would give a field is not of the type that it is annotated with."""
     leaves = arguments.leaves()
-    for name, distribution in parse(config.space).items():
-        if name not in leaves:
+    searched = config.searched
+    for name, distribution in searched.items():
+        if name not in leaves or not config.is_passed(name):
             continue
         place = Place(arguments.owner, name, leaves[name])
         if isinstance(distribution, FloatDistribution | IntDistribution):
@@ -39,28 +40,58 @@ def check(arguments: Arguments, config: StudyConfig) -> None:
         for value in config.space[name]["values"]:
             if not place.takes(value):
                 _refuse(f"space.{name}.values", place, value)
-    for name, value in config.fixed.items():
-        if name in leaves:
-            place = Place(arguments.owner, name, leaves[name])
-            if not place.takes(value):
-                _refuse(f"fixed.{name}", place, value)
+    for name in [name for name in searched.series if name in leaves]:
+        _check_list(Place(arguments.owner, name, leaves[name]), searched.series[name], searched)
+    for name in [name for name in config.fixed if name in leaves]:
+        place = Place(arguments.owner, name, leaves[name])
+        if not place.takes(config.fixed[name]):
+            _refuse(f"fixed.{name}", place, config.fixed[name])
+
+
+def _check_list(place: "Place", series: Series, space: Space) -> None:
+    """Hold a list whose items are searched against its field: at each length, of each value that says something."""
+    distribution = space[series.items[0]]
+    values: list[Any]
+    if isinstance(distribution, CategoricalDistribution):
+        values = list(distribution.choices)
+    else:
+        values = [*_drawn(distribution)]
+    sizes = [series.length] if isinstance(series.length, int) else values_of(space[series.length])
+    for size in sizes:
+        for value in values:
+            if not place.takes([value] * size):
+                raise UserError(
+                    f"space.{place.name} must be lists for {place}, but it draws {[value] * size!r}; search another "
+                    f"length, or other items{place.way_out}"
+                )
 
 
 def settled(arguments: Arguments, config: StudyConfig) -> StudyConfig:
-    """Return a config in which each member of an enum that is given by its name stands as it is recorded."""
+    """Return a config in which each member of an enum that is given by its name stands as it is recorded.
+
+    The length of a list that is no argument itself is not passed.
+    """
     leaves = arguments.leaves()
 
     def recorded(name: str, value: Any) -> Any:
         return _recorded(leaves[name], value) if name in leaves and isinstance(value, str) else value
 
+    def all_in(name: str, values: Any) -> Any:
+        return [recorded(name, value) for value in values] if isinstance(values, list) else recorded(name, values)
+
     def all_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: recorded(name, value) for name, value in values.items()}
 
     space = {}
+    lengths = {series.length for series in config.searched.series.values()}
     for name, entry in config.space.items():
-        space[name] = entry
+        space[name] = dict(entry)
         if "values" in entry:
-            space[name] = {**entry, "values": [recorded(name, value) for value in entry["values"]]}
+            space[name]["values"] = [recorded(name, value) for value in entry["values"]]
+        if "when" in entry:
+            space[name]["when"] = {parent: all_in(parent, values) for parent, values in entry["when"].items()}
+        if name in lengths and name not in leaves:
+            space[name]["passed"] = False
     start = list(map(all_recorded, config.start))
     changes: dict[str, Any] = {"space": space, "fixed": all_recorded(config.fixed), "start": start}
     before = {name: getattr(config, name) for name in changes}
@@ -135,6 +166,8 @@ def takes(annotation: Any, value: Any, *, is_whole_only: bool = False) -> bool:
 
 
 def _refuse(where: str, place: Place, value: Any) -> None:
+    if (meant := boolean_meant(value)) and takes(place.field.kind, value=True):
+        raise UserError(f"{where}: {meant}, for {place}{place.way_out}")
     fix = _fix(place.field.kind, value)
     raise UserError(f"{where} must be of the type of {place}, but got {value!r}{fix}{place.way_out}")
 
@@ -145,8 +178,6 @@ def _fix(annotation: Any, value: Any) -> str:
         if isinstance(part, type) and issubclass(part, enum.Enum):
             return f"; its values are {', '.join(repr(plain(member)) for member in part)}"
     if isinstance(value, str):
-        if value.lower() in TRUTHS and takes(annotation, value=True):
-            return "; write true or false"
         if value.lower() in NULLS and takes(annotation, None):
             return "; write null"
         if takes(annotation, 1) or takes(annotation, 1.5):

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.algorithms.space import Space
 from search.errors import UserError, suggestion
 from search.spec import template
 from search.spec.arguments import OWN
+from search.spec.membership import boolean_meant
 from search.spec.template import GIVEN, Word
 
 PYTHON = re.compile(r"(python|pypy)[0-9.]*")
@@ -141,17 +143,24 @@ def _refuse_of_study(file: str) -> None:
             raise UserError(f"{rule}, a study: what comes with results is never run")
 
 
-def check(command: Command, space: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
-    """Raise UserError where a command and the values that a search has for it do not fit."""
+def check(command: Command, space: Space, entries: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+    """Raise UserError where a command and the values that a search has for it do not fit.
+
+    `entries` are those of its space in YAML. The length of a list may be missing among its words: the list has it.
+    """
     defaults = dict(command.defaults)
     _check_placeholders(command)
-    for where, values in (("space", space), ("fixed", fixed), ("defaults", defaults)):
+    lengths = {series.length for series in space.series.values()}
+    searched = [name for name in entries if name in command.names and name not in lengths]
+    for where, values in (("space", searched), ("fixed", fixed), ("defaults", defaults)):
         _check_taken(command, where, list(values))
     for name in command.names:
         possible = [values[name] for values in (fixed, defaults) if name in values]
         if name in space:
-            entry = space[name]
+            entry = entries[name]
             possible += entry.get("values", [entry.get("low")])
+        for item in space.series[name].items[:1] if name in space.series else ():
+            possible.append([item])
         for value in possible:
             _check_value(command, name, value)
     _check_report(command)
@@ -187,7 +196,8 @@ def _check_value(command: Command, name: str, value: Any) -> None:
     is_flag = any(word.flag == name for word in command.words)
     if is_flag and not isinstance(value, bool):
         rule = f"{{{name}:flag}} of command must be true or false"
-        raise UserError(f"{rule}, but {name} may be {value!r}; write --{name} {{{name}}}")
+        fix = boolean_meant(value) or f"write --{name} {{{name}}}"
+        raise UserError(f"{rule}, but {name} may be {value!r}; {fix}")
     if isinstance(value, str) and "\0" in value:
         raise UserError(f"{name} must be text that a program can be given, but it has a zero byte: {value!r}")
 

@@ -5,17 +5,19 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from search.algorithms import schedulers
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.schedulers import Scheduler
+from search.algorithms.space import Space
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import limits, objectives, prior, start
+from search.spec import limits, objectives, prior, start, translation
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.objectives import Objectives
-from search.spec.space import chosen, parse
+from search.spec.space import parse
 from search.spec.values import SCALAR, plain
 
 DEFAULT_FILE = "configs/search.yaml"
@@ -144,11 +146,11 @@ class StudyConfig:
         require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
         self._check_trackers()
         _ = self.aims
-        space = parse(self.space)
+        searched = self.searched
         self._check_fixed()
         self._check_source()
-        start.parse(self.start, space, self.fixed)
-        prior.parse(self.prior, space)
+        start.parse(self.start, searched, self.fixed)
+        prior.parse(self.prior, searched)
 
     def _check_trackers(self) -> None:
         known = list(TRACKERS)
@@ -176,7 +178,7 @@ class StudyConfig:
             raise UserError(f"a search must have 'workload', or 'command' for a program, but the config {state}")
         source = self.source
         if isinstance(source, Command):
-            check(source, self.space, self.fixed)
+            check(source, self.searched, self.space, self.fixed)
             return
         for name in ("report", "defaults"):
             if getattr(self, name):
@@ -213,6 +215,15 @@ class StudyConfig:
                 del values[name]
         return values
 
+    @cached_property
+    def searched(self) -> Space:
+        """Return the space: the distribution of each hyperparameter, and where it is on."""
+        return parse(self.space, self.fixed)
+
+    def is_passed(self, name: str) -> bool:
+        """Return whether the workload's Config gets a hyperparameter: it may only say which others are on."""
+        return translation.is_passed(name, self.space, self.searched)
+
     @property
     def source(self) -> str | Command:
         """Return what is trained, as `workload.load` takes it: the name of a module, a file's path, or a command."""
@@ -221,7 +232,8 @@ class StudyConfig:
         defaults = {"seed": 0, **self.defaults}
         if self.epochs is not None:
             defaults["epochs"] = self.epochs
-        names = dict.fromkeys([*self.space, *self.fixed, *defaults])
+        searched = [name for name, entry in self.space.items() if entry.get("passed", True)]
+        names = dict.fromkeys([*searched, *self.fixed, *defaults])
         return Command(self.command, tuple(names), tuple(defaults.items()), self.report, self.metric)
 
     @property
@@ -247,7 +259,7 @@ class StudyConfig:
         """
         if seed is None:
             seed = self.seed
-        drawn = {name: chosen(self.space.get(name), value) for name, value in params.items()}
+        drawn = translation.values_of(self.space, self.searched, params)
         values = {**self.fixed, **drawn, "seed": seed}
         if self.epochs is not None:
             values["epochs"] = self.epochs

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from search.algorithms.space import Space
 from search.errors import UserError, describe, shown
 from search.spec import annotations, limits, start
+from search.spec.axes import axes_of, corners, scattered
+from search.spec.conditions import told
 from search.spec.config import StudyConfig
-from search.spec.space import axis_of, corners, parse, scattered
 from search.spec.start import Params
 from search.spec.workload import Workload
 
@@ -50,13 +51,14 @@ class Fit:
 
     def __init__(self, config: StudyConfig, workload: Workload) -> None:
         self.workload = workload
-        self.note = ""
-        """A line for the user on what Config refuses of the space; empty where nothing of it was found."""
+        self.notes: list[str] = []
+        """Lines for the user: on what is off, and on what Config refuses of the space, where that was found."""
         self._given = config
         self._config = annotations.settled(workload.arguments, config)
         """The same, with members of enums as they are recorded."""
-        self._space = parse(self._config.space)
+        self._space = self._config.searched
         self._check_names()
+        self._check_off()
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # what Config prints, hundreds of times
             warnings.simplefilter("ignore")
             first = self._try_space()
@@ -115,7 +117,7 @@ class Fit:
         """Return the defaults of what is searched, or an empty mapping and why they are not tried."""
         if not self._config.try_defaults:
             return {}, ""
-        defaults, why_not = start.of_defaults(self.workload.defaults(self._space), self._space)
+        defaults, why_not = start.of_defaults(self.workload.defaults(self._config.space), self._space)
         if defaults:
             built = self._built(defaults)
             if isinstance(built, Refusal):
@@ -125,8 +127,8 @@ class Fit:
     def _check_start(self, number: int, entry: Params) -> None:
         """Raise UserError where Config refuses an entry of `start`: of a partial one, whatever completes it."""
         points = [entry]
-        if len(entry) < len(self._space):
-            points = [{**params, **entry} for params in scattered(self._space, MOST_TRIED)]
+        if not self._space.is_whole(entry):
+            points = list(scattered(self._space, MOST_TRIED, entry))
         if self._first_built(points) is None:
             rule = f"start, entry {number}: must be a configuration that {self.workload.arguments.owner} takes"
             raise UserError(f"{rule}, but it says: {self._built(points[0])}")
@@ -153,6 +155,26 @@ class Fit:
         if "seed" in self._config.fixed:
             raise UserError("'seed' must not stand in fixed: the study's own seed goes to every trial; set seed")
 
+    def _check_off(self) -> None:
+        """Raise UserError where what may be off has no default, which Config then keeps; note what keeps one."""
+        items = {item for series in self._space.series.values() for item in series.items}
+        conditions = {name: self._space.conditions[name] for name in self._space.conditions if name not in items}
+        for name, series in self._space.series.items():
+            if series.condition:
+                conditions[name] = series.condition
+        passed = [name for name in conditions if self._config.is_passed(name)]
+        missing = self.workload.arguments.missing(self._config.values({}))
+        for name in passed:
+            if name in missing:
+                where = "under defaults" if self.workload.command else "in the code"
+                raise UserError(
+                    f"space.{name} must have a default, which {self.workload.arguments.owner} keeps where it is off, "
+                    f"but it has none; give it one {where}, or remove 'when'"
+                )
+        if passed:
+            off = ", ".join(f"{name} (on where {told(conditions[name])})" for name in passed)
+            self.notes.append(f"what is off keeps the default of {self.workload.arguments.owner}: {off}")
+
     def _try_space(self) -> dict[str, Any]:
         """Try the ends of the space and points within; return the values of a Config that fits, as plain values."""
         points = [*corners(self._space), *scattered(self._space, TRIED)]
@@ -176,7 +198,7 @@ class Fit:
         self._check_choices(fitting)
         if refusals:
             share = len(refusals) / len(points)
-            self.note = f"{owner} refuses {share:.0%} of the space, which is not searched: {refusals[-1]}"
+            self.notes.append(f"{owner} refuses {share:.0%} of the space, which is not searched: {refusals[-1]}")
         return first
 
     def _first_built(self, points: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -198,17 +220,17 @@ class Fit:
     def _check_choices(self, fitting: list[Mapping[str, Any]]) -> None:
         """Raise UserError where nothing fits with one of the choices: it would never be tried, without a word."""
         for name, choice in self._choices():
-            if any(params[name] == choice for params in fitting):
+            if any(name in params and params[name] == choice for params in fitting):
                 continue
-            points = [{**params, name: choice} for params in scattered(self._space, MOST_TRIED)]
+            points = list(scattered(self._space, MOST_TRIED, {name: choice}))
             if self._first_built(points) is None:
                 owner = self.workload.arguments.owner
                 why = self._built(points[0])
                 raise UserError(f"space.{name}.values must be ones {owner} takes, but of {choice!r} it says: {why}")
 
     def _choices(self) -> Iterator[tuple[str, Any]]:
-        for name, distribution in self._space.items():
-            for choice in axis_of(distribution).choices:
+        for name, axis in axes_of(self._space).items():
+            for choice in axis.choices:
                 yield name, choice
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from search.algorithms.prior import Expected, Prior
 from search.algorithms.space import Space
 from search.errors import UserError, suggestion
-from search.spec.start import as_searched, contains, described
+from search.spec.membership import as_searched, contains, described
 
 USUAL = 0.5
 """The confidence where none is given."""

@@ -49,6 +49,10 @@ def possible(study: Study, takes: Takes) -> int | None:
     if asked is None:
         asked = MOST_POINTS
     trials = study.trials()
-    infeasible = sum(trial.ending == "infeasible" for trial in trials)
-    known = [trial.params for trial in trials]
-    return study.space.room(known, takes, asked + infeasible) - infeasible
+    within = study.within(trials)
+    infeasible = sum(trial.ending == "infeasible" for trial in within)
+    # Those that count beside what the space has room for: they are from before it was changed.
+    known = {trial.number for trial in within}
+    outside = sum(trial.number not in known and trial.ending not in ("running", "infeasible") for trial in trials)
+    room = study.space.room([trial.params for trial in within], takes, asked + infeasible)
+    return min(asked, room - infeasible + outside)

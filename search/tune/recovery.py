@@ -3,6 +3,9 @@
 from search.journal.records import OpenTrial
 from search.study import Study
 
+OUTSIDE = "it was cut off, and does not lie in the space as that was changed"
+"""Why a trial is infeasible that an earlier session had proposed in another space."""
+
 
 def take_up(study: Study) -> list[OpenTrial]:
     """Close the open trials of which all was recorded; return the others, which are to be trained again."""
@@ -15,6 +18,9 @@ def take_up(study: Study) -> list[OpenTrial]:
         if ending:
             with study.storage.together():
                 opened.settle(trial, ending, study.objective)
+        elif not study.space.is_whole(opened.params):
+            opened.refuse(OUTSIDE)
+            opened.end("infeasible")
         else:
             opened.begin_again()
             again.append(opened)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis as MatplotlibAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from search.spec.space import Axis
+from search.spec.axes import Axis
 from search.views.format import drawn, short, spans_decades
 
 MARGIN_SHARE = 0.03

@@ -9,6 +9,9 @@ from search.analysis.snapshot import Snapshot
 from search.journal import front
 from search.views.format import number, spread
 
+OFF = "off"
+"""Stands for the value of a hyperparameter that a configuration has not."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -37,9 +40,11 @@ def compare(snapshot: Snapshot) -> Comparison:
     if snapshot.defaults_win and opponent:
         title = "The defaults, which win, beside the best trial"
     rows: list[tuple[str, list[str]]] = []
+    params = [snapshot.params_of(candidate) for candidate in candidates]
     for name in snapshot.space:
-        cells = [number(candidate.config[name]) for candidate in candidates]
-        rows.append((name, cells))
+        cells = [number(own[name]) if name in own else OFF for own in params]
+        if set(cells) != {OFF}:
+            rows.append((name, cells))
     for at, metric in enumerate(snapshot.config.aims.names):
         cells = [spread(candidate.values_of(at, snapshot.config.aims)) for candidate in candidates]
         rows.append((metric, cells))

@@ -42,6 +42,14 @@ def infeasible(by_config: int, by_train: int) -> str:
     return f"{by_config + by_train} infeasible, which count as no trials: {', '.join(parts)}"
 
 
+def outside(trials: int) -> str:
+    """Return how many trials do not lie in the space, as text; empty where all do."""
+    if not trials:
+        return ""
+    do = "1 trial does" if trials == 1 else f"{trials} trials do"
+    return f"{do} not lie in the space as it was changed: counted, and none of them can win"
+
+
 def number(value: Any) -> str:
     """Return a value as a person writes it: four digits of a float, a text that looks like a number in quotes."""
     if isinstance(value, float):

@@ -218,8 +218,10 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     rows = []
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
-        for name, value in trial.params.items():
-            row[f"{PARAMETER}{name}"] = drawn(snapshot.axes[name].position(value))
+        placed = snapshot.placed(trial)
+        for name in snapshot.space:
+            at = snapshot.axes[name].position(placed[name]) if name in placed else math.nan
+            row[f"{PARAMETER}{name}"] = drawn(at)
         rows.append(row)
     table = tables.frame(rows, ["trial", "value", "state"]).astype({"value": float})
     table["value"] = table["value"].map(drawn)

@@ -16,7 +16,7 @@ from search.spec.command import Command
 from search.views import no_winner
 from search.views.chosen import chosen_among
 from search.views.comparison import compare
-from search.views.format import evenly, infeasible, number, span
+from search.views.format import evenly, infeasible, number, outside, span
 from search.views.limits import ending
 
 TRACEBACK = "Traceback (most recent call last):"
@@ -164,6 +164,8 @@ def _show_trials(console: Console, snapshot: Snapshot) -> None:
         console.print(line)
     if snapshot.earlier:
         console.print(f"the sampler was told {count(len(snapshot.earlier), 'trial')} of earlier studies before these")
+    if line := outside(len(snapshot.outside)):
+        console.print(line)
     asked = snapshot.config.num_samples
     if asked is not None and snapshot.wanted is not None and snapshot.wanted < asked:
         console.print(f"the space has no configuration beside these, of {asked} that were asked for")

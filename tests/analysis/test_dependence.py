@@ -7,7 +7,7 @@ import pytest
 
 from search.analysis.dependence import MIN_TRIALS, dependences
 from search.journal.trial import Trial
-from search.spec.space import Axis
+from search.spec.axes import Axis
 
 AXES = {"lr": Axis(1e-3, 1, is_log=True), "width": Axis(1, 64, is_integer=True), "act": Axis(0, 1, choices=("a", "b"))}
 

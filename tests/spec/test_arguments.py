@@ -14,10 +14,10 @@ import pytest
 
 from search.errors import UserError
 from search.spec import arguments, files, workload
+from search.spec.axes import scattered
 from search.spec.config import StudyConfig
 from search.spec.fit import Fit
 from search.spec.objective import Objective
-from search.spec.space import parse, scattered
 from search.spec.workload import Workload
 from search.worker.training import Order, Training
 
@@ -310,8 +310,8 @@ def test_any_class_that_is_made_by_keywords_is_searched_and_written_and_made_aga
     loaded = load(KINDS[kind])
     space = SEARCHED.get(kind, {"lr": LR})
     found = fit(loaded, space, FIXED.get(kind, {}))
-    assert (found.epochs, found.note) == (3, "")
-    for params in scattered(parse(found.config.space), 5):
+    assert (found.epochs, found.notes) == (3, [])
+    for params in scattered(found.config.searched, 5):
         built, values = trained(loaded, found.config.values(params))
         assert space.keys() <= values.keys()
         again, same = trained(loaded, read_back(values, tmp_path))
@@ -430,7 +430,11 @@ FIELDS = """
         ("power", {"distribution": "int_log_uniform", "low": 1, "high": 4}, "but it draws 3, too; use choice"),
         ("small", {"distribution": "uniform", "low": 0, "high": 1}, "draws numbers with a fraction; use int_uniform"),
         ("small", {**CHOICE, "values": [128]}, "but got 128"),
-        ("flag", {**CHOICE, "values": ["off"]}, "but got 'off'; write true or false"),
+        (
+            "flag",
+            {**CHOICE, "values": ["off"]},
+            "booleans are true and false; got 'off', write false, for flag: ",
+        ),
     ],
 )
 def test_what_is_no_value_of_a_field_is_refused_before_the_start(
@@ -445,7 +449,10 @@ def test_what_is_no_value_of_a_field_is_refused_before_the_start(
         ({"hidden": {"distribution": "uniform", "low": 1, "high": 9}}, "values for hidden=64 of kinds.train, but it "),
         ({"hidden": {"distribution": "uniform", "low": 1, "high": 9}}, "fraction; use int_uniform, or choice; or anno"),
         ({"lr": {"distribution": "int_uniform", "low": 1, "high": 9}}, "lr=0.1 of kinds.train, but it draws whole num"),
-        ({"amp": {**CHOICE, "values": ["on", "off"]}}, "but got 'on'; write true or false"),
+        (
+            {"amp": {**CHOICE, "values": ["on", "off"]}},
+            "amp.values: booleans are true and false; got 'on', write true, for amp=False of kinds.train",
+        ),
         ({"act": {**CHOICE, "values": ["relu", 1]}}, "but got 1; write it in quotes; or annotate it in the code"),
         ({"sizes": {**CHOICE, "values": [[1, 2], 3]}}, "but got 3"),
         ({"drop": {**CHOICE, "values": ["off"]}}, "drop: float | None of kinds.train, but got 'off'"),
@@ -532,7 +539,7 @@ def test_a_foreign_object_whose_text_or_comparison_raises_is_left_out(load: Load
             lr: float = 0.1
             rude: str = field(default_factory=Rude)
         """)
-    assert fit(loaded, {"lr": LR}).note == ""
+    assert not fit(loaded, {"lr": LR}).notes
     assert trained(loaded, {"lr": 0.5})[1] == {"seed": 0, "lr": 0.5}
 
 

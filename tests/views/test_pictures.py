@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from search.spec.space import axis_of
+from search.spec.axes import axis_of
 from search.study import Study
 from search.views.format import FRONT_COLOUR, STATE_COLOURS, drawn, epochs_of, some_of
 from search.views.page import page

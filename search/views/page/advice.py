@@ -6,7 +6,7 @@ from typing import Any
 from search.analysis.snapshot import Snapshot
 from search.analysis.verdict import SURE_ERRORS, Verdict
 from search.errors import count
-from search.spec.space import Axis
+from search.spec.axes import Axis, axes_of
 from search.views import no_winner
 from search.views.format import number
 
@@ -84,8 +84,9 @@ def _search(snapshot: Snapshot) -> Iterator[str]:
 
 def _space(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.front:
+        axes = axes_of(snapshot.space)
         for name, value in snapshot.front.params.items():
-            end = _end_of_range(snapshot.axes[name], value)
+            end = _end_of_range(axes[name], value)
             if end:
                 yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
     minor = [importance.name for importance in snapshot.importances if importance.high < MINOR_IMPORTANCE]
@@ -96,7 +97,7 @@ def _space(snapshot: Snapshot) -> Iterator[str]:
 
 def _end_of_range(axis: Axis, value: Any) -> str:
     """Return the end of its range that a value lies at, low or high; empty where it is at none, or a choice."""
-    if axis.choices:
+    if not axis.is_ordered or not axis.holds(value):
         return ""
     place = axis.unit(value)
     if place <= END_SHARE:

@@ -12,7 +12,7 @@ from search.journal.outcome import Candidate
 from search.journal.trial import WORDS, State
 from search.views import no_winner
 from search.views.chosen import chosen_among
-from search.views.format import infeasible, plus_minus, span, spread, values
+from search.views.format import infeasible, outside, plus_minus, span, spread, values
 from search.views.limits import ending
 from search.views.page import timeline
 from search.views.page.advice import advice
@@ -77,8 +77,8 @@ def _won(snapshot: Snapshot) -> Card:
     if winner:
         mean = f"{_means(snapshot, winner)} over {count(len(winner.values), 'seed')}"
         if snapshot.defaults_win:
-            defaults = {name: winner.config[name] for name in snapshot.space}
-            return Card(title, ["the defaults", no_winner.why_defaults(snapshot), mean, values(defaults)])
+            defaults = values(snapshot.params_of(winner))
+            return Card(title, ["the defaults", no_winner.why_defaults(snapshot), mean, defaults])
         if front:
             chosen = chosen_among(snapshot.outcome) if snapshot.outcome else ""
             return Card(title, [line for line in (winner.name, mean, chosen, values(front.params)) if line])
@@ -171,6 +171,8 @@ def _cost(snapshot: Snapshot, stretches: list[Rows]) -> Card:
         lines.append(line)
     if refused := infeasible(snapshot.refused, len(snapshot.infeasible)):
         lines.insert(2, refused)
+    if unlike := outside(len(snapshot.outside)):
+        lines.insert(2, unlike)
     return Card("What did it cost?", lines)
 
 
@@ -227,7 +229,11 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     machine = newest.get("machine", {})
     share = newest.get("share", {})
     of_each = f"{_of(share, 'cpus', 'CPU')} and {_of(share, 'gpus', 'GPU')}"
+    changes = [
+        f"after {count(change['trials'], 'trial')}: {line}" for change in snapshot.changes for line in change["lines"]
+    ]
     return [
+        *(("changed", change) for change in changes),
         ("command", str(newest.get("command", "unknown"))),
         ("begun", ", ".join(begun)),
         ("seed", str(snapshot.config.seed)),
@@ -236,6 +242,14 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("at once", f"{_of(share, 'concurrent', 'trial')}, each with {of_each}"),
         ("git revision", str(newest.get("git") or "none")),
     ]
+
+
+def _changes(snapshot: Snapshot) -> list[str]:
+    """Return how the space and the fixed values were changed, a line a difference."""
+    lines = []
+    for change in snapshot.changes:
+        lines += [f"after {count(change['trials'], 'trial')}: {line}" for line in change["lines"]]
+    return lines
 
 
 def _of(recorded: Mapping[str, Any], name: str, thing: str) -> str:

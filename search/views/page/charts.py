@@ -186,10 +186,11 @@ def _pair(snapshot: Snapshot) -> Chart:
     ring = {"size": 260, "strokeWidth": 2.5, **FRONT}
     circle = {"size": 90, "stroke": "var(--faint)", "strokeWidth": 0.5, "opacity": 1, "cursor": "pointer"}
     cross = {"shape": "cross", "size": 50, "color": "var(--diverged)", "cursor": "pointer"}
+    there = " && ".join(f"isValid(datum.{channel['field']})" for channel in place.values())
     layers = [
-        layer(TRIALS, "point", ring, place, CHOSEN),
-        layer(TRIALS, "circle", circle, {**place, "tooltip": TIP, "color": value}, VALUED),
-        layer(TRIALS, "point", cross, {**place, "tooltip": TIP}, VALUELESS),
+        layer(TRIALS, "point", ring, place, f"{there} && {CHOSEN}"),
+        layer(TRIALS, "circle", circle, {**place, "tooltip": TIP, "color": value}, f"{there} && {VALUED}"),
+        layer(TRIALS, "point", cross, {**place, "tooltip": TIP}, f"{there} && {VALUELESS}"),
     ]
     return chart("pair", f"Value of each trial, as a colour, against {first} and {second}", 320, layers)
 

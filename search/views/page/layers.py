@@ -10,7 +10,7 @@ from typing import Any
 
 from search.analysis.dependence import Place
 from search.analysis.snapshot import Snapshot
-from search.spec.space import Axis
+from search.spec.axes import Axis
 from search.views.format import drawn, number, short, spans_decades
 from search.views.page import rows
 from search.views.page.rows import Rows
@@ -140,11 +140,12 @@ def dependence(snapshot: Snapshot, x: Spec, curve: Sequence[Place]) -> list[Spec
 def points(snapshot: Snapshot, x: Spec) -> list[Spec]:
     """Return layers with a point for each trial that has a value, and a ring around the chosen one."""
     place = {"x": x, "y": metric_channel(snapshot)}
+    there = f"{VALUED} && isValid(datum['{x['field']}'])"
     style = {"size": 45, "opacity": 0.85, "cursor": "pointer"}
     ring = {"size": 170, "strokeWidth": 2.5, "color": "var(--front)"}
     return [
-        layer(TRIALS, "point", ring, place, f"{VALUED} && {CHOSEN}"),  # below the points, which have the tooltips
-        layer(TRIALS, "circle", style, {**place, "color": colour_channel(), "tooltip": TIP}, VALUED),
+        layer(TRIALS, "point", ring, place, f"{there} && {CHOSEN}"),  # below the points, which have the tooltips
+        layer(TRIALS, "circle", style, {**place, "color": colour_channel(), "tooltip": TIP}, there),
     ]
 
 

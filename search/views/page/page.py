@@ -110,7 +110,7 @@ def _out_of_range(snapshot: Snapshot) -> str:
     """Return which numbers the charts draw at another place, as text; empty where there are none."""
     values = snapshot.epoch_values
     for trial in snapshot.trials:
-        for name, value in trial.params.items():
+        for name, value in snapshot.placed(trial).items():
             values.append(snapshot.axes[name].position(value))
     if list(map(drawn, values)) == values:
         return ""
@@ -136,6 +136,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "has_curves": dependence.are_possible(snapshot.able, snapshot.axes),
         "parts": _parts(snapshot),
         "bootstrap_samples": importance.bootstrap_samples(len(snapshot.space)),
+        "has_gaps": bool(snapshot.space.conditions),
         "min_values": importance.MIN_DIFFERENT_VALUES,
         "has_valueless": len(snapshot.values) < len(snapshot.trials),
         "facts": answers.facts(snapshot),

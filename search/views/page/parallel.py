@@ -44,6 +44,8 @@ def parallel(snapshot: Snapshot) -> Chart:
         layer(labels, "text", {"fontSize": 11, "color": "var(--ink)"}, text),
         layer(TRIALS, "line", target, {**line, "tooltip": TIP}, fold),
     ]
+    if snapshot.space.conditions:
+        layers[3:3] = _stops(line, fold)
     top = count(len(rows.top(snapshot)), "trial")
     alt = f"Parallel coordinates over {', '.join(names)}; what stands out: the best {top}"
     return chart("parallel", alt, 260, layers)
@@ -65,11 +67,25 @@ def _axes_channel(names: list[str]) -> Spec:
 
 
 def _fold(axes: int) -> list[Spec]:
-    """Return what makes a row a trial and axis of a row a trial: u0, u1, ... become axis 0, 1, ... and `at`."""
+    """Return what makes a row a trial and axis of a row a trial: u0, u1, ... become axis 0, 1, ... and `at`.
+
+    `at` is null where a trial lacks a hyperparameter: its line has a gap there.
+    """
     return [
         {"fold": [f"u{axis}" for axis in range(axes)], "as": ["key", "at"]},
         {"calculate": "+slice(datum.key, 1)", "as": "axis"},
-        {"filter": f"{VALUED} && isValid(datum.at)"},
+        {"filter": VALUED},
+    ]
+
+
+def _stops(line: Spec, fold: list[Spec]) -> list[Spec]:
+    """Return layers with a dot where a line meets an axis: between two gaps there is no line to be seen."""
+    there = {"filter": "isValid(datum.at)"}
+    other = {"color": "var(--stopped)", "opacity": 0.45, "size": 10}
+    best = {"color": "var(--complete)", "size": 10}
+    return [
+        layer(TRIALS, "circle", other, line, [*fold, there, {"filter": "!datum.best"}]),
+        layer(TRIALS, "circle", best, line, [*fold, there, {"filter": "datum.best"}]),
     ]
 
 

@@ -28,7 +28,7 @@
     if (!row) return escape(tip);
     const facts = [["trial", row.trial], ["state", row.state], [page.metric, row.text],
                    ...page.others.map((name, at) => [name, row[`x${at + 1}`] ?? ""]), ["best epoch", row.best_epoch],
-                   ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? ""])];
+                   ["epochs", row.epochs], ...page.names.map((name, at) => [name, row[`t${at}`] ?? "off"])];
     return `<table>${facts.map(([name, value]) => `<tr><td class="key">${escape(String(name))}</td>` +
       `<td class="value">${escape(String(value))}</td></tr>`).join("")}</table>`;
   }

@@ -27,7 +27,8 @@ TOP_SHARE = 0.1
 def shown(snapshot: Snapshot, max_trials: int) -> list[Trial]:
     """Return the trials that a page shows, by number: all, or so many of the best."""
     able = snapshot.objective.ranked(snapshot.able)
-    others = [trial for trial in snapshot.trials if not trial.may_win]
+    first = {trial.number for trial in able}
+    others = [trial for trial in snapshot.trials if trial.number not in first]
     return sorted([*able, *others][:max_trials], key=lambda trial: trial.number)
 
 
@@ -70,7 +71,7 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             "text": "none",
             "best_epoch": trial.best_epoch,
             "epochs": len(trial.epochs),
-            **_params(snapshot, trial.params, names),
+            **_params(snapshot, snapshot.placed(trial), names),
         }
         if trial.value is not None:
             row["value"] = drawn(trial.value)
