@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import shlex
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -100,13 +100,13 @@ def require(settings: object, name: str, rule: str, holds: bool) -> None:
         raise UserError(f"{name} must be {rule}, but got {getattr(settings, name)!r}")
 
 
-def check_types(settings: Any, but: str = "") -> None:
-    """Hold the fields of a frozen dataclass against their annotations, but for one; an int will do for a float.
+def check_types(settings: Any, but: Container[str] = ()) -> None:
+    """Hold the fields of a frozen dataclass against their annotations, but for some; an int will do for a float.
 
     Raises UserError where a value is of another type, true and false for a number included.
     """
     for item in dataclasses.fields(settings):
-        if item.name == but:
+        if item.name in but:
             continue
         value = getattr(settings, item.name)
         choices = get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)

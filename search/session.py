@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from search import best_file, continuation, creation, request, study
+from search.algorithms import samplers
 from search.errors import EndedError, UserError, count, have
 from search.request import Asked
 from search.signals import Interrupted, Shutdown
@@ -233,6 +234,7 @@ def begin(
     holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
+    samplers.check_packages(config.sampler)
     if before:
         defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
         made = continuation.continued(before, config, fit.epochs, defaults)

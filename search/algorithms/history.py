@@ -14,6 +14,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.algorithms.completion import completed
 from search.algorithms.space import Space
 
 
@@ -65,8 +66,10 @@ class History(optuna.Study):
 class Teller:
     """Makes the History of a search, proposal after proposal; a trial that has ended is looked at once."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, *, reads_stopped: bool) -> None:
+        """Tell of a space; a sampler that reads no stopped trials is told them as complete ones."""
         self._space = space
+        self._reads_stopped = reads_stopped
         self._ended: dict[int, FrozenTrial | None] = {}
         """By number: as a sampler reads it, or None where it does not lie in the space."""
 
@@ -74,7 +77,10 @@ class Teller:
         """Return what is told of a study for the proposal of a trial."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         shown = [self._shown(other) for other in others]
-        return History([other for other in shown if other], study.directions)
+        told = [other for other in shown if other]
+        if not self._reads_stopped:
+            told = completed(told, study.directions)
+        return History(told, study.directions)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial | None:
         if trial.number in self._ended:

@@ -3,7 +3,7 @@
 Of no use is what is known already, and what the workload refuses.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -12,13 +12,12 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search.algorithms.history import History, Teller
+from search.algorithms.sampler import Sampler
 from search.algorithms.seeds import seeds_of
 from search.algorithms.space import Params, Space, Takes
 
-MOST_DRAWS = 20
-"""Draws of the sampler for one proposal: TPE's take milliseconds."""
 MOST_RANDOM_DRAWS = 2000
-"""Random ones after those."""
+"""Random draws, after those of the sampler."""
 
 
 class Proposer(BaseSampler):
@@ -36,18 +35,18 @@ class Proposer(BaseSampler):
 
     def __init__(
         self,
-        make: Callable[[int], BaseSampler],
+        sampler: Sampler,
         seed: int,
         space: Space,
         takes: Takes,
         start: Sequence[Params] = (),
     ) -> None:
-        self._make = make
+        self._sampler = sampler
         self._seed = seed
         self._space = space
         self._takes = takes
         self._start = start
-        self._teller = Teller(space)
+        self._teller = Teller(space, reads_stopped=sampler.reads_stopped)
         self.refused = 0
         """How many draws the workload refused before the newest proposal."""
 
@@ -59,11 +58,22 @@ class Proposer(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return all values of a trial; those that were recorded before a kill stay as they are."""
+        self.refused = 0
+        if self._space.is_whole(trial.params):
+            return dict(trial.params)
+        history = self._teller.tell(study, trial)
+        drawn = self._proposed(study, trial, history)
+        # The sampler's notes on it go into the journal before its values do: a trial without them is not its own.
+        for name in self._sampler.notes:
+            if name in history.notes.of_trial and name not in trial.system_attrs:
+                study._storage.set_trial_system_attr(trial._trial_id, name, history.notes.of_trial[name])
+        return drawn
+
+    def _proposed(self, study: optuna.Study, trial: FrozenTrial, history: History) -> dict[str, Any]:
+        """Return what is proposed: the first that is of use, or the last draw."""
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         known = self._space.keys_of(others)
-        history = self._teller.tell(study, trial)
         drawn: dict[str, Any] = {}
-        self.refused = 0
         # What is to be tried first.
         if trial.number < len(self._start):
             given = {**self._start[trial.number], **trial.params}
@@ -84,7 +94,8 @@ class Proposer(BaseSampler):
     ) -> Any:
         """Return a value by itself; Optuna asks for none, as all of the space is drawn together."""
         history = self._teller.tell(study, trial)
-        drawn = self._make(self._seed).sample_independent(history, trial, param_name, self._space.drawn(param_name))
+        sampler = self._sampler.make(self._seed, trial.number, self._space)
+        drawn = sampler.sample_independent(history, trial, param_name, self._space.drawn(param_name))
         return self._space.from_drawn(param_name, drawn)
 
     def _completed(
@@ -92,6 +103,8 @@ class Proposer(BaseSampler):
     ) -> Iterator[dict[str, Any]]:
         """Yield configurations that hold the given values; what is not given is drawn."""
         if self._space.is_whole(given):
+            if self._sampler.notes:  # which it makes as it draws
+                self._draw(history, trial, given, 0)
             yield {name: given[name] for name in self._space.active(given)}
             return
         yield from self._draws(history, trial, others, given)
@@ -100,7 +113,7 @@ class Proposer(BaseSampler):
         self, history: History, trial: FrozenTrial, others: Iterable[Params], given: Params
     ) -> Iterator[dict[str, Any]]:
         """Yield draws, the later ones at random; of a small space with the given values only those that are left."""
-        for count in range(MOST_DRAWS):
+        for count in range(self._sampler.draws):
             yield self._draw(history, trial, given, count)
         first, second = seeds_of(self._seed, trial.number, "another")
         if self._space.is_small:
@@ -117,7 +130,7 @@ class Proposer(BaseSampler):
         seed = self._seed
         if count:
             seed, _ = seeds_of(self._seed, count, "draw")
-        sampler = self._make(seed)
+        sampler = self._sampler.make(seed, trial.number, self._space)
         together = sampler.sample_relative(history, trial, sampler.infer_relative_search_space(history, trial))
         return self._filled(history, trial, given, sampler, together)
 

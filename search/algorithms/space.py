@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 MOST_POINTS = 10_000
 """Points of a space up to which all are gone through."""
@@ -94,6 +94,17 @@ class Space(Mapping[str, BaseDistribution]):
         """Return the value that a sampler has drawn: the reverse of `to_draw`."""
         return self[name].to_external_repr(drawn) if name in self.ordinals else drawn
 
+    @property
+    def searched(self) -> dict[str, BaseDistribution]:
+        """Return the distributions of which a sampler draws, of what has more than one value, in a fixed order."""
+        drawn = {name: self.drawn(name) for name in sorted(self)}
+        return {name: distribution for name, distribution in drawn.items() if not distribution.single()}
+
+    @property
+    def always_on(self) -> dict[str, BaseDistribution]:
+        """Return the same of what is in every configuration, whatever its other values."""
+        return {name: drawn for name, drawn in self.searched.items() if name not in self.conditions}
+
     # The points of a small one.
 
     @property
@@ -164,6 +175,10 @@ def values_of(distribution: BaseDistribution) -> Iterable[Any]:
     """Return every value of a distribution that has few."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices
+    if isinstance(distribution, FloatDistribution):
+        assert distribution.step is not None
+        steps = [distribution.low + step * distribution.step for step in range(_count(distribution))]
+        return [min(value, distribution.high) for value in steps]
     assert isinstance(distribution, IntDistribution)
     return range(distribution.low, distribution.high + 1, distribution.step)
 
@@ -174,4 +189,6 @@ def _count(distribution: BaseDistribution) -> int:
         return len(distribution.choices)
     if isinstance(distribution, IntDistribution):
         return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round((distribution.high - distribution.low) / distribution.step) + 1
     return MOST_POINTS + 1

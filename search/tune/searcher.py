@@ -11,7 +11,6 @@ from ray.tune.search import Searcher
 
 from search.algorithms.forecast import Forecast
 from search.algorithms.proposals import Proposer
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
 from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
@@ -69,12 +68,11 @@ class OptunaSearcher(StatelessSearcher):
         """What a trial has left behind in its process; empty as long as none has."""
         self.progress = Progress(study.objective, wanted=study.wanted)  # read once: the study looks into its journal
         survival = Survival(self._rungs, study.epochs, scheduler.reduction_factor if scheduler else 1)
-        self.forecast = Forecast(survival, self.progress.wanted, SAMPLERS[study.config.sampler].learns, clock)
+        self.forecast = Forecast(survival, self.progress.wanted, study.config.sampler.learns, clock)
         self.error: Exception | None = None
         """The error at which the journal could not be written; nothing is written after it."""
         self._refusals = Refusals(study, takes)
-        make = SAMPLERS[study.config.sampler].make
-        self._proposer = Proposer(make, study.config.seed, study.space, takes, study.start)
+        self._proposer = Proposer(study.config.sampler, study.config.seed, study.space, takes, study.start)
         study.search.sampler = self._proposer
         self._take_up()
 

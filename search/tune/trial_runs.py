@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.algorithms.proposals import Proposer, ask
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
 from search.analysis.checkup import Model, Problem
 from search.analysis.tried import Tried, place_in
@@ -45,7 +44,7 @@ class TrialRuns:
 def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     """Return the full configs that the study's sampler proposes first, by name."""
     config = study.config
-    study.search.sampler = Proposer(SAMPLERS[config.sampler].make, config.seed, study.space, takes)
+    study.search.sampler = Proposer(config.sampler, config.seed, study.space, takes)
     found = {}
     for number in range(1, min(PROPOSALS, study.wanted) + 1):
         params = ask(study.search, study.space).params
