@@ -122,7 +122,8 @@ def test_an_interrupted_search_raises_and_leaves_its_caller_alive(tmp_path: Path
     [
         (None, "run must be given a config, or with resume the folder of a study, but got neither"),
         ({**LEAST, "num_samples": 0}, "num_samples must be >= 1, but got 0"),
-        ({**LEAST, "sampler": "grid"}, "sampler must be tpe or random, but got 'grid'"),
+        ({**LEAST, "sampler": "grit"}, "unknown sampler 'grit', did you mean 'grid'"),
+        ({**LEAST, "sampler": "grid"}, "grid must have a finite number of values for each hyperparameter, but x is"),
         ("nowhere.yaml", "the config file must exist, but there is no file nowhere.yaml"),
         ({**LEAST, "workload": "nowhere"}, "workload 'nowhere' must be an importable module"),
     ],

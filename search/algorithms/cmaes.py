@@ -47,8 +47,8 @@ class CMAES(Sampler):
         """Raise UserError where there is no number to search."""
         if not _numbers(space):
             raise UserError(
-                "cmaes must have a number in each trial, but the space has choices and conditional ones only; "
-                "choose sampler: tpe, or make a choice an ordinal"
+                "cmaes must have a number in each trial, but the space has none; "
+                "take sampler: tpe, which takes choices and conditions"
             )
 
     def make(self, seed: int, trial: int, space: Space) -> BaseSampler:

@@ -29,13 +29,13 @@ class Grid(Sampler):
         for name, distribution in space.items():
             if isinstance(distribution, FloatDistribution) and distribution.step is None and not distribution.single():
                 raise UserError(
-                    f"grid must have hyperparameters with a finite number of values, but {name} is continuous; "
-                    f"give it a step, or a choice of values, or take sampler: qmc, which fills such a space evenly"
+                    f"grid must have a finite number of values for each hyperparameter, but {name} is continuous; "
+                    f"give it a step, make it a choice of values, or take sampler: qmc, which fills such a space evenly"
                 )
         if not space.is_small:
             raise UserError(
                 f"grid must have at most {MOST_POINTS} points, but the space has more; "
-                f"give fewer values, or take sampler: qmc, which fills such a space evenly"
+                f"give fewer values, or take sampler: qmc, which spreads its trials over them"
             )
 
     def make(self, seed: int, trial: int, space: Space) -> BaseSampler:

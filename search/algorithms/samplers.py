@@ -81,7 +81,8 @@ def _meant(option: str, name: str) -> str:
     """Return how an option may have been meant that a sampler has not."""
     others = [other for other in SAMPLERS if option in _options(other)]
     if others:
-        return f"which is an option of {' and '.join(others)}, not of {name}; remove it, or take {others[0]}"
+        names = ", ".join(others)
+        return f"which is an option of {names}, not of {name}; remove it, or take {others[0]}"
     known = _options(name)
     if not known:
         return f"{name} has no options; remove it"

@@ -6,6 +6,7 @@ Of a hyperparameter that depends on others a configuration has a value only wher
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -92,11 +93,13 @@ class Space(Mapping[str, BaseDistribution]):
 
     def from_drawn(self, name: str, drawn: Any) -> Any:
         """Return the value that a sampler has drawn: the reverse of `to_draw`."""
-        return self[name].to_external_repr(drawn) if name in self.ordinals else drawn
+        if name in self.ordinals:
+            return self[name].to_external_repr(drawn)
+        return on_grid(self[name], drawn)
 
     @property
     def searched(self) -> dict[str, BaseDistribution]:
-        """Return the distributions of which a sampler draws, of what has more than one value, in a fixed order."""
+        """Return the distributions of which a sampler draws, of what has more than one value, by name in order."""
         drawn = {name: self.drawn(name) for name in sorted(self)}
         return {name: distribution for name, distribution in drawn.items() if not distribution.single()}
 
@@ -109,10 +112,10 @@ class Space(Mapping[str, BaseDistribution]):
 
     @property
     def is_small(self) -> bool:
-        """Return whether it has at most MOST_POINTS points: none with a number that may have a fraction."""
+        """Return whether it has at most MOST_POINTS points: none with a number that may have any fraction."""
         points = 1
         for distribution in self.values():
-            points *= _count(distribution)
+            points *= count_of(distribution)
         return points <= MOST_POINTS
 
     def points(self, given: Params | None = None) -> Iterator[dict[str, Any]]:
@@ -171,19 +174,29 @@ def is_within(distribution: BaseDistribution, value: Any) -> bool:
     return distribution._contains(distribution.to_internal_repr(value))
 
 
+def on_grid(distribution: BaseDistribution, value: Any) -> Any:
+    """Return a value that lies in a distribution as it is recorded: 0.3 of steps of 0.1, which add up to a bit more."""
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return value
+    return _at_step(distribution, round((value - distribution.low) / distribution.step))
+
+
+def _at_step(distribution: FloatDistribution, steps: int) -> float:
+    """Return the number that lies so many steps above the lowest, reckoned in decimals as people do."""
+    return float(Decimal(str(distribution.low)) + steps * Decimal(str(distribution.step)))
+
+
 def values_of(distribution: BaseDistribution) -> Iterable[Any]:
     """Return every value of a distribution that has few."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices
     if isinstance(distribution, FloatDistribution):
-        assert distribution.step is not None
-        steps = [distribution.low + step * distribution.step for step in range(_count(distribution))]
-        return [min(value, distribution.high) for value in steps]
+        return [_at_step(distribution, steps) for steps in range(count_of(distribution))]
     assert isinstance(distribution, IntDistribution)
     return range(distribution.low, distribution.high + 1, distribution.step)
 
 
-def _count(distribution: BaseDistribution) -> int:
+def count_of(distribution: BaseDistribution) -> int:
     """Return how many values a distribution has; more than MOST_POINTS where they lie everywhere."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)

@@ -200,12 +200,8 @@ def ours(options: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def valley(params: Mapping[str, Any]) -> float:
-    return (
-        (params["a"] - 0.3) ** 2
-        + (np.log(params["b"]) + 3) ** 2 / 40
-        + (params["c"] - 11) ** 2 / 900
-        + params["d"] ** 2
-    )
+    squares = ((params["a"] - 0.3) ** 2, (np.log(params["b"]) + 3) ** 2 / 40, (params["c"] - 11) ** 2 / 900)
+    return float(sum(squares) + params["d"] ** 2)
 
 
 def optunas(kind: str, count: int) -> list[dict[str, Any]]:
