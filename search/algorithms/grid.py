@@ -50,7 +50,9 @@ class GridOfSpace(RandomSampler):
         super().__init__(seed=seed)  # of a value by itself, that a configuration lacks which is given in part
         self._space = space
         self._points = list(space.points())
-        self._rng.rng.shuffle(self._points)
+        order = list(range(len(self._points)))
+        self._rng.rng.shuffle(order)
+        self._points = [self._points[at] for at in order]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all of the space."""

@@ -33,11 +33,13 @@ def told(study: optuna.Study, *, reads_stopped: bool = False) -> list[FrozenTria
     return Teller(SPACE, reads_stopped=reads_stopped).tell(study, trial).told
 
 
-@pytest.mark.parametrize(("mode", "worst"), [("minimize", 9.0), ("maximize", 1.0)])
+@pytest.mark.parametrize(
+    ("direction", "worst"), [(StudyDirection.MINIMIZE, 9.0), (StudyDirection.MAXIMIZE, 1.0)], ids=["min", "max"]
+)
 def test_a_stopped_trial_is_told_with_its_best_and_one_that_diverged_or_failed_with_the_worst(
-    mode: str, worst: float
+    direction: StudyDirection, worst: float
 ) -> None:
-    study = optuna.create_study(direction=mode)
+    study = optuna.create_study(direction=direction)
     add(study, [3.0, 1.0], "complete")
     add(study, [9.0], "stopped")
     add(study, [8.0, 2.0], "stopped")
