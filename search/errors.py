@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import shlex
 import types
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -100,7 +100,7 @@ def require(settings: object, name: str, rule: str, holds: bool) -> None:
         raise UserError(f"{name} must be {rule}, but got {getattr(settings, name)!r}")
 
 
-def check_types(settings: Any, but: Collection[str] = ()) -> None:
+def check_types(settings: Any, but: Container[str] = ()) -> None:
     """Hold the fields of a frozen dataclass against their annotations, but for some; an int will do for a float.
 
     Raises UserError where a value is of another type, true and false for a number included.

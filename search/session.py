@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from search import best_file, continuation, creation, request, study, warm_start
+from search.algorithms import samplers
 from search.errors import EndedError, UserError, count, have
 from search.journal.limits import POSSIBLE
 from search.journal.trial import Trial
@@ -252,6 +253,7 @@ def begin(
     holding.enter_context(cluster.claimed())
     share, here = cluster.share_of(config)
     trackers.check(config.trackers)
+    samplers.check_packages(config.sampler)
     if before:
         defaults = loaded.arguments.defaults_beside(before.defaults, config.space)
         made = continuation.continued(before, config, fit.epochs, defaults, may_change=asked.allow_changes)

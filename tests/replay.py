@@ -32,9 +32,9 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
-from search.algorithms import schedulers
+from search.algorithms import samplers, schedulers
 from search.algorithms.asha import ASHA
-from search.algorithms.samplers import SeededTPE
+from search.algorithms.tpe import SeededTPE
 from search.journal.records import START
 from search.spec import config, space
 from search.spec.files import read
@@ -222,10 +222,10 @@ def play(
         yield training.event(result, verdict)
 
 
-def create(folder: Path, seed: int, num_samples: int | None, sampler: str = "tpe", **settings: Any) -> Study:
+def create(folder: Path, seed: int, num_samples: int | None, sampler: Any = "tpe", **settings: Any) -> Study:
     """Return a new study of configs/search.yaml, its journal on the disk."""
     change = {"seed": seed, "num_samples": num_samples, "sampler": sampler, "output": str(folder), **settings}
-    return new({**SETTINGS, **change, "name": f"{sampler}-{seed}-{num_samples}"})
+    return new({**SETTINGS, **change, "name": f"{samplers.name_of(samplers.make(sampler))}-{seed}-{num_samples}"})
 
 
 class Memory(optuna.storages.InMemoryStorage):

@@ -22,8 +22,8 @@ from optuna.distributions import FloatDistribution
 from ruamel.yaml import YAML
 
 import search
-from search.algorithms import proposals, schedulers
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms import proposals, samplers, schedulers
+from search.algorithms.proposals import Proposer
 from search.journal.records import OpenTrial, to_json
 from search.spec.axes import Axis, axes_of, corners
 from search.spec.config import StudyConfig
@@ -123,11 +123,15 @@ def searched(files: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFact
     return search.run({**config, "num_samples": 14}, resume=output / "s")
 
 
+def proposer(seed: int = 3) -> Proposer:
+    return Proposer(samplers.make(CONFIG["sampler"]), seed, parse(CONFIG["space"]), lambda params: True)
+
+
 def ask(study: optuna.Study, count: int, seed: int = 3) -> list[dict[str, Any]]:
     """Return what a new sampler each proposes for the next trials of a study."""
     found = []
     for _ in range(count):
-        study.sampler = SAMPLERS["qmc"].make(seed)
+        study.sampler = proposer(seed)
         trial = proposals.ask(study, parse(CONFIG["space"]))
         study.tell(trial, 1.0)
         found.append(trial.params)
@@ -135,7 +139,7 @@ def ask(study: optuna.Study, count: int, seed: int = 3) -> list[dict[str, Any]]:
 
 
 def test_a_new_sampler_at_each_trial_proposes_what_one_sampler_does() -> None:
-    one = optuna.create_study(sampler=SAMPLERS["qmc"].make(3))
+    one = optuna.create_study(sampler=proposer())
     proposed = []
     for _ in range(8):
         trial = proposals.ask(one, parse(CONFIG["space"]))
@@ -146,6 +150,22 @@ def test_a_new_sampler_at_each_trial_proposes_what_one_sampler_does() -> None:
     assert len({params["y"] for params in proposed}) == 8
 
 
+def test_each_trial_draws_from_a_part_of_its_own() -> None:
+    """Of sixteen: y lies in [-5, 5]."""
+    first = [params["y"] for params in ask(optuna.create_study(), 32)]
+    for begin in (0, 16):
+        parts = [int((y + 5) / 10 * 16) for y in first[begin : begin + 16]]
+        assert sorted(parts) == list(range(16))
+        assert parts != list(range(16))
+
+
+def test_the_sampler_is_made_of_its_options_and_stored_as_them() -> None:
+    config = StudyConfig.of(CONFIG)
+    assert config.as_mapping()["sampler"] == {"name": "latin", "points": 16}
+    assert StudyConfig.of(config.as_mapping()) == config
+    assert StudyConfig.of({**CONFIG, "sampler": "latin"}).as_mapping()["sampler"]["points"] == 32
+
+
 @pytest.mark.parametrize("number", [0, 1, 3])
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_proposal_that_was_cut_short_is_ended_by_a_new_sampler(number: int, written: int) -> None:
@@ -153,11 +173,11 @@ def test_a_proposal_that_was_cut_short_is_ended_by_a_new_sampler(number: int, wr
     whole = ask(optuna.create_study(), number + 1)[number]
     study = optuna.create_study()
     ask(study, number)
-    study.sampler = SAMPLERS["qmc"].make(3)
+    study.sampler = proposer()
     cut_short = optuna.Trial(study, study._storage.create_new_trial(study._study_id))
     for name in list(space)[:written]:
         cut_short._suggest(name, space[name])
-    study.sampler = SAMPLERS["qmc"].make(3)
+    study.sampler = proposer()
     assert OpenTrial.of(study, number, space).params == whole
 
 
@@ -208,15 +228,17 @@ def test_the_distribution_is_parsed_and_has_its_ends_and_an_axis() -> None:
     assert dict(space) == {"q": FloatDistribution(0.01, 1.0, log=True)}
     assert axes_of(space) == {"q": Axis(0.01, 1.0, is_log=True)}
     assert corners(space) == [{"q": 0.01}, {"q": 1.0}]
-    trial = proposals.ask(optuna.create_study(sampler=SAMPLERS["random"].make(0)), space)
+    sampler = Proposer(samplers.make("random"), 0, space, lambda params: True)
+    trial = proposals.ask(optuna.create_study(sampler=sampler), space)
     assert 0.01 <= trial.params["q"] <= 1
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sampler": "qmcc"}, "sampler must be tpe or random or qmc, but got 'qmcc'"),
-        ({"sampler": {"name": "qmc"}}, "sampler must be of type str, but got {'name': 'qmc'}"),
+        ({"sampler": "lattin"}, "unknown sampler 'lattin', did you mean 'latin'?"),
+        ({"sampler": {"name": "latin", "point": 4}}, "unknown setting 'sampler.point', did you mean 'points'?"),
+        ({"sampler": {"name": "latin", "points": 0}}, "points must be >= 1, but got 0"),
         ({"scheduler": "bandits"}, "unknown scheduler 'bandits', did you mean 'bandit'?"),
         (
             {"scheduler": {"name": "bandit", "graceperiod": 2}},
@@ -340,11 +362,13 @@ def test_a_search_with_them_is_opened_drawn_and_reported(searched: Study) -> Non
 
 
 def test_the_new_files_import_only_what_their_room_may(files: dict[str, ModuleType]) -> None:
-    assert [*files] == ["search/algorithms/qmc.py", "search/algorithms/bandit.py", "search/best.py"]
+    assert [*files] == ["search/algorithms/latin.py", "search/algorithms/bandit.py", "search/best.py"]
     for block in PAGE:
         if "new file `search/algorithms/" in block.above:
             names = {node.module for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.ImportFrom)}
             assert {name for name in names if name and name.startswith("search.")} <= {
                 "search.errors",
+                "search.algorithms.sampler",
                 "search.algorithms.seeds",
+                "search.algorithms.space",
             }

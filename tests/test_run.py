@@ -11,6 +11,8 @@ import pytest
 import ray
 
 import search
+from search.algorithms.random_search import Random
+from search.algorithms.samplers import SAMPLERS
 from search.study import Study
 from search.tune import cluster
 from tests import programs, studies
@@ -122,7 +124,8 @@ def test_an_interrupted_search_raises_and_leaves_its_caller_alive(tmp_path: Path
     [
         (None, "run must be given a config, or with resume the folder of a study, but got neither"),
         ({**LEAST, "num_samples": 0}, "num_samples must be >= 1, but got 0"),
-        ({**LEAST, "sampler": "grid"}, "sampler must be tpe or random, but got 'grid'"),
+        ({**LEAST, "sampler": "grit"}, "unknown sampler 'grit', did you mean 'grid'"),
+        ({**LEAST, "sampler": "grid"}, "grid must have a finite number of values for each hyperparameter, but x is"),
         ("nowhere.yaml", "the config file must exist, but there is no file nowhere.yaml"),
         ({**LEAST, "workload": "nowhere"}, "workload 'nowhere' must be an importable module"),
     ],
@@ -131,6 +134,19 @@ def test_a_mistake_is_raised_and_nothing_is_started(config: object, message: str
     given = {**config, "output": str(tmp_path)} if isinstance(config, dict) else config
     with pytest.raises(search.UserError, match=message.replace("(", r"\(")):
         search.run(given)  # type: ignore[arg-type]  # a user may give anything
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sampler_whose_package_is_missing_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lacking(Random):
+        packages = ("no_such_package",)
+
+    monkeypatch.setitem(SAMPLERS, "lacking", Lacking)
+    said = "sampler lacking must have the package no_such_package, but it is not installed: pip install no_such_package"
+    with pytest.raises(search.UserError, match=said):
+        search.run({**LEAST, "sampler": "lacking", "output": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
 
 

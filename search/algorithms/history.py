@@ -14,6 +14,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.algorithms.completion import completed
 from search.algorithms.space import Space
 
 
@@ -73,9 +74,20 @@ class Several(NamedTuple):
 class Teller:
     """Makes the History of a search, proposal after proposal; a trial that has ended is looked at once."""
 
-    def __init__(self, space: Space, several: Several | None = None, earlier: Iterable[FrozenTrial] = ()) -> None:
-        """Take the space, and the trials of earlier studies, which are told before the search's own."""
+    def __init__(
+        self,
+        space: Space,
+        *,
+        reads_stopped: bool,
+        several: Several | None = None,
+        earlier: Iterable[FrozenTrial] = (),
+    ) -> None:
+        """Tell of a space; a sampler that reads no stopped trials is told them as complete ones.
+
+        `earlier` are trials of earlier studies, which are told before the search's own.
+        """
         self._space = space
+        self._reads_stopped = reads_stopped
         self._several = several
         translated = [self._translated(trial) for trial in earlier]
         self._earlier = [trial for trial in translated if trial]
@@ -87,7 +99,10 @@ class Teller:
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         shown = [self._shown(other) for other in others]
         directions = self._several.directions if self._several else study.directions
-        return History([*self._earlier, *(other for other in shown if other)], directions)
+        told = [*self._earlier, *(other for other in shown if other)]
+        if not self._reads_stopped:
+            told = completed(told, directions)
+        return History(told, directions)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial | None:
         if trial.number in self._ended:

@@ -3,7 +3,7 @@
 Of no use is what is known already, and what the workload refuses.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -13,13 +13,12 @@ from optuna.trial import FrozenTrial
 
 from search.algorithms.history import History, Several, Teller
 from search.algorithms.prior import Prior, guided
+from search.algorithms.sampler import Sampler
 from search.algorithms.seeds import seeds_of
 from search.algorithms.space import Params, Space, Takes
 
-MOST_DRAWS = 20
-"""Draws of the sampler for one proposal: TPE's take milliseconds."""
 MOST_RANDOM_DRAWS = 2000
-"""Random ones after those."""
+"""Random draws, after those of the sampler."""
 
 
 class Proposer(BaseSampler):
@@ -39,7 +38,7 @@ class Proposer(BaseSampler):
 
     def __init__(
         self,
-        make: Callable[[int], BaseSampler],
+        sampler: Sampler,
         seed: int,
         space: Space,
         takes: Takes,
@@ -48,13 +47,13 @@ class Proposer(BaseSampler):
         earlier: Iterable[FrozenTrial] = (),
         prior: Prior | None = None,
     ) -> None:
-        self._make = make
+        self._sampler = sampler
         self._seed = seed
         self._space = space
         self._takes = takes
         self._start = start
         self._prior = prior or {}
-        self._teller = Teller(space, several, earlier)
+        self._teller = Teller(space, reads_stopped=sampler.reads_stopped, several=several, earlier=earlier)
         self.refused = 0
         """How many draws the workload refused before the newest proposal."""
 
@@ -66,19 +65,25 @@ class Proposer(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return all values of a trial; those that were recorded before a kill stay as they are."""
-        proposal = self._propose(study, trial, {})
+        self.refused = 0
+        if self._space.is_whole(trial.params):
+            return dict(trial.params)
+        history = self._teller.tell(study, trial)
+        drawn = self._proposed(study, trial, history, {})
         # Of one that a kill has cut short it is the same again; of one that was made otherwise, what it has.
-        if not trial.params.items() <= proposal.items():
-            proposal = self._propose(study, trial, trial.params)
-        return proposal
+        if not trial.params.items() <= drawn.items():
+            drawn = self._proposed(study, trial, history, trial.params)
+        # The sampler's notes on it go into the journal before its values do: a trial without them is not its own.
+        for name in self._sampler.notes:
+            if name in history.notes.of_trial and name not in trial.system_attrs:
+                study._storage.set_trial_system_attr(trial._trial_id, name, history.notes.of_trial[name])
+        return drawn
 
-    def _propose(self, study: optuna.Study, trial: FrozenTrial, recorded: Params) -> dict[str, Any]:
-        """Return all values of a trial, with these among them."""
+    def _proposed(self, study: optuna.Study, trial: FrozenTrial, history: History, recorded: Params) -> dict[str, Any]:
+        """Return the first proposal that is of use, or the last draw; with what is recorded of it."""
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         known = self._space.keys_of(others)
-        history = self._teller.tell(study, trial)
         drawn: dict[str, Any] = {}
-        self.refused = 0
         # What is to be tried first.
         if trial.number < len(self._start):
             given = {**self._start[trial.number], **recorded}
@@ -99,7 +104,8 @@ class Proposer(BaseSampler):
     ) -> Any:
         """Return a value by itself; Optuna asks for none, as all of the space is drawn together."""
         history = self._teller.tell(study, trial)
-        drawn = self._make(self._seed).sample_independent(history, trial, param_name, self._space.drawn(param_name))
+        sampler = self._sampler.make(self._seed, trial.number, self._space)
+        drawn = sampler.sample_independent(history, trial, param_name, self._space.drawn(param_name))
         return self._space.from_drawn(param_name, drawn)
 
     def _completed(
@@ -107,6 +113,8 @@ class Proposer(BaseSampler):
     ) -> Iterator[dict[str, Any]]:
         """Yield configurations that hold the given values; what is not given is drawn."""
         if self._space.is_whole(given):
+            if self._sampler.notes:  # which it makes as it draws
+                self._draw(history, trial, given, 0)
             yield {name: given[name] for name in self._space.active(given)}
             return
         yield from self._draws(history, trial, others, given)
@@ -115,7 +123,7 @@ class Proposer(BaseSampler):
         self, history: History, trial: FrozenTrial, others: Iterable[Params], given: Params
     ) -> Iterator[dict[str, Any]]:
         """Yield draws, the later ones at random; of a small space with the given values only those that are left."""
-        for count in range(MOST_DRAWS):
+        for count in range(self._sampler.draws):
             yield self._draw(history, trial, given, count)
         first, second = seeds_of(self._seed, trial.number, "another")
         if self._space.is_small:
@@ -132,7 +140,7 @@ class Proposer(BaseSampler):
         seed = self._seed
         if count:
             seed, _ = seeds_of(self._seed, count, "draw")
-        sampler = self._make(seed)
+        sampler = self._sampler.make(seed, trial.number, self._space)
         asked = sampler.infer_relative_search_space(history, trial)
         together = dict(sampler.sample_relative(history, trial, asked))
         for name in self._space:

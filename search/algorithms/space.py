@@ -128,6 +128,17 @@ class Space(Mapping[str, BaseDistribution]):
             return self[name].to_external_repr(drawn)
         return on_grid(self[name], drawn)
 
+    @property
+    def searched(self) -> dict[str, BaseDistribution]:
+        """Return the distributions of which a sampler draws, of what has more than one value, by name in order."""
+        drawn = {name: self.drawn(name) for name in sorted(self)}
+        return {name: distribution for name, distribution in drawn.items() if not distribution.single()}
+
+    @property
+    def always_on(self) -> dict[str, BaseDistribution]:
+        """Return the same of what is in every configuration, whatever its other values."""
+        return {name: drawn for name, drawn in self.searched.items() if name not in self.conditions}
+
     # The points of a small one.
 
     @property

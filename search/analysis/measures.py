@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.algorithms.forecast import Forecast
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.survival import Survival
 from search.analysis.checkup import Cost, Metrics, Range, Repeats, Taken, Times
 from search.analysis.tried import Tried, differences, in_used_processes
@@ -150,7 +149,7 @@ def times(
     # The search: by what became of others' trials, of which each epoch took what these took.
     rungs = config.scheduler.rungs(epochs) if config.scheduler else []
     chances = config.scheduler.chances(epochs) if config.scheduler else []
-    learns = SAMPLERS[config.sampler].learns
+    learns = config.sampler.learns
     forecast = Forecast(Survival(rungs, epochs, chances), trials, learns, clock=lambda: 0.0)  # no time goes by here
     forecast.suppose([(run.epoch_s, 1) for run in timed], between_s, min(at_once, trials or at_once))
     forecast.look()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
-from search.algorithms import schedulers
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms import samplers, schedulers
+from search.algorithms.sampler import Sampler
 from search.algorithms.schedulers import Scheduler
 from search.algorithms.space import Space
 from search.errors import UserError, check_types, require, suggestion
@@ -73,8 +73,8 @@ class StudyConfig:
     """Value of the metric that is good enough: the search ends when a trial has one as good."""
     scheduler: Scheduler | None = field(default_factory=lambda: schedulers.make(schedulers.DEFAULT))
     """When weak trials are stopped: a name, or {name, option: value}; null trains every trial to its end."""
-    sampler: str = "tpe"
-    """tpe, which learns from the trials so far, or random."""
+    sampler: Sampler = field(default_factory=lambda: samplers.make(samplers.DEFAULT))
+    """What proposes the configurations: a name, or {name, option: value}."""
     try_defaults: bool = True
     """Whether trial 0 is the workload's defaults, where they lie in the space."""
     start: list[dict[str, Any]] = field(default_factory=list)
@@ -115,11 +115,12 @@ class StudyConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "scheduler", schedulers.make(self.scheduler))
         object.__setattr__(self, "time_budget", limits.seconds_of("time_budget", self.time_budget))
+        object.__setattr__(self, "sampler", samplers.make(self.sampler))
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
         for name in ("objectives", "choose", "space", "fixed", "defaults", "start", "warm_start", "prior"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
-        check_types(self, but=("scheduler", "choose"))
+        check_types(self, but=("scheduler", "sampler", "choose"))
         for name, value in objectives.first_of(self.metric, self.mode, self.objectives).items():
             object.__setattr__(self, name, value)
         _check_values("", self.as_mapping())
@@ -127,7 +128,6 @@ class StudyConfig:
         if not self.mode:
             raise UserError(f"mode must be given, min or max, for a metric that does not say which: {self.metric!r}")
         require(self, "mode", " or ".join(MODES), self.mode in MODES)
-        require(self, "sampler", " or ".join(SAMPLERS), self.sampler in SAMPLERS)
         require(self, "max_failures", ">= 0", self.max_failures >= 0)
         alike = self.max_same_failures
         require(self, "max_same_failures", ">= 1, or null for any number", alike is None or alike >= 1)
@@ -145,8 +145,9 @@ class StudyConfig:
         is_plain = self.name is None or bool(re.fullmatch(r"\w[\w.-]{0,99}", self.name, re.ASCII))
         require(self, "name", "letters, digits, '.', '_' and '-', at most 100, no path", is_plain)
         self._check_trackers()
-        _ = self.aims
         searched = self.searched
+        self.sampler.check(searched)
+        objectives.check_sampler(self.aims, self.sampler)
         self._check_fixed()
         self._check_source()
         start.parse(self.start, searched, self.fixed)
@@ -204,7 +205,9 @@ class StudyConfig:
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the settings as plain values, of which `of` makes the same config."""
-        values = {**dataclasses.asdict(self), "scheduler": schedulers.options_of(self.scheduler)}
+        values = dataclasses.asdict(self)
+        values["scheduler"] = schedulers.options_of(self.scheduler)
+        values["sampler"] = samplers.options_of(self.sampler)
         for name in ("workload", "command", "report", "defaults", "objectives"):
             if not values[name]:
                 del values[name]

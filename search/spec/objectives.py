@@ -12,8 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from search.algorithms import pareto
+from search.algorithms import pareto, samplers
 from search.algorithms.pareto import Choice, Knee, Losses
+from search.algorithms.sampler import Sampler
 from search.errors import UserError
 from search.spec.objective import MODES, Objective, mode_of
 
@@ -98,3 +99,12 @@ def of(objective: Objective, entries: Mapping[str, Any], choose: Any) -> Objecti
     if len(objectives) == 1 and choice != Knee():
         raise UserError(f"choose is for several objectives, but there is one, {objective.metric}; remove choose")
     return Objectives(objectives, choice)
+
+
+def check_sampler(objectives: Objectives, sampler: Sampler) -> None:
+    """Raise UserError where a sampler searches for one objective only, and there are several."""
+    if objectives.are_several and not sampler.takes_several:
+        raise UserError(
+            f"the sampler must search for {len(objectives.all)} objectives, {', '.join(objectives.names)}, but "
+            f"{samplers.name_of(sampler)} does for one only; take tpe or nsga2"
+        )

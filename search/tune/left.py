@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from search.algorithms.forecast import Forecast
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.survival import Survival
 from search.study import Study
 
@@ -14,7 +13,7 @@ def forecast_of(study: Study, clock: Callable[[], float]) -> Forecast:
     rungs = config.scheduler.rungs(study.epochs) if config.scheduler else []
     chances = config.scheduler.chances(study.epochs) if config.scheduler else []
     survival = Survival(rungs, study.epochs, chances)
-    forecast = Forecast(survival, study.wanted, SAMPLERS[config.sampler].learns, clock)
+    forecast = Forecast(survival, study.wanted, config.sampler.learns, clock)
     for trial in study.trials():
         if trial.ending not in ("running", "infeasible"):
             forecast.recall(len(trial.epochs))

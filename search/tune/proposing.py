@@ -7,7 +7,6 @@ from optuna.trial import FrozenTrial
 
 from search.algorithms.history import Several
 from search.algorithms.proposals import Proposer
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Takes
 from search.journal import earlier, front
 from search.journal.records import read_trial
@@ -22,7 +21,7 @@ def proposer_of(study: Study, takes: Takes) -> Proposer:
     several = _several(config.aims) if config.aims.are_several else None
     known = earlier.as_optuna(earlier.read(study.search), study.space, are_several=several is not None)
     return Proposer(
-        SAMPLERS[config.sampler].make,
+        config.sampler,
         config.seed,
         study.space,
         takes,

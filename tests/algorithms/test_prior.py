@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.algorithms import samplers
 from search.algorithms.prior import HALF, Expected, guided
 from search.algorithms.proposals import Proposer, ask
-from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Space
 
 LR = FloatDistribution(1e-4, 1, log=True)
@@ -61,7 +61,7 @@ def test_a_search_is_guided_the_same_when_it_is_resumed_and_the_sampler_draws_th
         study = optuna.create_study()
         for _ in range(14):
             if is_resumed or study.sampler.__class__ is not Proposer:
-                study.sampler = Proposer(SAMPLERS["tpe"].make, 3, space, lambda params: True, prior=prior)
+                study.sampler = Proposer(samplers.make("tpe"), 3, space, lambda params: True, prior=prior)
             trial = ask(study, space)
             study.tell(trial, trial.params["lr"] + trial.params["width"])
         return [trial.params for trial in study.trials]

@@ -8,11 +8,13 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
-from search.algorithms.proposals import MOST_DRAWS, Proposer, ask
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms import samplers
+from search.algorithms.proposals import Proposer, ask
+from search.algorithms.random_search import SeededRandom
 from search.algorithms.space import MOST_POINTS, Space, Takes
+from search.algorithms.tpe import TPE, SeededTPE
 
-BOTH = pytest.mark.parametrize("kind", [*SAMPLERS])
+BOTH = pytest.mark.parametrize("kind", ["tpe", "random"])
 WIDTHS = Space({"hidden1": IntDistribution(8, 128, log=True), "hidden2": IntDistribution(8, 128, log=True)})
 SMALL = Space({"depth": IntDistribution(1, 2), "act": CategoricalDistribution(["relu", None])})
 X = Space({"x": FloatDistribution(0, 1)})
@@ -28,7 +30,7 @@ def is_narrowing(params: Mapping[str, Any]) -> bool:
 
 
 def proposer(kind: str, space: Space, takes: Takes, seed: int = 3) -> Proposer:
-    return Proposer(SAMPLERS[kind].make, seed, space, takes)
+    return Proposer(samplers.make(kind), seed, space, takes)
 
 
 def played(kind: str, space: Space, takes: Takes, count: int, seed: int = 3) -> list[dict[str, Any]]:
@@ -52,7 +54,7 @@ def test_what_the_workload_refuses_is_drawn_again(kind: str) -> None:
 @BOTH
 def test_where_all_is_taken_a_proposal_is_what_the_sampler_alone_would_have_proposed(kind: str) -> None:
     space = Space({"x": FloatDistribution(0, 1), "y": FloatDistribution(1e-4, 1, log=True)})
-    study = optuna.create_study(sampler=SAMPLERS[kind].make(3))
+    study = optuna.create_study(sampler={"tpe": SeededTPE, "random": SeededRandom}[kind](3))
     for _ in range(20):
         trial = study.ask(dict(space))
         study.tell(trial, sum(trial.params.values()))
@@ -93,16 +95,17 @@ def test_each_further_draw_is_that_of_a_sampler_with_another_seed_and_the_same_i
     def seeds_of_a_session() -> list[int]:
         seeds = []
 
-        def make(seed: int) -> BaseSampler:
-            seeds.append(seed)
-            return SAMPLERS["tpe"].make(seed)
+        class Noting(TPE):
+            def make(self, seed: int, trial: int, space: Space) -> BaseSampler:
+                seeds.append(seed)
+                return super().make(seed, trial, space)
 
-        ask(optuna.create_study(sampler=Proposer(make, 3, X, lambda params: False)), X)
+        ask(optuna.create_study(sampler=Proposer(Noting(), 3, X, lambda params: False)), X)
         return seeds
 
     seeds = seeds_of_a_session()
     assert seeds[0] == 3
-    assert len(set(seeds)) == len(seeds) == MOST_DRAWS
+    assert len(set(seeds)) == len(seeds) == TPE.draws
     assert seeds_of_a_session() == seeds
 
 
@@ -148,7 +151,7 @@ def begun(kind: str, space: Space, takes: Takes, count: int, start: Sequence[Map
     """Return the proposals of a search that tries `start` first, each from a sampler without a past."""
     study = optuna.create_study()
     for _ in range(count):
-        study.sampler = Proposer(SAMPLERS[kind].make, 3, space, takes, start)
+        study.sampler = Proposer(samplers.make(kind), 3, space, takes, start)
         trial = ask(study, space)
         study.tell(trial, sum(float(value or 0) for value in trial.params.values() if not isinstance(value, str)))
     return [trial.params for trial in study.trials]

@@ -236,6 +236,34 @@ def test_so_it_does_under_every_scheduler(scheduler: Any, tmp_path: Path) -> Non
         assert told(made) == told(whole)
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [{"name": "cmaes", "popsize": 4}, {"name": "nsga2", "population_size": 4}],
+    ids=["cmaes", "nsga2"],
+)
+def test_a_sampler_that_counts_generations_goes_on_with_them_after_a_kill(
+    sampler: dict[str, Any], tmp_path: Path
+) -> None:
+    """In which generation a trial was proposed stands in the journal with it: stopped and diverged trials count."""
+    table = diverging(replay.recorded(), 3)
+    whole = replay.create(tmp_path / "whole", 3, 18, sampler)
+    list(replay.search(whole, table, workers=1))
+    generations = [value for trial in whole.search.trials for value in trial.system_attrs.values() if value != 1.0]
+    content = (whole.folder / "journal.log").read_bytes()
+    assert b"generation" in content
+    assert b"optimizer" not in content
+    assert max(generations) >= 3
+    begin = content.index(b"\n", content.index(b'"defaults"')) + 1
+    for cut in np.random.default_rng(0).integers(begin, len(content), 4):
+        made = killed(whole, int(cut), tmp_path / str(cut))
+        list(replay.search(made, table, workers=1))
+        again = study.load(made.folder)
+        assert told(again) == told(whole)
+        assert [trial.system_attrs for trial in again.search.trials] == [
+            trial.system_attrs for trial in whole.search.trials
+        ]
+
+
 def cuts(whole: Study, word: bytes) -> list[int]:
     """Return where each record of the journal ends that holds a word, in bytes."""
     content = (whole.folder / "journal.log").read_bytes()

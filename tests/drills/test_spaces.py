@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search import creation, study
+from search.algorithms import samplers
 from search.algorithms.proposals import Proposer, ask, suggest
-from search.algorithms.samplers import SAMPLERS
 from search.errors import UserError
 from search.journal.records import OpenTrial
 from search.spec.arguments import Arguments
@@ -140,15 +140,15 @@ def test_every_proposal_lies_in_its_space_and_is_the_same_after_a_kill_at_any_po
     straight, broken = (optuna.create_study() for _ in range(2))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for number in range(14):
-        straight.sampler = Proposer(SAMPLERS[kind].make, 3, searched, lambda params: True)
+        straight.sampler = Proposer(samplers.make(kind), 3, searched, lambda params: True)
         trial = ask(straight, searched)
         assert lies_in(space, trial.params), (space, trial.params)
         # The other is killed after so many values, and its proposal ended by a sampler without a past.
-        broken.sampler = Proposer(SAMPLERS[kind].make, 3, searched, lambda params: True)
+        broken.sampler = Proposer(samplers.make(kind), 3, searched, lambda params: True)
         begun = broken.ask()
         for name in [*trial.params][: cut[number]]:
             begun._suggest(name, searched[name])
-        broken.sampler = Proposer(SAMPLERS[kind].make, 3, searched, lambda params: True)
+        broken.sampler = Proposer(samplers.make(kind), 3, searched, lambda params: True)
         again = optuna.Trial(broken, begun._trial_id)
         suggest(again, searched)
         assert again.params == trial.params
@@ -169,7 +169,7 @@ def test_every_study_opens_and_goes_on(space: Entries) -> None:
         made.begin_session(studies.SHARE, {})
         for count in range(3):
             made = study.load(made.folder)
-            made.search.sampler = Proposer(SAMPLERS["tpe"].make, 0, made.space, fit.takes, made.start)
+            made.search.sampler = Proposer(samplers.make("tpe"), 0, made.space, fit.takes, made.start)
             for _ in range(3):
                 studies.add(made, [float(count)], "complete")
             cut_off = OpenTrial.proposed(made.search, made.space)

@@ -1,16 +1,19 @@
 """Trials by several objectives: where each lies, what a sampler is told of them, and which is handed over."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from optuna.distributions import BaseDistribution
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search import best_file
 from search.algorithms.history import History
+from search.algorithms.sampler import Sampler
+from search.algorithms.space import Space
 from search.journal import front
 from search.journal.records import OpenTrial
 from search.journal.trial import Ending
@@ -77,8 +80,15 @@ def told_of(made: Study) -> History:
             told.append(study)
             return {}
 
+    @dataclass(frozen=True)
+    class Listens(Sampler):
+        reads_stopped: ClassVar[bool] = True
+
+        def make(self, seed: int, trial: int, space: Space) -> BaseSampler:
+            return Listening(seed)
+
     proposer = proposer_of(made, lambda params: True)
-    proposer._make = lambda seed: Listening(seed)
+    proposer._sampler = Listens()
     made.search.sampler = proposer
     OpenTrial.proposed(made.search, made.space)
     return told[0]

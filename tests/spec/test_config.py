@@ -1,6 +1,7 @@
 """What a search is asked to do: space, fixed values, limits, and what a mistake is answered."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.algorithms.asha import ASHA
+from search.algorithms.samplers import SAMPLERS
 from search.errors import UserError
 from search.spec import space
 from search.spec.config import StudyConfig
@@ -116,6 +118,48 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"scheduler": {"grace_perod": 3}}, "unknown setting 'scheduler.grace_perod', did you mean 'grace_period'?"),
         ({"scheduler": {"grace_period": 0}}, "grace_period must be >= 1, but got 0"),
         ({"scheduler": {"reduction_factor": 1}}, "reduction_factor must be >= 2, but got 1"),
+        (
+            {"sampler": 3},
+            "sampler must be a name (tpe, random, gp, cmaes, qmc, grid, nsga2), or a mapping with one, but",
+        ),
+        (
+            {"sampler": None},
+            "sampler must be a name (tpe, random, gp, cmaes, qmc, grid, nsga2), or a mapping with one, but",
+        ),
+        ({"sampler": "tpee"}, "unknown sampler 'tpee', did you mean 'tpe'?"),
+        ({"sampler": "evolution"}, "unknown sampler 'evolution', there are: tpe, random, gp, cmaes, qmc, grid, nsga2"),
+        ({"sampler": {"name": ["tpe"]}}, "unknown sampler ['tpe'], did you mean 'tpe'?"),
+        ({"sampler": {"name": "tpe", "n_startup": 5}}, "'sampler.n_startup', did you mean 'n_startup_trials'?"),
+        (
+            {"sampler": {"name": "random", "seed": 5}},
+            "unknown setting 'sampler.seed', random has no options; remove it",
+        ),
+        (
+            {"sampler": {"name": "random", "n_startup_trials": 5}},
+            "'sampler.n_startup_trials', which is an option of tpe, gp, cmaes, not of random; remove it, or take tpe",
+        ),
+        ({"sampler": {"popsize": 5}}, "which is an option of cmaes, not of tpe; remove it, or take cmaes"),
+        ({"sampler": {"n_startup_trials": -1}}, "n_startup_trials must be >= 0, but got -1"),
+        ({"sampler": {"n_startup_trials": True}}, "n_startup_trials must be of type int, but got True"),
+        ({"sampler": {"multivariate": 1}}, "multivariate must be of type bool, but got 1"),
+        ({"sampler": {"n_ei_candidates": 0}}, "n_ei_candidates must be >= 1, but got 0"),
+        ({"sampler": {"name": "gp", "n_startup_trials": 0}}, "n_startup_trials must be >= 1, but got 0"),
+        ({"sampler": {"name": "cmaes", "popsize": 1}}, "popsize must be >= 2, or null, but got 1"),
+        ({"sampler": {"name": "qmc", "qmc_type": "sobel"}}, "qmc_type must be sobol or halton, but got 'sobel'"),
+        ({"sampler": {"name": "nsga2", "population_size": 1}}, "population_size must be >= 2, but got 1"),
+        ({"sampler": {"name": "nsga2", "mutation_prob": 2}}, "mutation_prob must be in [0, 1], or null, but got 2.0"),
+        (
+            {"sampler": "grid"},
+            "but x is continuous; give it a step, make it a choice of values, or take sampler: qmc",
+        ),
+        (
+            {"sampler": "grid", "space": {"n": {"distribution": "int_uniform", "low": 0, "high": 10_000}}},
+            "grid must have at most 10000 points, but the space has more; give fewer values, or take sampler: qmc",
+        ),
+        (
+            {"sampler": "cmaes", "space": {"act": {"distribution": "choice", "values": ["relu", "tanh"]}}},
+            "cmaes must have a number in each trial, but the space has none; take sampler: tpe",
+        ),
         ({"finalists": -1}, "finalists must be >= 0"),
         ({"seeds": 0}, "seeds must be >= 1"),
     ],
@@ -134,10 +178,29 @@ def test_what_a_search_cannot_do_without_is_asked_for() -> None:
 
 def test_the_resolved_config_read_back_is_the_same_config() -> None:
     config = StudyConfig.of({**LEAST, "scheduler": {"grace_period": 2}, "gpus_per_trial": 1})
-    assert StudyConfig.of(dataclasses.asdict(config)) == config
+    assert StudyConfig.of(config.as_mapping()) == config
     for nothing in (None, "none", {"name": "none"}):
         assert StudyConfig.of({**LEAST, "scheduler": nothing}) == StudyConfig.of({**LEAST, "scheduler": None})
     assert StudyConfig.of({**LEAST, "scheduler": None}).scheduler is None
+
+
+@pytest.mark.parametrize("name", [*SAMPLERS])
+def test_a_sampler_is_asked_for_by_name_or_with_options_and_recorded_with_all_of_them(name: str) -> None:
+    """Studies of before have the name alone."""
+    values = {**LEAST, "space": {"x": {"distribution": "int_uniform", "low": 0, "high": 9}}}
+    config = StudyConfig.of({**values, "sampler": name})
+    recorded = config.as_mapping()["sampler"]
+    assert json.loads(json.dumps(recorded)) == recorded
+    assert recorded["name"] == name
+    assert set(recorded) == {"name", *(item.name for item in dataclasses.fields(SAMPLERS[name]))}
+    assert (
+        StudyConfig.of({**values, "sampler": recorded})
+        == StudyConfig.of({**values, "sampler": config.sampler})
+        == config
+    )
+    if name == "tpe":
+        assert StudyConfig.of(values) == StudyConfig.of({**values, "sampler": {}}) == config
+        assert StudyConfig.of({**values, "sampler": {"n_startup_trials": 20}}) != config
 
 
 @settings(max_examples=300)
