@@ -32,7 +32,7 @@ from search.tune.pool import WorkerPool
 from search.tune.resources import Share
 from search.views import ablation as ablation_view
 from search.views import audit as audit_view
-from search.views import fonts, images, pictures
+from search.views import fonts, images, pictures, rungs
 
 LOG = "audit"
 
@@ -77,7 +77,7 @@ def show(console: Console, made: Study) -> int:
     files.make_folder(picture.parent)
     texts = pictures.texts(snapshot)
     with fonts.style(pictures.STYLE, texts):
-        files.write(picture, images.png(pictures.audit(snapshot, table)))
+        files.write(picture, images.png(rungs.audit(snapshot, table)))
     audit_view.show(console, snapshot, pairs, table)
     console.print(f"every trial is in {file}, the rungs against the end in {picture}")
     lacking = fonts.lacking(texts)

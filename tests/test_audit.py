@@ -24,7 +24,7 @@ from search.journal.trial import Ending
 from search.study import AUDIT, Study
 from search.tune import cluster
 from search.tune.resources import Node
-from search.views import pictures
+from search.views import rungs
 from tests import toy
 from tests.programs import HEART, search, start
 from tests.studies import new
@@ -235,7 +235,7 @@ def test_the_table_and_the_picture_are_derived_from_the_journal(
 
 def test_the_picture_shows_every_final_value_at_every_rung(made: Study) -> None:
     table = tabulate(made.snapshot(), pairs(made.snapshot()))
-    left, right = pictures.audit(made.snapshot(), table).get_axes()
+    left, right = rungs.audit(made.snapshot(), table).get_axes()
     for axes, rung in ((left, "rung_1"), (right, "rung_2")):
         shown = [tuple(point) for drawn in axes.collections for point in drawn.get_offsets().tolist()]  # type: ignore[union-attr]
         points = list(zip(table[rung], table["final_value"], strict=True))

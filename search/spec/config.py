@@ -1,7 +1,6 @@
 """The settings of a search, from a YAML file and flags, each checked against its rule."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +12,12 @@ from search.algorithms.sampler import Sampler
 from search.algorithms.schedulers import Scheduler
 from search.algorithms.space import Space
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import limits, objectives, prior, start, translation
+from search.spec import limits, nested, objectives, prior, start, translation
 from search.spec.command import Command, check
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.objectives import Objectives
 from search.spec.space import parse
-from search.spec.values import SCALAR, plain
+from search.spec.values import SCALAR
 
 DEFAULT_FILE = "configs/search.yaml"
 TRACKERS: dict[str, tuple[str, ...]] = {
@@ -119,11 +118,11 @@ class StudyConfig:
         if not self.mode and isinstance(self.metric, str):
             object.__setattr__(self, "mode", mode_of(self.metric))
         for name in ("objectives", "choose", "space", "fixed", "defaults", "start", "warm_start", "prior"):
-            object.__setattr__(self, name, _plain(getattr(self, name)))
+            object.__setattr__(self, name, nested.plain(getattr(self, name)))
         check_types(self, but=("scheduler", "sampler", "choose"))
         for name, value in objectives.first_of(self.metric, self.mode, self.objectives).items():
             object.__setattr__(self, name, value)
-        _check_values("", self.as_mapping())
+        nested.check("", self.as_mapping())
         require(self, "metric", "a name", bool(self.metric))
         if not self.mode:
             raise UserError(f"mode must be given, min or max, for a metric that does not say which: {self.metric!r}")
@@ -163,7 +162,7 @@ class StudyConfig:
     def _check_fixed(self) -> None:
         for setting, values in (("fixed", self.fixed), ("defaults", self.defaults)):
             for name, value in values.items():
-                is_taken = isinstance(value, SCALAR) if self.command else _is_plain(value)
+                is_taken = isinstance(value, SCALAR) if self.command else nested.is_plain(value)
                 if not (isinstance(name, str) and is_taken):
                     fix = ""
                     if isinstance(value, dict) and value:
@@ -279,40 +278,9 @@ def _meant(name: str, known: list[str]) -> str:
     return f"{near}; what belongs to the workload's Config stands under fixed, or in space"
 
 
-def _plain(value: Any) -> Any:
-    """Return a nested value with its scalars as YAML gives them: from Python they may be an enum's or NumPy's."""
-    if isinstance(value, dict):
-        return {plain(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return plain(value)
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a value is a scalar, or a list of those, which may be nested."""
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return isinstance(value, SCALAR)
-
-
 def _is_share(share: float) -> bool:
     """Return whether a share is 0, whole, or 1/k as people write it: 0.33 is a third."""
     if not 0.0001 <= share < 1:  # Ray counts in ten thousandths
         return share == 0 or (share >= 1 and share == int(share))
     k = round(1 / share)
     return k > 1 and abs(share - 1 / k) <= 0.005
-
-
-def _check_values(where: str, value: Any) -> None:
-    """Raise UserError at a number that is not finite, or a text that is no UTF-8, anywhere in a nested value."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            place = f"{where}.{key}" if where else str(key)
-            _check_values(place, inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_values(where, inner)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where} must be finite, but got {value}")
-    elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-        raise UserError(f"{where} must be text that can be written as UTF-8, but got {value!r}")

@@ -22,14 +22,13 @@ from search.views.axes import plain, scale_metric, scale_parameter
 from search.views.format import (
     FRONT_COLOUR,
     STATE_COLOURS,
-    correlation,
     drawn,
     line_width,
     rungs_drawn,
     rungs_named,
     short,
-    some_of,
 )
+from search.views.panels import legend_below, panels_of, scatter
 
 STYLE = "seaborn-v0_8-whitegrid"
 """Of every picture: seaborn's, which matplotlib ships; seaborn itself takes a second to import."""
@@ -114,7 +113,7 @@ def history(snapshot: Snapshot) -> Figure:
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
     table = _trials_with_a_value(snapshot)
-    _scatter(axes, table, "trial")
+    scatter(axes, table, "trial")
     best = [math.nan if value is None else drawn(value) for value in snapshot.running_best]
     axes.step(
         [trial.number for trial in snapshot.trials],
@@ -140,18 +139,18 @@ def hyperparameters(snapshot: Snapshot) -> Figure:
         columns = 2
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(max(7.0, 4.2 * columns), 3.4 * rows + 0.5), layout="constrained")
-    panels = _panels(figure, len(names), columns, sharex=False)
+    panels = panels_of(figure, len(names), columns, sharex=False)
     table = _trials_with_a_value(snapshot)
     curve_of = dependences(snapshot.able, snapshot.axes, snapshot.objective.sign)
     for at, (axes, name) in enumerate(zip(panels, names, strict=True)):
         _scatter_earlier(axes, snapshot, name)
         _draw_curve(axes, curve_of.get(name, []))
-        _scatter(axes, table, f"{PARAMETER}{name}")
+        scatter(axes, table, f"{PARAMETER}{name}")
         scale_parameter(axes, name, snapshot.axes[name])
         scale_metric(axes, snapshot.config.metric, table["value"].to_list())
         if at % columns:  # the axis is that of the panel on the left
             axes.set_ylabel("")
-    _legend_below(figure, panels[0], len(STATE_COLOURS) + 1)
+    legend_below(figure, panels[0], len(STATE_COLOURS) + 1)
     figure.suptitle("Best value of each trial against each hyperparameter")
     return figure
 
@@ -188,17 +187,17 @@ def objectives(snapshot: Snapshot) -> Figure:
     columns = min(len(others), 3)
     rows = -(-len(others) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.5), layout="constrained")
-    panels = _panels(figure, len(others), columns, sharex=True, sharey=False)
+    panels = panels_of(figure, len(others), columns, sharex=True, sharey=False)
     on_front = front.points(front.front(snapshot.trials, aims), aims)
     for at, (axes, name) in enumerate(zip(panels, others, strict=True), 1):
         table = _placed(snapshot, at)
-        _scatter(axes, table, "value", "other")
+        scatter(axes, table, "value", "other")
         line = [[drawn(point[0]) for point in on_front], [drawn(point[at]) for point in on_front]]
         axes.plot(*line, "-" if len(others) == 1 else "o", fillstyle="none", color=FRONT_COLOUR, label="front")
         scale_metric(axes, aims.names[0], table["value"].to_list(), "x")
         scale_metric(axes, name, table["other"].to_list())
         axes.tick_params(labelbottom=True)
-    _legend_below(figure, panels[0], 2 * columns + 2)
+    legend_below(figure, panels[0], 2 * columns + 2)
     figure.suptitle(f"Objectives of {plain(snapshot.config.title)}: {count(len(on_front), 'trial')} on the front")
     return figure
 
@@ -228,14 +227,6 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     return table.dropna(subset=["value"])
 
 
-def _scatter(axes: Axes, table: pd.DataFrame, x: str, y: str = "value") -> None:
-    """Draw a point a row, in the colour of its state."""
-    for state, colour in STATE_COLOURS.items():
-        part = table[table["state"] == state]
-        if len(part):
-            axes.scatter(part[x], part[y], color=colour, s=22, alpha=0.85, label=state, linewidth=0)
-
-
 def _scatter_earlier(axes: Axes, snapshot: Snapshot, name: str) -> None:
     """Draw a point for each trial of an earlier study with a value of a hyperparameter."""
     places = []
@@ -256,64 +247,3 @@ def _draw_curve(axes: Axes, curve: Sequence[Place]) -> None:
         high = [drawn(place.high) for place in curve]
         axes.fill_between(at, low, high, color=BAR_COLOUR, alpha=0.2, linewidth=0)
         axes.plot(at, [drawn(place.mean) for place in curve], color=BAR_COLOUR, label="partial dependence")
-
-
-def _panels(figure: Figure, count: int, columns: int, *, sharex: bool, sharey: bool = True) -> list[Axes]:
-    """Return so many panels in rows of so many columns; what is left of the last row stays blank."""
-    rows = -(-count // columns)
-    panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel())
-    for axes in panels[count:]:
-        axes.set_axis_off()
-    return panels[:count]
-
-
-def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """Put the legend of one of the panels below all of them, in at most so many columns; none of nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
-
-
-def audit(snapshot: Snapshot, table: pd.DataFrame) -> Figure:
-    """Draw a panel a rung: the final value of every trial that has one against its value at the rung.
-
-    Where there are very many, some of them.
-    """
-    correlation_of_all = tables.correlations(table)
-    correlation_at = {rung: correlation_of_all[rung] for rung in some_of([*correlation_of_all])}
-    full = table.dropna(subset=["final_value"])
-    values_at = full.select_dtypes(float).columns  # the rungs, and the end
-    full = full.assign(**full[values_at].map(drawn))
-    columns = min(len(correlation_at), 3)
-    rows = -(-len(correlation_at) // columns)
-    figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.7), layout="constrained")
-    panels = _panels(figure, len(correlation_at), columns, sharex=True)
-    # All panels have the same axes: those of the values at all rungs and of the final ones.
-    metric = snapshot.config.metric
-    values = full["final_value"].to_list()
-    for rung in correlation_at:
-        values += full[f"{tables.RUNG}{rung}"].to_list()
-    for at, (axes, rung) in enumerate(zip(panels, correlation_at, strict=True)):
-        _scatter_rung(axes, full, f"{tables.RUNG}{rung}")
-        scale_metric(axes, metric, values, "x")
-        scale_metric(axes, metric, values)
-        axes.set_xlabel(f"best {plain(metric)} up to epoch {rung}")
-        axes.set_ylabel("" if at % columns else f"final best {plain(metric)}")
-        axes.set_title(f"epoch {rung}: rank correlation {correlation(correlation_at[rung])}")
-        axes.tick_params(labelbottom=True)
-    _legend_below(figure, panels[0], 2 * columns)
-    figure.suptitle(f"What the rungs saw of the final order of {count(len(full), 'trial')}")
-    return figure
-
-
-def _scatter_rung(axes: Axes, full: pd.DataFrame, rung: str) -> None:
-    """Draw the final values of an audit's table against the column of a rung, and a ring around the true best."""
-    _scatter(axes, full, rung, "final_value")
-    best = tables.true_best(full, "complete", "stopped")
-    if best is None:
-        return
-    label = f"the true best, trial {best['trial']}"
-    axes.scatter(best[rung], best["final_value"], s=110, facecolor="none", edgecolor=FRONT_COLOUR, label=label)
-    both = full[["final_value", rung]].to_numpy()
-    ends = [both.min(), both.max()]
-    axes.plot(ends, ends, color=FAINT_COLOUR, linestyle=":", linewidth=1, label="not improved after the rung")
