@@ -15,7 +15,8 @@ import optuna
 
 from search.algorithms.space import Space
 from search.algorithms.stopping import Reason
-from search.analysis import foreign
+from search.analysis import ablation, foreign
+from search.analysis.ablation import ABLATION
 from search.analysis.snapshot import Snapshot
 from search.journal import earlier, front, limits, outcome, provenance, records, repair, storage
 from search.journal.outcome import Outcome
@@ -179,6 +180,7 @@ class Study:
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),
             audit_runs=audit_runs,
+            ablation=ablation.newest(self.others(ABLATION), self.objective),
             changes=self.search.user_attrs.get(records.CHANGES, []),
         )
 

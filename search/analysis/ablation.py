@@ -5,7 +5,7 @@ Fawcett and Hoos, Analysing Differences between Algorithm Configurations through
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import optuna
 from search.journal import records
 from search.spec.objective import Objective
 
+ABLATION = "ablation"
+"""The kind of its studies in the journal."""
 CHANGED = "changed"
 """The attribute of a run that lists the hyperparameters which have the winner's value, the last the one it tries."""
 ENDS = "ends"
@@ -86,6 +88,22 @@ def steps(ends: Ends, values: Mapping[Changed, float], objective: Objective) -> 
         done = (*done, name)
         value = best
     return way
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """An ablation as far as it was trained."""
+
+    ends: Ends
+    steps: tuple[Step, ...]
+
+
+def newest(ablations: Sequence[optuna.Study], objective: Objective) -> Ablation | None:
+    """Return the newest of the ablations in a journal; None where there is none."""
+    if not ablations:
+        return None
+    ends = read_ends(ablations[-1])
+    return Ablation(ends, tuple(steps(ends, values_of(ablations[-1], objective), objective)))
 
 
 def read_ends(ablation: optuna.Study) -> Ends:

@@ -11,6 +11,7 @@ from typing import Any
 from search.algorithms.space import Space
 from search.algorithms.stopping import Reason
 from search.analysis import verdict
+from search.analysis.ablation import Ablation
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import front, outcome
@@ -53,6 +54,8 @@ class Snapshot:
     """Why the search has ended; None as long as it has not."""
     audit_runs: Sequence[Trial] = ()
     """Stopped trials, trained again to their end."""
+    ablation: Ablation | None = None
+    """The newest one."""
     changes: Sequence[Mapping[str, Any]] = ()
     """How its space and fixed values were changed; the newest last."""
 

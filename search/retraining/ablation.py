@@ -6,15 +6,13 @@ from typing import Any
 
 import optuna
 
-from search.analysis.ablation import CHANGED, ENDS, Changed, Ends, Step, read_ends, steps, values_of
+from search.analysis.ablation import ABLATION, CHANGED, ENDS, Changed, Ends, Step, read_ends, steps, values_of
 from search.errors import UserError, command
 from search.journal.outcome import Candidate
 from search.journal.trial import Trial
 from search.retraining.runs import Job, Run
 from search.spec.objective import Objective
 from search.study import Study
-
-ABLATION = "ablation"
 
 
 def ends_of(made: Study) -> Ends:

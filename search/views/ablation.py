@@ -1,5 +1,7 @@
 """What an ablation says: by how much each hyperparameter of the winner is better than its default."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
@@ -8,7 +10,7 @@ from search.views.format import number
 from search.views.summary import TABLE_STYLE
 
 
-def rows(ends: Ends, steps: list[Step]) -> list[tuple[str, str, str]]:
+def rows(ends: Ends, steps: Sequence[Step]) -> list[tuple[str, str, str]]:
     """Return what is changed, the value with it, and its gain, from the defaults on, as texts."""
     found = [("defaults", number(ends.first), "")]
     for step in steps:
@@ -17,7 +19,7 @@ def rows(ends: Ends, steps: list[Step]) -> list[tuple[str, str, str]]:
     return found
 
 
-def note(ends: Ends, steps: list[Step], noise: float | None) -> str:
+def note(ends: Ends, steps: Sequence[Step], noise: float | None) -> str:
     """Return what is to be thought of the gains, as a line."""
     line = f"all with seed {ends.seed}"
     if len(steps) < len(ends.before):
@@ -27,7 +29,7 @@ def note(ends: Ends, steps: list[Step], noise: float | None) -> str:
     return line
 
 
-def show(console: Console, metric: str, ends: Ends, steps: list[Step], noise: float | None) -> None:
+def show(console: Console, metric: str, ends: Ends, steps: Sequence[Step], noise: float | None) -> None:
     """Print the way from the defaults to the winner."""
     console.print(f"from the defaults to the winner, {ends.winner}, one hyperparameter at a time:")
     table = Table("", metric, "gain", **TABLE_STYLE)

@@ -20,6 +20,7 @@ from search.analysis.snapshot import Snapshot
 from search.errors import count
 from search.journal.trial import Trial
 from search.spec import files
+from search.views import ablation
 from search.views.comparison import compare
 from search.views.format import (
     FRONT_COLOUR,
@@ -126,6 +127,7 @@ def _about(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, Any]:
         "progress": answers.progress(snapshot),
         "cards": answers.cards(snapshot, stretches),
         "comparison": compare(snapshot),
+        "ablation": _ablation(snapshot),
         "notes": answers.notes(snapshot),
         "pictures": _pictures(snapshot),
         "band": band,
@@ -152,6 +154,15 @@ def _parts(snapshot: Snapshot) -> list[tuple[str, str]]:
     if snapshot.outcome and snapshot.outcome.chosen_by is not None:
         parts.insert(0, ("choosing", f"validation, seed {snapshot.outcome.chosen_by}, which chose"))
     return parts
+
+
+def _ablation(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the table of the way from the defaults to the winner, and a note on it; nothing of another winner."""
+    found = snapshot.ablation
+    if not found or not snapshot.winner or found.ends.winner != snapshot.winner.name:
+        return {}
+    noise = snapshot.verdict.noise if snapshot.verdict else None
+    return {"rows": ablation.rows(found.ends, found.steps), "note": ablation.note(found.ends, found.steps, noise)}
 
 
 def _band(snapshot: Snapshot) -> str:
