@@ -87,7 +87,7 @@ def test_a_retraining_whose_ray_dies_has_no_failed_run_and_is_done_again(word: s
     write(tmp_path, {**config, "seeds": 2})
     done = resume(tmp_path, "--config", "search.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "retraining the best 2 again, as that was cut off, " in done.stdout
+    assert "retraining the best and the defaults again, as that was cut off, " in done.stdout
 
 
 CALLER = """
