@@ -73,12 +73,11 @@ class Race:
         cut_off = " again, as that was cut off," if again else ""
         runs = len(self.first()) + len(self.judges) * self.is_choice
         in_all = f": {count(runs, 'run')} of up to {count(self.study.epochs, 'epoch')}"
+        beside = " and the defaults" if self.has_reference else ""
         if not self.params:
             return f"retraining the defaults{cut_off} with {count(len(self.judges), 'other seed')}{in_all}"
         if not self.is_choice:
-            beside = ", and the defaults beside it," if self.has_reference else ""
-            return f"retraining the best{cut_off}{beside} with {count(len(self.judges), 'other seed')}{in_all}"
-        beside = " and the defaults" if self.has_reference else ""
+            return f"retraining the best{beside}{cut_off} with {count(len(self.judges), 'other seed')}{in_all}"
         judged = f"then the best of them{beside} with {count(len(self.judges), 'more seed')}"
         if len(self.judges) > 1:
             judged = judged.replace("more seeds", "more")

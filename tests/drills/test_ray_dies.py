@@ -57,7 +57,9 @@ def test_a_search_whose_ray_dies_says_so_in_a_line_ends_and_goes_on_with_no_tria
     until_gone(temporary)
     folder = tmp_path / "results" / "s"
     made = study.load(folder)
-    assert re.search(r"\(trial \d+\); not retrained\n", (folder / "best.yaml").read_text(encoding="utf-8"))
+    assert re.search(
+        r"\(trial \d+(, stopped at epoch \d+)?\); not retrained\n", (folder / "best.yaml").read_text(encoding="utf-8")
+    )
     assert (folder / "trials.csv").exists()
     trials = made.trials()
     assert {trial.ending for trial in trials} <= {"complete", "stopped", "running"}
@@ -87,7 +89,7 @@ def test_a_retraining_whose_ray_dies_has_no_failed_run_and_is_done_again(word: s
     write(tmp_path, {**config, "seeds": 2})
     done = resume(tmp_path, "--config", "search.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "retraining the best 2 again, as that was cut off, " in done.stdout
+    assert "retraining the best and the defaults again, as that was cut off, " in done.stdout
 
 
 CALLER = """

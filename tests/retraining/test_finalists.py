@@ -192,3 +192,14 @@ def test_a_score_that_has_the_metrics_name_gets_another_that_no_score_has() -> N
     ]
     assert finalists._score_name("loss", ["loss"], "loss") == "test_loss"
     assert finalists._score_name("test_loss", ["test_loss"], "val_loss") == "test_loss"
+
+
+def test_what_is_handed_over_without_a_retraining_is_the_best_value_of_a_stopped_trial_too(tmp_path: Path) -> None:
+    """With eight workers the only complete trial of an interrupted search may be a hopeless one."""
+    made = studies.create(tmp_path, "s", num_samples=9)
+    studies.add(made, [9.0, 8.0, 7.0], "complete")
+    studies.add(made, [5.0], "stopped")
+    best_file.write_interim(made)
+    text = (made.folder / "best.yaml").read_text(encoding="utf-8")
+    assert ": loss 5 (trial 1, stopped at epoch 1); not retrained\n" in text
+    assert made.best_config() == made.own(made.values(made.trials()[1].params))

@@ -94,14 +94,14 @@ def test_of_equal_ones_that_is_judged_which_was_predicted_to_end_best(made: Stud
             {"has_reference": False},
             "retraining the best 3 with another seed, then the best of them with 2 more: 5 runs",
         ),
-        ({"params": {"trial 0": {}}}, "retraining the best, and the defaults beside it, with 2 other seeds: 4 runs"),
+        ({"params": {"trial 0": {}}}, "retraining the best and the defaults with 2 other seeds: 4 runs"),
         ({"params": {}}, "retraining the defaults with 2 other seeds: 2 runs"),
     ],
 )
 def test_what_will_be_trained_is_announced(change: dict[str, Any], said: str, made: Study) -> None:
     told = runners(made, **change)
     assert told.announcement(again=False) == f"{said} of up to 9 epochs"
-    assert "again, as that was cut off," in told.announcement(again=True)
+    assert " again, as that was cut off, with " in told.announcement(again=True)
 
 
 def test_the_winner_is_told_by_seeds_that_have_not_chosen_it(made: Study) -> None:
