@@ -18,6 +18,7 @@ SEARCHED = "searched"
 REACHED = "reached"
 """The search's attribute that says which limit ended it, as it was then; a study of before has none."""
 NUMBER = "num_samples"
+EXHAUSTED = "the space has no other configuration"
 
 
 def wanted(search: optuna.Study, config: StudyConfig) -> int | None:
@@ -66,7 +67,7 @@ def ended_by(search: optuna.Study, config: StudyConfig, trials: Sequence[Trial],
         reason = stopping(search, config, trials, epochs).reason
         if reason:
             return reason
-    return Reason(NUMBER) if has_all else None
+    return Reason(NUMBER, "" if number == config.num_samples else EXHAUSTED) if has_all else None
 
 
 def _ended_at(trial: Trial) -> tuple[float, int]:

@@ -273,6 +273,7 @@ class OptunaSearcher(RecordingSearcher):
         else:
             self.failures.succeed()
         self._refusals.add(ending, failure)
+        self._pass_time()  # the seconds stand before the ending, so that this is the last of a search
         trial.end(ending)
         self.limits.end(trial.number, ending)
         self.progress.end(trial, ending, note)

@@ -2,6 +2,7 @@
 
 from search.algorithms.stopping import Reason, Stopping
 from search.errors import count
+from search.journal.limits import NUMBER
 from search.spec.config import StudyConfig
 from search.views.format import span
 
@@ -28,9 +29,11 @@ def _described(config: StudyConfig) -> list[str]:
 
 def why_ended(reason: Reason, config: StudyConfig) -> str:
     """Return which limit ended a search, as text that follows its name."""
+    if reason.setting == NUMBER:
+        trials = count(config.num_samples or 0, "trial")
+        return f"{NUMBER}: {reason.note or f'it has its {trials}'}"
     note = f" ({reason.note})" if reason.note else ""
     texts = {
-        "num_samples": lambda: f"it has its {count(config.num_samples or 0, 'trial')}",
         "time_budget": lambda: f"it was searched for {span(config.time_budget or 0)}",
         "epoch_budget": lambda: f"its trials have trained {count(config.epoch_budget or 0, 'epoch')}",
         "patience": lambda: f"{count(config.patience or 0, 'trial')} in a row brought no improvement beyond the noise",
@@ -41,7 +44,7 @@ def why_ended(reason: Reason, config: StudyConfig) -> str:
 
 def ending(reason: Reason | None, config: StudyConfig) -> str:
     """Return a sentence on why a search has ended; empty where nothing but a number of trials was asked for."""
-    if reason is None or (reason.setting == "num_samples" and not described(config)):
+    if reason is None or (reason.setting == NUMBER and not described(config)):
         return ""
     return f"the search ended by {why_ended(reason, config)}"
 

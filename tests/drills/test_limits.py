@@ -16,12 +16,14 @@ from search.journal import limits
 from search.journal.outcome import finalists
 from search.journal.trial import LIMIT
 from search.study import Study
+from search.tune.infeasible import possible
 from search.tune.searcher import OptunaSearcher
 from search.views.limits import ending, how_far
 from tests import replay, studies
 from tests.drills.test_replay import killed, told
 from tests.programs import TOY, Done, resume, search
 from tests.replay import Clock
+from tests.tune.test_searcher import play, result
 
 LIMITS: dict[str, dict[str, Any]] = {
     "epoch_budget": {"epoch_budget": 130},
@@ -107,6 +109,22 @@ def test_the_number_of_trials_may_come_first_and_is_said_where_there_are_other_l
     assert made.ended_by == Reason("num_samples")
     assert ending(made.ended_by, made.config) == "the search ended by num_samples: it has its 4 trials"
     assert ending(made.ended_by, dataclasses.replace(made.config, epoch_budget=None)) == ""
+
+
+def test_a_search_without_a_number_ends_where_its_space_is_exhausted(tmp_path: Path) -> None:
+    space = {"x": {"distribution": "choice", "values": [1.0, 2.0]}, "y": {"distribution": "choice", "values": [0.0]}}
+    made = studies.create(tmp_path, "s", num_samples=None, patience=9, space=space)
+    assert made.wanted is None
+    assert possible(made, lambda params: params["x"] < 2) == 1
+    assert possible(made, lambda params: True) == 2
+    made.search.set_user_attr(limits.POSSIBLE, 2)
+    searcher = OptunaSearcher(made, 0)
+    for name in "ab":
+        assert made.ended_by is None
+        play(searcher, name, [result(9, 3.0, 3.0, ended=True)])
+    assert searcher.is_over
+    text = "the search ended by num_samples: the space has no other configuration"
+    assert ending(made.ended_by, made.config) == text
 
 
 def test_seconds_are_counted_over_sessions_without_the_pause_between_them(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from search.algorithms.forecast import Forecast
+from search.algorithms.stopping import Limits, Stopping
 from search.algorithms.survival import Survival
 from search.analysis.progress import Progress
 from search.journal.trial import Trial
@@ -108,6 +109,33 @@ def shown(encoding: str, width: int) -> str:
     made.look()
     console.print(made._render())
     return written.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "text"),
+    [
+        (Limits(), 0.0, r"\[1/9, \d+ to \d+ s left to search\]"),
+        (Limits(target=0.0), 0.0, r"\[1/9, at most \d+ s left to search\]"),
+        (Limits(seconds=10), 7.5, r"\[1/9, 8 of 10 s, at most 3 s left to search\]"),
+        (Limits(seconds=1e6), 7.5, r"\[1/9, at most \d+ s left to search\]"),
+    ],
+)
+def test_where_a_limit_may_end_a_search_the_time_left_is_told_as_the_most(
+    limits: Limits, seconds: float, text: str
+) -> None:
+    stopping = Stopping(limits, 9)
+    stopping.pass_time(seconds)
+    progress = Progress(Objective("loss"), wanted=9, limits=stopping)
+    forecast = Forecast(Survival([], 9, []), 9, learns=False, clock=lambda: 0.0)
+    forecast.begin(0)
+    forecast.hear(0, 9, 9.0)
+    forecast.end(0)
+    out = io.StringIO()
+    display = Display(Console(file=out, width=200), 9, progress, forecast)
+    progress.endings["complete"] += 1
+    progress.note("ended")
+    display.look()
+    assert re.fullmatch(f"ended  {text}\n", out.getvalue())
 
 
 @pytest.mark.parametrize(("encoding", "values"), [("utf-8", "▁ 0.25 █ 50 log ▅█*"), ("ascii", ". 0.25 @ 50 log +@*")])
