@@ -42,7 +42,7 @@ class CMAES(Sampler):
     def __post_init__(self) -> None:
         check_types(self)
         require(self, "n_startup_trials", ">= 0", self.n_startup_trials >= 0)
-        require(self, "popsize", ">= 2, or null", self.popsize is None or self.popsize >= 2)
+        require(self, "popsize", ">= 4, or null", self.popsize is None or self.popsize >= 4)
 
     def check(self, space: Space) -> None:
         """Raise UserError where there is no number to search."""

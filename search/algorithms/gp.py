@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -75,5 +76,5 @@ class SpaceGP(GPSampler):
             return {}
         for module in ("torch", "scipy.optimize"):  # of what is not loaded yet no threads can be limited
             importlib.import_module(module)
-        with threadpool_limits(1):
+        with threadpool_limits(1), np.errstate(over="ignore"):  # of values near the largest number
             return super().sample_relative(study, trial, search_space)

@@ -144,7 +144,7 @@ def test_a_bad_space_entry_is_answered_with_rule_value_and_fix(entry: object, me
         ({"sampler": {"multivariate": 1}}, "multivariate must be of type bool, but got 1"),
         ({"sampler": {"n_ei_candidates": 0}}, "n_ei_candidates must be >= 1, but got 0"),
         ({"sampler": {"name": "gp", "n_startup_trials": 0}}, "n_startup_trials must be >= 1, but got 0"),
-        ({"sampler": {"name": "cmaes", "popsize": 1}}, "popsize must be >= 2, or null, but got 1"),
+        ({"sampler": {"name": "cmaes", "popsize": 3}}, "popsize must be >= 4, or null, but got 3"),
         ({"sampler": {"name": "qmc", "qmc_type": "sobel"}}, "qmc_type must be sobol or halton, but got 'sobel'"),
         ({"sampler": {"name": "nsga2", "population_size": 1}}, "population_size must be >= 2, but got 1"),
         ({"sampler": {"name": "nsga2", "mutation_prob": 2}}, "mutation_prob must be in [0, 1], or null, but got 2.0"),
