@@ -1,5 +1,6 @@
 """A study that may be a stranger's, whose journal may hold anything: all of it is read once when it is opened."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -49,10 +50,17 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
 def _check_params(trial: Trial, snapshot: Snapshot) -> None:
     for name, value in trial.params.items():
         if snapshot.changes and isinstance(value, SCALAR):
+            _check_number(trial, name, value)
             continue
         distribution = snapshot.space[name]
         if not distribution._contains(distribution.to_internal_repr(value)):
             raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
+
+
+def _check_number(trial: Trial, name: str, value: Any) -> None:
+    """Refuse a number that no axis can hold."""
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) < 2**63):
+        raise ValueError(f"trial {trial.number} has {name}={value!r}")
 
 
 def _check_times(trial: Trial) -> None:

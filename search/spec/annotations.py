@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.algorithms.space import Series, Space, values_of
+from search.algorithms.space import Series, Space, count_of, values_of
 from search.errors import UserError
 from search.spec.arguments import Arguments
 from search.spec.config import StudyConfig
@@ -145,11 +145,11 @@ def _check_range(place: Place, distribution: FloatDistribution | IntDistribution
 
 
 def _drawn(distribution: BaseDistribution) -> list[float]:
-    """Return numbers that may be drawn: all of few whole ones, else both ends and one within."""
+    """Return numbers that may be drawn: all of few, else both ends, and one within where there is any fraction."""
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = distribution.low, distribution.high
-    if isinstance(low, int) and isinstance(high, int):
-        return [*range(low, high + 1)] if high - low < MOST_TRIED else [low, high]
+    if isinstance(distribution, IntDistribution) or distribution.step is not None:
+        return list(values_of(distribution)) if count_of(distribution) <= MOST_TRIED else [low, high]
     return [low, low + (high - low) / 2, high]
 
 

@@ -46,7 +46,12 @@ def optunas(trials: Sequence[Trial], mode: str, space: dict[str, BaseDistributio
     """Return the shares of Optuna's evaluation of a study of its own."""
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
     study.add_trials(
-        [optuna.create_trial(params=each.params, distributions=space, value=each.value) for each in trials]
+        [
+            optuna.create_trial(
+                params=each.params, distributions={name: space[name] for name in each.params}, value=each.value
+            )
+            for each in trials
+        ]
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a sample that is mostly one trial
@@ -137,3 +142,36 @@ def test_where_nothing_can_decide_the_shares_are_alike_and_sum_to_one() -> None:
 def test_scikit_learn_which_optuna_imports_where_there_is_one_waits_for_the_first_importances() -> None:
     code = "import sys, search.run; assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_hyperparameter_that_is_off_in_some_trials_is_weighed_by_those_of_the_best_that_have_it() -> None:
+    """All of the best are of the left side, where x decides; on the right y decides, among trials that are none."""
+    space = Space(
+        {
+            "side": CategoricalDistribution(["left", "right"]),
+            "x": FloatDistribution(0, 1),
+            "y": FloatDistribution(0, 1),
+        },
+        conditions={"x": {"side": ("left",)}, "y": {"side": ("right",)}},
+    )
+    trials = []
+    for number in range(60):
+        at = (number // 2 + 0.5) / 30
+        own = {"side": "left", "x": at} if number % 2 else {"side": "right", "y": at}
+        trials.append(trial(number, own, at if number % 2 else 2 + at))
+    found = shares(importances(trials, space, Objective("loss", "min")))
+    assert found == pytest.approx(optunas(trials, "min", dict(space)))
+    assert found["x"] > 0.5
+    assert found["y"] == 0
+
+
+def test_the_values_of_an_ordinal_stand_in_their_order() -> None:
+    """Optuna is given their positions: a kernel then reaches to the neighbours of a value, and no further."""
+    values = [1, 2, 4, 8, 16, 32, 64, 128]
+    kind = CategoricalDistribution(values)
+    trials = [trial(number, {"batch": values[number % 8]}, abs(number % 8 - 4) + number / 100) for number in range(32)]
+    ordered = Space({"batch": kind, "x": FloatDistribution(0, 1)}, ordinals=frozenset({"batch"}))
+    frozen = importance._as_optuna(trials, ordered)
+    assert frozen[4].distributions == {"batch": IntDistribution(0, 7)}
+    assert [each.params["batch"] for each in frozen[:8]] == [*range(8)]
+    assert shares(importances(trials, ordered, Objective("loss", "min"))) == {"batch": 1.0}

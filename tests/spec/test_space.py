@@ -1,7 +1,7 @@
 """A space with conditions, steps, orders and lists: what YAML says of it, and what Config gets of it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -250,6 +250,21 @@ def test_a_list_that_does_not_fit_its_field_is_refused() -> None:
         fitted({"sizes": {"list": {"length": 2, "of": UNIT}}})
     with pytest.raises(UserError, match=r"space.momentum must be lists for momentum: float"):
         fitted({"momentum": {"list": {"length": 2, "of": UNIT}}})
+
+
+def test_a_range_with_a_step_is_held_against_its_field_at_its_steps() -> None:
+    @dataclass
+    class Few:
+        width: Literal[8, 16, 24] = 8
+        rate: int = 1
+        epochs: int = 3
+
+    steps = {"distribution": "int_uniform", "low": 8, "high": 24, "step": 8}
+    assert fitted({"width": steps}, Few).config.searched["width"] == IntDistribution(8, 24, step=8)
+    with pytest.raises(UserError, match=r"space.width must draw values for width: .*, but it draws 12, too"):
+        fitted({"width": {**steps, "step": 4}}, Few)
+    with pytest.raises(UserError, match=r"space.rate must draw values for rate: int of w.Config, but it draws numbers"):
+        fitted({"rate": {**UNIT, "step": 0.5}}, Few)
 
 
 def test_the_defaults_are_tried_with_what_is_on_beside_them_and_a_list_by_its_length() -> None:

@@ -19,14 +19,15 @@ from axe_playwright_python.sync_playwright import Axe
 from matplotlib.figure import Figure
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from search import report, study
+from search import continuation, report, study
 from search.journal.outcome import REFERENCE
 from search.spec import arguments
+from search.spec.config import StudyConfig
 from search.spec.workload import load
 from search.study import Study
 from search.views.page import page
 from tests import studies
-from tests.programs import TOY, start
+from tests.programs import TOY, X, start
 from tests.shared import Finished
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -127,7 +128,21 @@ def hostile(folder: Path) -> Study:
     return made
 
 
-STUDIES = {make.__name__: make for make in (faulty, many, single, empty, hopeless, hostile)}
+def conditional(folder: Path) -> Study:
+    """Return a study with gaps: its y is off in some trials, and some do not lie in the space as it was changed."""
+    side = {"distribution": "choice", "values": ["left", "right"], "passed": False}
+    space: dict[str, Any] = {"side": side, "x": X, "y": {**X, "when": {"side": "left"}}}
+    made = studies.create(folder, "conditional", num_samples=12, space=space)
+    for number in range(12):
+        studies.add(made, [number + 2.0, number + 1.0], "complete")
+    values = {"trial 1": [1.0, 1.1], "trial 2": [0.9, 1.0], REFERENCE: [3.0, 3.1]}
+    studies.retrain(made, values, {"trial 2": [1.0, 1.1], REFERENCE: [3.5, 3.6]}, "test_loss")
+    narrow = StudyConfig.of({**made.config.as_mapping(), "space": {**space, "x": {**X, "low": -2}}})
+    continuation.continued(made, narrow, made.epochs, made.defaults, may_change=True)
+    return study.load(made.folder)
+
+
+STUDIES = {make.__name__: make for make in (faulty, many, single, empty, hopeless, hostile, conditional)}
 STUDIES |= {name: partial(studies.extreme, name=name) for name in studies.EXTREMES}
 FINISHED = "finished"
 """Stands for the study of a real search, retrained and judged."""
@@ -411,3 +426,27 @@ def start_script(script: str, cache: Path) -> str:
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def test_a_line_has_a_gap_where_a_hyperparameter_is_off_and_its_panel_shows_the_trials_that_have_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    made = conditional(tmp_path)
+    report.write(made)
+    on = sum("y" in trial.params for trial in made.trials())
+    assert 0 < on < 12
+    with opened(browser, made) as page:
+        panel = page.query_selector("#chart-panel2")
+        assert panel is not None
+        points = panel.query_selector_all(".mark-symbol path")
+        front = made.snapshot().front
+        assert front is not None
+        assert len(points) == on + ("y" in front.params)  # and a ring around the best
+        lines = page.eval_on_selector_all(
+            "#chart-parallel .mark-line path", "paths => paths.map((path) => path.getAttribute('d') ?? '')"
+        )
+        broken = {line for line in lines if line.count("M") == 2}
+        assert len(broken) == 12 - on
+        text = page.inner_text("main")
+        assert "A gap, where a hyperparameter is off." in text
+        assert "not lie in the space as it was changed: counted, and none of them can win" in text

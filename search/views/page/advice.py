@@ -90,9 +90,16 @@ def _space(snapshot: Snapshot) -> Iterator[str]:
             if end:
                 yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
     minor = [importance.name for importance in snapshot.importances if importance.high < MINOR_IMPORTANCE]
-    if minor and len(snapshot.able) >= ENOUGH_TRIALS:
+    items = {item for series in snapshot.space.series.values() for item in series.items}
+    minor = [name for name in minor if name not in items and _times_on(snapshot, name) >= ENOUGH_TRIALS]
+    if minor:
         them = "it" if len(minor) == 1 else "them"
         yield f"{', '.join(minor)} hardly mattered: fix {them}, and search fewer."
+
+
+def _times_on(snapshot: Snapshot, name: str) -> int:
+    """Return how many trials with a value that counts have a hyperparameter."""
+    return sum(name in trial.params for trial in snapshot.able)
 
 
 def _end_of_range(axis: Axis, value: Any) -> str:
