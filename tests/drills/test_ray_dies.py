@@ -57,9 +57,8 @@ def test_a_search_whose_ray_dies_says_so_in_a_line_ends_and_goes_on_with_no_tria
     until_gone(temporary)
     folder = tmp_path / "results" / "s"
     made = study.load(folder)
-    assert re.search(
-        r"\(trial \d+(, stopped at epoch \d+)?\); not retrained\n", (folder / "best.yaml").read_text(encoding="utf-8")
-    )
+    text = (folder / "best.yaml").read_text(encoding="utf-8")
+    assert re.search(r"\(trial \d+(, stopped at epoch \d+)?\); not retrained\n", text)
     assert (folder / "trials.csv").exists()
     trials = made.trials()
     assert {trial.ending for trial in trials} <= {"complete", "stopped", "running"}
