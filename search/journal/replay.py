@@ -64,7 +64,9 @@ class Replay(JournalStorageReplayResult):
         trial.datetime_complete = None
         trial.intermediate_values = {}
         trial.user_attrs = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1}
-        trial.system_attrs = {}  # the constraints that it violated
+        # The constraints that it violated go; in which generation of a sampler's it was proposed stays.
+        notes = trial.system_attrs.items()
+        trial.system_attrs = {name: note for name, note in notes if not name.startswith("constraints")}
         self._trials[trial_id] = trial
         self._unshared.discard(trial_id)
 

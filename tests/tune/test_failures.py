@@ -10,6 +10,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search import continuation, study
+from search.algorithms import samplers
+from search.algorithms.proposals import Proposer
 from search.study import Study
 from search.tune.failures import AlikeFailuresError, kind_of
 from search.tune.searcher import OptunaSearcher
@@ -114,6 +116,7 @@ def test_failed_trials_are_opened_again_under_their_own_numbers_and_the_journal_
     tmp_path: Path,
 ) -> None:
     made = studies.create(tmp_path, "s", num_samples=4)
+    made.search.sampler = Proposer(samplers.make("cmaes"), 0, made.space, lambda params: True)
     studies.add(made, [3.0, 2.0], "complete")
     studies.add(made, [3.0], "failed", failure="NameError: lsos")
     studies.add(made, [1.0, 4.0], "stopped")
@@ -124,6 +127,7 @@ def test_failed_trials_are_opened_again_under_their_own_numbers_and_the_journal_
         trial = opened.trials()[1]
         assert (trial.ending, trial.value, trial.epochs, trial.params) == ("running", None, (), params)
         assert trial.attributes == {"retries": 1}
+        assert opened.search.trials[1].system_attrs == {"cma:generation": 0}  # and no constraint that it violates
     searcher = OptunaSearcher(study.load(made.folder), 0)
     assert suggested(searcher, "a") == (1, False)
     searcher.on_trial_complete("a", result(1, 2.5, 2.5, ended=True))
