@@ -6,8 +6,9 @@ Falkner et al., BOHB: Robust and Efficient Hyperparameter Optimization at Scale,
 https://arxiv.org/abs/1807.01774.
 
 A stopped trial is worse than those that came further, and of those of its epoch better with a better value. Of a
-space with conditions, hyperparameters that were in the same trials are drawn together, group by group: without groups
-Optuna leaves each that is not in all trials out of its joint model.
+space with conditions, hyperparameters that were in the same trials are drawn together, group by group (without groups
+Optuna leaves each that is not in all trials out of its joint model), and which trials are good is asked among those of
+the group: else a branch whose first trials were worse than another's would be drawn from at random.
 """
 
 import warnings
@@ -20,6 +21,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
+from search.algorithms.history import History
 from search.algorithms.sampler import Sampler
 from search.algorithms.seeds import seeds_of
 from search.algorithms.space import Space
@@ -78,6 +80,15 @@ class SeededTPE(TPESampler):
         """Return a value that is drawn by itself, as at the start all are."""
         self._reseed(trial, param_name)
         return super().sample_independent(study, trial, param_name, param_distribution)
+
+    def _sample(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return values that are drawn together; of a space with conditions by the trials that have them all."""
+        if self._group:
+            trials = study._get_trials(deepcopy=False)
+            study = History([other for other in trials if search_space.keys() <= other.params.keys()], study.directions)
+        return super()._sample(study, trial, search_space)
 
     def _reseed(self, trial: FrozenTrial, name: str) -> None:
         """Reseed both generators; Optuna's reseed_rng() would take entropy from the system."""

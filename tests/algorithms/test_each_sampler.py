@@ -167,3 +167,20 @@ def test_tpe_draws_in_groups_exactly_where_a_space_has_conditions(space: Space) 
     trial = study._storage.get_trial(study._storage.create_new_trial(study._study_id))
     history = Teller(space, reads_stopped=True).tell(study, trial)
     assert set(sampler.infer_relative_search_space(history, trial)) == set(space)
+
+
+def test_tpe_learns_of_a_branch_from_its_own_trials_however_good_those_of_the_others_are() -> None:
+    def momentum(others: float) -> float:
+        """Return what is drawn where the trials of the other branch have such values."""
+        study = optuna.create_study(sampler=Proposer(samplers.make("random"), 3, SPACE, anything))
+        for number in range(24):
+            trial = ask(study, SPACE)
+            study.tell(trial, trial.params["momentum"] if "momentum" in trial.params else others + number)
+        next_trial = study._storage.get_trial(study._storage.create_new_trial(study._study_id))
+        history = Teller(SPACE, reads_stopped=True).tell(study, next_trial)
+        sampler = samplers.make("tpe").make(3, 24, SPACE)
+        space = sampler.infer_relative_search_space(history, next_trial)
+        return float(sampler.sample_relative(history, next_trial, space)["momentum"])
+
+    assert momentum(-100.0) == momentum(100.0)
+    assert momentum(100.0) < 0.3
