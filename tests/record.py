@@ -213,7 +213,7 @@ def added(folder: Path) -> str:
 
 def _is_of_session(line: str) -> bool:
     record = json.loads(line)
-    return record["op_code"] == 2 and not {"config", "sessions"}.isdisjoint(record["user_attr"])
+    return record["op_code"] == 2 and not {"config", "sessions", "searched"}.isdisjoint(record["user_attr"])
 
 
 def record_studies(folder: Path) -> None:
