@@ -1,9 +1,11 @@
 """What a study that goes on must keep, and what may change."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from search.algorithms import samplers
 from search.errors import UserError, count
 from search.journal.limits import NUMBER
 from search.journal.records import CHANGES, START
@@ -112,12 +114,22 @@ def told(before: Study, now: Study) -> list[str]:
     return lines
 
 
-def config_of(made: Study, number: int) -> StudyConfig:
-    """Return the config under which a trial of a study was proposed, as far as that has changed."""
+def configs_of(made: Study) -> list[tuple[float, StudyConfig]]:
+    """Return the configs under which the trials of a study were proposed, each with the number before which that was.
+
+    As far as they have changed; what else was asked of the space, as by `prior`, is of the present one.
+    """
+    configs: list[tuple[float, StudyConfig]] = []
     for change in made.search.user_attrs.get(CHANGES, []):
-        if number < change["trials"]:
-            return dataclasses.replace(made.config, space=change["space"], fixed=change["fixed"], start=[])
-    return made.config
+        before = {"space": change["space"], "fixed": change["fixed"], "start": [], "prior": {}}
+        sampler = samplers.make(samplers.DEFAULT)  # which takes any space
+        configs.append((change["trials"], dataclasses.replace(made.config, **before, sampler=sampler)))
+    return [*configs, (math.inf, made.config)]
+
+
+def config_in(configs: Iterable[tuple[float, StudyConfig]], number: int) -> StudyConfig:
+    """Return the one of these under which a trial was proposed."""
+    return next(config for end, config in configs if number < end)
 
 
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:

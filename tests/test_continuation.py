@@ -121,8 +121,8 @@ def test_a_trial_has_the_config_under_which_it_was_proposed(tmp_path: Path) -> N
     assert continuation.told(made, now)[-1].startswith(
         "the values of those trials are of the fixed values as they were"
     )
-    assert continuation.config_of(now, 7).fixed == {"limit": 1.0}
-    assert continuation.config_of(now, 8).fixed == {"limit": 2.0}
+    assert continuation.config_in(continuation.configs_of(now), 7).fixed == {"limit": 1.0}
+    assert continuation.config_in(continuation.configs_of(now), 8).fixed == {"limit": 2.0}
     assert len(now.within(now.trials())) == 8
 
 
