@@ -96,6 +96,26 @@ def test_a_study_is_drawn_and_reported_whatever_its_space_was_before(tmp_path: P
     assert "9 trials do not lie in the space" in capsys.readouterr().out
 
 
+def test_a_winner_of_a_retraining_from_before_is_reported_in_another_space(tmp_path: Path) -> None:
+    made = created(tmp_path)
+    studies.retrain(made, {"trial 0": [0.1, 0.2], "reference": [3.0, 4.0]}, {}, "loss")
+    now = changed(made, space={"limit": X})
+    assert b"trial 0" in page.render(now.snapshot())
+    assert set(now.figures()) == {"curves", "history", "hyperparameters", "importances"}
+
+
+def test_the_front_is_of_the_trials_that_lie_in_the_space(tmp_path: Path) -> None:
+    """As is the trial that is handed over."""
+    made = created(tmp_path, metric="", mode="", objectives={"loss": "min", "elapsed_s": "min"})
+    now = changed(made, space={**SPACE, "x": NARROW}, num_samples=10)
+    inside = {trial.number for trial in now.within(now.trials())}
+    table = now.trials_dataframe()
+    assert 0 not in inside
+    assert set(table[table["front"]]["trial"]) <= inside
+    assert now.snapshot().front == now.best_trial()
+    assert f"front, from trial {min(inside)} " in page.render(now.snapshot()).decode()
+
+
 def study_console() -> Any:
     from rich.console import Console
 

@@ -188,7 +188,7 @@ def objectives(snapshot: Snapshot) -> Figure:
     rows = -(-len(others) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.5), layout="constrained")
     panels = panels_of(figure, len(others), columns, sharex=True, sharey=False)
-    on_front = front.points(front.front(snapshot.trials, aims), aims)
+    on_front = front.points(front.front(snapshot.able, aims), aims)
     for at, (axes, name) in enumerate(zip(panels, others, strict=True), 1):
         table = _placed(snapshot, at)
         scatter(axes, table, "value", "other")
