@@ -7,6 +7,7 @@ import pytest
 
 from search import continuation, study
 from search.errors import UserError
+from search.journal.earlier import EARLIER, Known
 from search.journal.records import OpenTrial
 from search.retraining import race
 from search.spec.config import StudyConfig
@@ -102,6 +103,19 @@ def test_a_winner_of_a_retraining_from_before_is_reported_in_another_space(tmp_p
     now = changed(made, space={"limit": X})
     assert b"trial 0" in page.render(now.snapshot())
     assert set(now.figures()) == {"curves", "history", "hyperparameters", "importances"}
+
+
+def test_what_was_known_before_is_drawn_as_far_as_it_lies_in_the_space(tmp_path: Path) -> None:
+    made = created(tmp_path)
+    for number, side in enumerate(["gone", "right"]):
+        known = Known("old", number, {"side": side, "x": 1.0 + number, "y": 2.0}, (5.0,), 9, True)
+        recorded = made.search.user_attrs.get(EARLIER, [])
+        made.search.set_user_attr(EARLIER, [*recorded, known.as_recorded()])
+    now = changed(made, space={"side": {**SIDE, "values": ["right"]}, "x": X, "z": {**X, "when": {"side": "right"}}})
+    drawn = page.render(now.snapshot()).decode()
+    assert drawn.count("old, its trial 0: 5") == 1  # beside x
+    assert drawn.count("old, its trial 1: 5") == 2  # and beside side
+    assert "hyperparameters" in now.figures()
 
 
 def test_the_front_is_of_the_trials_that_lie_in_the_space(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     rows = []
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
-        placed = snapshot.placed(trial)
+        placed = snapshot.placed(trial.params)
         for name in snapshot.space:
             at = snapshot.axes[name].position(placed[name]) if name in placed else math.nan
             row[f"{PARAMETER}{name}"] = drawn(at)
@@ -232,8 +232,9 @@ def _scatter_earlier(axes: Axes, snapshot: Snapshot, name: str) -> None:
     places = []
     values = []
     for known in snapshot.earlier:
-        if known.values is not None and name in known.params:
-            places.append(drawn(snapshot.axes[name].position(known.params[name])))
+        placed = snapshot.placed(known.params)
+        if known.values is not None and name in placed:
+            places.append(drawn(snapshot.axes[name].position(placed[name])))
             values.append(drawn(known.values[0]))
     if values:
         axes.scatter(places, values, color=EARLIER_COLOUR, s=14, alpha=0.7, label="earlier studies", linewidth=0)
