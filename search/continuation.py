@@ -17,8 +17,8 @@ OF_WORKLOAD = ("workload", "command", "report", "fixed", "seed")
 OF_SEARCH = ("metric", "mode", "objectives", "space", "try_defaults", "start", "warm_start", "prior")
 KEPT = (*OF_WORKLOAD, *OF_SEARCH)
 """Settings without which the trials of a study could not be compared."""
-EDITABLE = ("space", "fixed", "start")
-"""Those of them that may change all the same where that is allowed; `start` may lose entries."""
+EDITABLE = ("space", "fixed", "start", "prior")
+"""Those of them that may change all the same where that is allowed; `start` and `prior` may lose entries."""
 
 
 def retry_failed(made: Study) -> int:
@@ -57,6 +57,8 @@ def continued(
     differences = list(_differences(_of(before.config, kept) | old, _of(config, kept) | new))
     if any(entry not in before.config.start for entry in config.start):
         differences += _differences(_of(before.config, ["start"]), _of(config, ["start"]))
+    if not config.prior.items() <= before.config.prior.items():
+        differences += _differences(_of(before.config, ["prior"]), _of(config, ["prior"]))
     if differences or (changes and not may_change):
         fix = "start a new study"
         if not differences:
@@ -117,7 +119,7 @@ def told(before: Study, now: Study) -> list[str]:
 def configs_of(made: Study) -> list[tuple[float, StudyConfig]]:
     """Return the configs under which the trials of a study were proposed, each with the number before which that was.
 
-    As far as they have changed; what else was asked of the space, as by `prior`, is of the present one.
+    As far as they have changed; what only a proposal depends on, as `prior` and the sampler, is left out.
     """
     configs: list[tuple[float, StudyConfig]] = []
     for change in made.search.user_attrs.get(CHANGES, []):

@@ -180,6 +180,17 @@ def test_a_small_space_has_room_for_its_points_beside_the_trials_from_before(tmp
     assert infeasible.possible(now, lambda params: True) == 8 + 3
 
 
+def test_an_expectation_may_be_lost_with_its_hyperparameter_and_no_other_may_come(tmp_path: Path) -> None:
+    made = created(tmp_path, prior={"x": 4.0, "y": {"value": 1.0, "confidence": 0.9}})
+    narrow: dict[str, Any] = {"space": {**SPACE, "x": NARROW}}
+    for prior in ({"x": 0.5}, {"x": 4.0, "side": "left"}):
+        with pytest.raises(UserError, match=r"must keep .*prior\..*|prior.x must be"):
+            changed(made, space=SPACE, prior=prior)
+    now = changed(made, **narrow, prior={"y": {"value": 1.0, "confidence": 0.9}})
+    assert list(now.config.prior) == ["y"]
+    assert continuation.config_in(continuation.configs_of(now), 0).space == SPACE
+
+
 def test_start_loses_what_no_longer_lies_in_the_space(tmp_path: Path) -> None:
     made = studies.create(tmp_path, "s", num_samples=8, start=[{"x": 4}, {"x": -1}], space=SPACE)
     made.search.set_user_attr("start", [{"x": 4.0}, {"x": -1.0}])

@@ -38,10 +38,7 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
             dict(session.get(part, {}))
     for params in filter(None, search.user_attrs.get(records.START, [])):
         start.parse([params], snapshot.space, {})
-    for change in snapshot.changes:
-        parse(change["space"], dict(change["fixed"]))
-        list(map(str, change["lines"]))
-        _ = change["trials"] + 1
+    _check_changes(snapshot)
     _check_limits(search)
     for known in snapshot.earlier:
         _check_known(known, len(snapshot.config.aims.all))
@@ -50,6 +47,13 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
         _check_times(trial)
     for retraining in retrainings:
         _check_retraining(retraining, snapshot)
+
+
+def _check_changes(snapshot: Snapshot) -> None:
+    for change in snapshot.changes:
+        parse(change["space"], dict(change["fixed"]))
+        list(map(str, change["lines"]))
+        _ = change["trials"] + 1
 
 
 def _check_limits(search: optuna.Study) -> None:
@@ -66,9 +70,9 @@ def _check_known(known: Known, objectives: int) -> None:
     are_all = known.values is None or len(known.values) == objectives
     if not are_all or not isinstance(known.params, dict):
         raise ValueError(f"it was told of {known!r:.200}")
+    if not all(isinstance(value, SCALAR) for value in known.params.values()):
+        raise ValueError(f"it was told of {known!r:.200}")
     for name, value in known.params.items():
-        if not isinstance(value, SCALAR):
-            raise ValueError(f"it was told of a trial with {name}={value!r:.200}")
         _check_number(known.number, name, value)
 
 
