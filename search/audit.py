@@ -49,8 +49,9 @@ def train(made: Study, share: Share, report: Callable[[str], None], check: Calla
     `check` is called now and then, and what it raises is raised.
     """
     jobs = []
+    configs = continuation.configs_of(made)
     for trial in remaining(made):
-        values = continuation.config_of(made, trial.number).values(trial.params)
+        values = continuation.config_in(configs, trial.number).values(trial.params)
         jobs.append(Job({"trial": trial.number}, {**made.defaults, **values}))
     audit = made.add(AUDIT, **provenance.describe())
     pool = WorkerPool(made, share, LOG, check=check)

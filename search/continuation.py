@@ -1,9 +1,11 @@
 """What a study that goes on must keep, and what may change."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from search.algorithms import samplers
 from search.errors import UserError, count
 from search.journal.limits import NUMBER
 from search.journal.records import CHANGES, START
@@ -15,8 +17,8 @@ OF_WORKLOAD = ("workload", "command", "report", "fixed", "seed")
 OF_SEARCH = ("metric", "mode", "objectives", "space", "try_defaults", "start", "warm_start", "prior")
 KEPT = (*OF_WORKLOAD, *OF_SEARCH)
 """Settings without which the trials of a study could not be compared."""
-EDITABLE = ("space", "fixed", "start")
-"""Those of them that may change all the same where that is allowed; `start` may lose entries."""
+EDITABLE = ("space", "fixed", "start", "prior")
+"""Those of them that may change all the same where that is allowed; `start` and `prior` may lose entries."""
 
 
 def retry_failed(made: Study) -> int:
@@ -55,6 +57,8 @@ def continued(
     differences = list(_differences(_of(before.config, kept) | old, _of(config, kept) | new))
     if any(entry not in before.config.start for entry in config.start):
         differences += _differences(_of(before.config, ["start"]), _of(config, ["start"]))
+    if not config.prior.items() <= before.config.prior.items():
+        differences += _differences(_of(before.config, ["prior"]), _of(config, ["prior"]))
     if differences or (changes and not may_change):
         fix = "start a new study"
         if not differences:
@@ -112,12 +116,22 @@ def told(before: Study, now: Study) -> list[str]:
     return lines
 
 
-def config_of(made: Study, number: int) -> StudyConfig:
-    """Return the config under which a trial of a study was proposed, as far as that has changed."""
+def configs_of(made: Study) -> list[tuple[float, StudyConfig]]:
+    """Return the configs under which the trials of a study were proposed, each with the number before which that was.
+
+    As far as they have changed; what only a proposal depends on, as `prior` and the sampler, is left out.
+    """
+    configs: list[tuple[float, StudyConfig]] = []
     for change in made.search.user_attrs.get(CHANGES, []):
-        if number < change["trials"]:
-            return dataclasses.replace(made.config, space=change["space"], fixed=change["fixed"], start=[])
-    return made.config
+        before = {"space": change["space"], "fixed": change["fixed"], "start": [], "prior": {}}
+        sampler = samplers.make(samplers.DEFAULT)  # which takes any space
+        configs.append((change["trials"], dataclasses.replace(made.config, **before, sampler=sampler)))
+    return [*configs, (math.inf, made.config)]
+
+
+def config_in(configs: Iterable[tuple[float, StudyConfig]], number: int) -> StudyConfig:
+    """Return the one of these under which a trial was proposed."""
+    return next(config for end, config in configs if number < end)
 
 
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:

@@ -188,7 +188,8 @@ class Study:
         """Return a pandas DataFrame with a row a trial, the columns those of trials.csv."""
         from search.analysis import tables  # imports pandas: not while a trial could be trained
 
-        return tables.trials(self.trials(), self.space, self.config.aims)
+        trials = self.trials()
+        return tables.trials(trials, self.space, self.config.aims, self.within(trials))
 
     def curves_dataframe(self) -> Any:
         """Return a pandas DataFrame with a row an epoch of each trial, the columns those of curves.csv."""
@@ -233,7 +234,7 @@ class Study:
         from search.analysis import tables
 
         trials = self.trials()
-        files.write(self.folder / "trials.csv", tables.csv(tables.trials(trials, self.space, self.config.aims)))
+        files.write(self.folder / "trials.csv", tables.csv(self.trials_dataframe()))
         files.write(self.folder / "curves.csv", tables.csv(tables.curves(trials)))
 
     def sources(self) -> dict[str, str]:

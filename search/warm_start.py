@@ -16,8 +16,10 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search import continuation
 from search.errors import UserError, count, describe, suggestion
 from search.journal import front
 from search.journal.earlier import Known
@@ -94,11 +96,14 @@ def _take(source: Source, fit: Fit, earlier: Earlier) -> None:
     """Add what one study tells."""
     name = source.name or source.storage
     if source.storage:
-        found = _of_optuna(source, fit)
+        stored = _stored(source)
+        sign = -1 if stored.directions[0] == StudyDirection.MAXIMIZE else 1
+        found = _of_optuna(source, stored, fit)
         alike: list[Known] = []
         why = "of an Optuna study the epochs are not known (use: values says that they agree)"
     else:
         study = _opened(source.name)
+        sign = study.objective.sign
         if source.use != "points":
             _check_objectives(name, study.config, fit.config)
         found, agreeing = _of_ours(name, study, fit)
@@ -110,12 +115,12 @@ def _take(source: Source, fit: Fit, earlier: Earlier) -> None:
     if source.use == "values":
         alike = found
     if source.use == "points" or not alike:
-        best = _ranked(found, fit.config)[:POINTS]
+        best = _ranked(found, sign)[:POINTS]
         earlier.points += [trial.params for trial in best]
         reason = "" if source.use == "points" else f": {why}"
         earlier.lines.append(f"warm start: the best {len(best)} of {name} are tried first{reason}")
         return
-    ranked = _ranked(alike, fit.config)
+    ranked = _ranked(alike, sign)
     bad = [trial for trial in alike if trial.values is None]
     earlier.known += [*ranked, *bad][:MOST]
     earlier.points += [trial.params for trial in ranked[:1]]
@@ -124,9 +129,9 @@ def _take(source: Source, fit: Fit, earlier: Earlier) -> None:
     earlier.lines.append(f"warm start: the sampler is told {count(told, 'trial')} of {name}{again}")
 
 
-def _ranked(trials: Iterable[Known], config: StudyConfig) -> list[Known]:
-    """Return the trials that have values, the best by the first objective first."""
-    with_loss = [(config.objective.sign * trial.values[0], trial) for trial in trials if trial.values is not None]
+def _ranked(trials: Iterable[Known], sign: int) -> list[Known]:
+    """Return the trials that have values, the best by their own study's first objective first; less is better in 1."""
+    with_loss = [(sign * trial.values[0], trial) for trial in trials if trial.values is not None]
     with_loss.sort(key=lambda pair: pair[0])
     return [trial for _, trial in with_loss]
 
@@ -166,8 +171,9 @@ def _of_ours(name: str, study: Study, fit: Fit) -> tuple[list[Known], list[Known
     """Return the trials of a study that lie in the new space, and those of them in which all else is the same, too."""
     found = []
     agreeing = []
+    configs = continuation.configs_of(study)
     for trial in study.trials():
-        full = study.values(trial.params)
+        full = {**study.defaults, **continuation.config_in(configs, trial.number).values(trial.params)}
         values = front.point(trial, study.config.aims) if trial.may_win else None
         params = _params_in(full, fit)
         if params is None or (values is None and trial.ending != "diverged"):
@@ -195,9 +201,8 @@ def _params_in(values: Mapping[str, Any], fit: Fit) -> dict[str, Any] | None:
 # Studies of Optuna's.
 
 
-def _of_optuna(source: Source, fit: Fit) -> list[Known]:
+def _of_optuna(source: Source, study: optuna.Study, fit: Fit) -> list[Known]:
     """Return the trials of a study in a storage that lie in the new space."""
-    study = _stored(source)
     directions = [direction.name.lower() for direction in study.directions]
     wanted = [objective.direction for objective in fit.config.aims.all]
     if directions != wanted and source.use != "points":
@@ -218,7 +223,7 @@ def _of_optuna(source: Source, fit: Fit) -> list[Known]:
 
 def _values_of(trial: FrozenTrial) -> tuple[float, ...] | None:
     if trial.state == TrialState.COMPLETE:
-        return tuple(trial.values)
+        return tuple(trial.values) if all(map(math.isfinite, trial.values)) else None
     if trial.state == TrialState.PRUNED and trial.intermediate_values:
         value = trial.intermediate_values[max(trial.intermediate_values)]
         return (value,) if math.isfinite(value) else None

@@ -7,6 +7,7 @@ import pytest
 
 from search import continuation, study
 from search.errors import UserError
+from search.journal.earlier import EARLIER, Known
 from search.journal.records import OpenTrial
 from search.retraining import race
 from search.spec.config import StudyConfig
@@ -96,6 +97,39 @@ def test_a_study_is_drawn_and_reported_whatever_its_space_was_before(tmp_path: P
     assert "9 trials do not lie in the space" in capsys.readouterr().out
 
 
+def test_a_winner_of_a_retraining_from_before_is_reported_in_another_space(tmp_path: Path) -> None:
+    made = created(tmp_path)
+    studies.retrain(made, {"trial 0": [0.1, 0.2], "reference": [3.0, 4.0]}, {}, "loss")
+    now = changed(made, space={"limit": X})
+    assert b"trial 0" in page.render(now.snapshot())
+    assert set(now.figures()) == {"curves", "history", "hyperparameters", "importances"}
+
+
+def test_what_was_known_before_is_drawn_as_far_as_it_lies_in_the_space(tmp_path: Path) -> None:
+    made = created(tmp_path)
+    for number, side in enumerate(["gone", "right"]):
+        known = Known("old", number, {"side": side, "x": 1.0 + number, "y": 2.0}, (5.0,), 9, True)
+        recorded = made.search.user_attrs.get(EARLIER, [])
+        made.search.set_user_attr(EARLIER, [*recorded, known.as_recorded()])
+    now = changed(made, space={"side": {**SIDE, "values": ["right"]}, "x": X, "z": {**X, "when": {"side": "right"}}})
+    drawn = page.render(now.snapshot()).decode()
+    assert drawn.count("old, its trial 0: 5") == 1  # beside x
+    assert drawn.count("old, its trial 1: 5") == 2  # and beside side
+    assert "hyperparameters" in now.figures()
+
+
+def test_the_front_is_of_the_trials_that_lie_in_the_space(tmp_path: Path) -> None:
+    """As is the trial that is handed over."""
+    made = created(tmp_path, metric="", mode="", objectives={"loss": "min", "elapsed_s": "min"})
+    now = changed(made, space={**SPACE, "x": NARROW}, num_samples=10)
+    inside = {trial.number for trial in now.within(now.trials())}
+    table = now.trials_dataframe()
+    assert 0 not in inside
+    assert set(table[table["front"]]["trial"]) <= inside
+    assert now.snapshot().front == now.best_trial()
+    assert f"front, from trial {min(inside)} " in page.render(now.snapshot()).decode()
+
+
 def study_console() -> Any:
     from rich.console import Console
 
@@ -121,8 +155,8 @@ def test_a_trial_has_the_config_under_which_it_was_proposed(tmp_path: Path) -> N
     assert continuation.told(made, now)[-1].startswith(
         "the values of those trials are of the fixed values as they were"
     )
-    assert continuation.config_of(now, 7).fixed == {"limit": 1.0}
-    assert continuation.config_of(now, 8).fixed == {"limit": 2.0}
+    assert continuation.config_in(continuation.configs_of(now), 7).fixed == {"limit": 1.0}
+    assert continuation.config_in(continuation.configs_of(now), 8).fixed == {"limit": 2.0}
     assert len(now.within(now.trials())) == 8
 
 
@@ -144,6 +178,17 @@ def test_a_small_space_has_room_for_its_points_beside_the_trials_from_before(tmp
     y = {"distribution": "choice", "values": [1, 2], "when": {"side": "left"}}
     now = changed(made, space={"side": SIDE, "y": y}, num_samples=99)
     assert infeasible.possible(now, lambda params: True) == 8 + 3
+
+
+def test_an_expectation_may_be_lost_with_its_hyperparameter_and_no_other_may_come(tmp_path: Path) -> None:
+    made = created(tmp_path, prior={"x": 4.0, "y": {"value": 1.0, "confidence": 0.9}})
+    narrow: dict[str, Any] = {"space": {**SPACE, "x": NARROW}}
+    for prior in ({"x": 0.5}, {"x": 4.0, "side": "left"}):
+        with pytest.raises(UserError, match=r"must keep .*prior\..*|prior.x must be"):
+            changed(made, space=SPACE, prior=prior)
+    now = changed(made, **narrow, prior={"y": {"value": 1.0, "confidence": 0.9}})
+    assert list(now.config.prior) == ["y"]
+    assert continuation.config_in(continuation.configs_of(now), 0).space == SPACE
 
 
 def test_start_loses_what_no_longer_lies_in_the_space(tmp_path: Path) -> None:

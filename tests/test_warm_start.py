@@ -9,7 +9,7 @@ from typing import Any, Literal
 import optuna
 import pytest
 
-from search import creation, study, warm_start
+from search import continuation, creation, study, warm_start
 from search.errors import UserError
 from search.journal import earlier
 from search.journal.records import OpenTrial
@@ -227,3 +227,36 @@ def test_a_file_that_is_no_storage_is_refused(kind: str, tmp_path: Path) -> None
     with pytest.raises(UserError, match="must be a storage of Optuna's"):
         warm_start.read(fit(f"{kind}{file}"))
     assert file.read_text(encoding="utf-8") == "none of Optuna's\n"
+
+
+def test_points_are_the_best_by_the_metric_of_their_own_study(tmp_path: Path) -> None:
+    up = studies.create(tmp_path, "up", num_samples=8, metric="accuracy", mode="max")
+    for number in range(8):
+        studies.add(up, [0.1 * number], "complete")
+    found = warm_start.read(fit({"study": str(up.folder), "use": "points"}))
+    assert found.points == [trial.params for trial in up.trials()[:2:-1]]
+    stored = optunas(tmp_path / "up.db", ["maximize"])
+    found = warm_start.read(fit({"storage": stored, "study": "mine", "use": "points"}))
+    assert [point["x"] for point in found.points] == [3.0, 2.0, 1.0]
+
+
+def test_values_that_are_not_finite_are_not_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    mine = optuna.create_study(study_name="mine", storage=url)
+    space = {name: optuna.distributions.FloatDistribution(-5, 5) for name in ("x", "y")}
+    for value in (1.0, math.inf):
+        mine.add_trial(optuna.create_trial(params={"x": value and 1.0, "y": 0.5}, distributions=space, value=value))
+    told = warm_start.read(fit({"storage": url, "use": "values"}))
+    assert [known.values for known in told.known] == [(1.0,)]
+
+
+def test_trials_from_before_a_fixed_value_was_changed_are_of_the_value_that_they_had(tmp_path: Path) -> None:
+    made = studies.create(tmp_path, "s", num_samples=4, fixed={"limit": 1.0})
+    for number in range(3):
+        studies.add(made, [number + 1.0], "complete")
+    config = StudyConfig.of({**made.config.as_mapping(), "fixed": {"limit": 2.0}})
+    now = continuation.continued(made, config, made.epochs, made.defaults, may_change=True)
+    now.search.sampler = made.search.sampler
+    studies.add(now, [9.0], "complete")
+    assert [known.number for known in read(made, fixed={"limit": 2.0}).known] == [3]
+    assert [known.number for known in read(made, fixed={"limit": 1.0}).known] == [0, 1, 2]

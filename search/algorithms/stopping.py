@@ -100,12 +100,14 @@ class Stopping:
         finite = list(filter(math.isfinite, curve))
         if may_win and finite:
             self._learn_noise(min(finite), curve, is_complete=is_complete)
-        if may_win and finite and min(finite) < self._reference - DEVIATIONS * self.noise:
-            self._reference = min(finite)
+        # The noise takes a look at all trials: it is asked for only where it decides.
+        best = min(finite) if may_win and finite else math.inf
+        if best < self._reference and best < self._reference - DEVIATIONS * self.noise:
+            self._reference = best
             self.without = 0
         else:
             self.without += 1
-        if self.limits.patience is not None and self.without >= self.limits.patience:
+        if not self.reason and self.limits.patience is not None and self.without >= self.limits.patience:
             self._reach(Reason("patience", f"the noise is {self.noise:.2g}"))
 
     def left(self, trial: int) -> int | None:

@@ -8,10 +8,12 @@ from typing import Any
 import optuna
 
 from search.analysis.snapshot import Snapshot
-from search.journal import outcome, records
+from search.journal import limits, outcome, records
+from search.journal.earlier import Known
 from search.journal.outcome import REFERENCE
 from search.journal.trial import Trial
 from search.spec import start, translation
+from search.spec.limits import NAMES
 from search.spec.space import parse
 from search.spec.values import SCALAR
 
@@ -36,10 +38,10 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
             dict(session.get(part, {}))
     for params in filter(None, search.user_attrs.get(records.START, [])):
         start.parse([params], snapshot.space, {})
-    for change in snapshot.changes:
-        parse(change["space"], dict(change["fixed"]))
-        list(map(str, change["lines"]))
-        _ = change["trials"] + 1
+    _check_changes(snapshot)
+    _check_limits(search)
+    for known in snapshot.earlier:
+        _check_known(known, len(snapshot.config.aims.all))
     for trial in [*snapshot.trials, *snapshot.infeasible]:
         _check_params(trial, snapshot)
         _check_times(trial)
@@ -47,20 +49,47 @@ def check(snapshot: Snapshot, defaults: Any, search: optuna.Study, retrainings: 
         _check_retraining(retraining, snapshot)
 
 
+def _check_changes(snapshot: Snapshot) -> None:
+    for change in snapshot.changes:
+        parse(change["space"], dict(change["fixed"]))
+        list(map(str, change["lines"]))
+        _ = change["trials"] + 1
+
+
+def _check_limits(search: optuna.Study) -> None:
+    reached = search.user_attrs.get(limits.REACHED)
+    if reached and (reached["setting"] not in NAMES or "limit" not in reached or type(reached["note"]) is not str):
+        raise ValueError(f"it was ended by {reached!r:.200}")
+    seconds = search.user_attrs.get(limits.SEARCHED, 0.0)
+    if not 0 <= seconds < MAX_TIME_S:
+        raise ValueError(f"it was searched for {seconds!r} seconds")
+
+
+def _check_known(known: Known, objectives: int) -> None:
+    """Refuse a trial of an earlier study without a value an objective, or with what is no hyperparameter's value."""
+    are_all = known.values is None or len(known.values) == objectives
+    if not are_all or not isinstance(known.params, dict):
+        raise ValueError(f"it was told of {known!r:.200}")
+    if not all(isinstance(value, SCALAR) for value in known.params.values()):
+        raise ValueError(f"it was told of {known!r:.200}")
+    for name, value in known.params.items():
+        _check_number(known.number, name, value)
+
+
 def _check_params(trial: Trial, snapshot: Snapshot) -> None:
     for name, value in trial.params.items():
         if snapshot.changes and isinstance(value, SCALAR):
-            _check_number(trial, name, value)
+            _check_number(trial.number, name, value)
             continue
         distribution = snapshot.space[name]
         if not distribution._contains(distribution.to_internal_repr(value)):
             raise ValueError(f"trial {trial.number} has {name}={value!r}, which is not in the space")
 
 
-def _check_number(trial: Trial, name: str, value: Any) -> None:
+def _check_number(trial: int, name: str, value: Any) -> None:
     """Refuse a number that no axis can hold."""
     if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) < 2**63):
-        raise ValueError(f"trial {trial.number} has {name}={value!r}")
+        raise ValueError(f"trial {trial} has {name}={value!r}")
 
 
 def _check_times(trial: Trial) -> None:

@@ -73,9 +73,8 @@ class Snapshot:
                 axes[name] = axes[name].holding(trial.params[name])
         return axes
 
-    def placed(self, trial: Trial) -> dict[str, Any]:
+    def placed(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return those hyperparameters of a trial that have a place on their axis, in the order of the space."""
-        params = trial.params
         return {name: params[name] for name, axis in self.axes.items() if name in params and axis.holds(params[name])}
 
     @cached_property
@@ -226,7 +225,7 @@ class Snapshot:
     @cached_property
     def front(self) -> Trial | None:
         """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
-        return self.winning_trial or front.best(self.trials, self.config.aims)
+        return self.winning_trial or front.best(self.able, self.config.aims)
 
     @property
     def running_best(self) -> list[float | None]:

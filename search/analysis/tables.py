@@ -21,17 +21,25 @@ RUNG = "rung_"
 """What the column of a rung in an audit's table begins with: that of epoch 3 is rung_3."""
 
 
-def trials(trials: Iterable[Trial], order: Iterable[str] = (), objectives: Objectives | None = None) -> pd.DataFrame:
+def trials(
+    trials: Iterable[Trial],
+    order: Iterable[str] = (),
+    objectives: Objectives | None = None,
+    able: Iterable[Trial] | None = None,
+) -> pd.DataFrame:
     """Return a row a trial: trial, state, value, best_epoch, epochs, the hyperparameters, training_s, started, seconds.
 
     `value` is the best finite value, `epochs` how many were trained, `training_s` the seconds that took,
     `seconds` those from proposal to ending. `order` is that of the hyperparameters. Of several objectives there are the
-    values of the others, too, under their names, and `front`, whether no trial dominates this one.
+    values of the others, too, under their names, and `front`, whether no trial dominates this one, of those that are
+    `able` to win: all where nothing else is said.
     """
     rows = []
     trials = list(trials)
     names = hyperparameters(trials, order)
-    on_front = front.front(trials, objectives) if objectives and objectives.are_several else []
+    on_front: set[int] = set()
+    if objectives and objectives.are_several:
+        on_front = {trial.number for trial in front.front(trials if able is None else able, objectives)}
     for trial in trials:
         result = {
             "trial": trial.number,
@@ -41,7 +49,7 @@ def trials(trials: Iterable[Trial], order: Iterable[str] = (), objectives: Objec
             "epochs": len(trial.epochs),
         }
         if objectives and objectives.are_several:
-            result |= _further(trial, objectives, is_on_front=trial in on_front)
+            result |= _further(trial, objectives, is_on_front=trial.number in on_front)
         times = {
             "training_s": math.nan,
             "started": trial.started,

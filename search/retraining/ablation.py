@@ -31,7 +31,7 @@ def ends_of(made: Study) -> Ends:
     reference, winner = pair
     old = reference.attributes["config"]
     new = winner.attributes["config"]
-    names = [name for name in made.space if old[name] != new[name]]
+    names = _differing(made, old, new)
     assert reference.value is not None
     assert winner.value is not None
     return Ends(
@@ -42,6 +42,23 @@ def ends_of(made: Study) -> Ends:
         before={name: old[name] for name in names},
         after={name: new[name] for name in names},
     )
+
+
+def _differing(made: Study, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what is searched and differs between two configs; of a list whose length differs, too, that alone."""
+    searched = [name for name in made.config.space if name in old and name in new]
+    names = [name for name in searched if old[name] != new[name]]
+    follow = {each for name, lists in _lists_of(made).items() if name in names for each in lists}
+    return [name for name in names if name not in follow]
+
+
+def _lists_of(made: Study) -> dict[str, list[str]]:
+    """Return the lists whose length is a hyperparameter that the workload's Config gets, too, by that."""
+    found: dict[str, list[str]] = {}
+    for name, series in made.space.series.items():
+        if isinstance(series.length, str) and made.config.is_passed(series.length):
+            found.setdefault(series.length, []).append(name)
+    return found
 
 
 def _with_one_seed(reference: Candidate, winner: Candidate) -> tuple[Trial, Trial] | None:
@@ -71,8 +88,11 @@ class Way:
         outcome = made.outcome()
         assert outcome is not None
         assert outcome.reference is not None
+        assert outcome.winner is not None
         defaults: Mapping[str, Any] = outcome.reference.config
         self._values = {**defaults, "seed": ends.seed}
+        self._after: Mapping[str, Any] = outcome.winner.config
+        self._lists = _lists_of(made)
         self.values: dict[Changed, float] = values_of(ablation, made.objective)
         """Of the runs that have ended."""
         self._asked: set[Changed] = set(self.values)
@@ -90,9 +110,16 @@ class Way:
             changed = (*done, name)
             if changed not in self._asked:
                 self._asked.add(changed)
-                values = {**self._values, **{each: self._ends.after[each] for each in changed}}
-                jobs.append(Job({CHANGED: list(changed)}, values))
+                jobs.append(Job({CHANGED: list(changed)}, self._values | self._of_winner(changed)))
         return jobs
+
+    def _of_winner(self, changed: Changed) -> dict[str, Any]:
+        """Return the winner's values of hyperparameters; a list has one with its length."""
+        values = {}
+        for name in changed:
+            values[name] = self._ends.after[name]
+            values |= {each: self._after[each] for each in self._lists.get(name, []) if each in self._after}
+        return values
 
     def more(self, run: Run) -> Sequence[Job]:
         """Take in a run; return those that it asks for."""

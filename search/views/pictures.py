@@ -188,7 +188,7 @@ def objectives(snapshot: Snapshot) -> Figure:
     rows = -(-len(others) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.5), layout="constrained")
     panels = panels_of(figure, len(others), columns, sharex=True, sharey=False)
-    on_front = front.points(front.front(snapshot.trials, aims), aims)
+    on_front = front.points(front.front(snapshot.able, aims), aims)
     for at, (axes, name) in enumerate(zip(panels, others, strict=True), 1):
         table = _placed(snapshot, at)
         scatter(axes, table, "value", "other")
@@ -217,7 +217,7 @@ def _trials_with_a_value(snapshot: Snapshot) -> pd.DataFrame:
     rows = []
     for trial in snapshot.trials:
         row: dict[str, Any] = {"trial": trial.number, "value": trial.value, "state": trial.ending}
-        placed = snapshot.placed(trial)
+        placed = snapshot.placed(trial.params)
         for name in snapshot.space:
             at = snapshot.axes[name].position(placed[name]) if name in placed else math.nan
             row[f"{PARAMETER}{name}"] = drawn(at)
@@ -232,8 +232,9 @@ def _scatter_earlier(axes: Axes, snapshot: Snapshot, name: str) -> None:
     places = []
     values = []
     for known in snapshot.earlier:
-        if known.values is not None and name in known.params:
-            places.append(drawn(snapshot.axes[name].position(known.params[name])))
+        placed = snapshot.placed(known.params)
+        if known.values is not None and name in placed:
+            places.append(drawn(snapshot.axes[name].position(placed[name])))
             values.append(drawn(known.values[0]))
     if values:
         axes.scatter(places, values, color=EARLIER_COLOUR, s=14, alpha=0.7, label="earlier studies", linewidth=0)

@@ -488,6 +488,11 @@ def with_attribute(records: list[dict[str, Any]], name: str, *value: object) -> 
     return found
 
 
+def and_attribute(records: list[dict[str, Any]], name: str, value: object) -> list[dict[str, Any]]:
+    """Return the journal with another attribute of the study."""
+    return [*records, {**records[1], "user_attr": {name: value}}]
+
+
 def with_config(records: list[dict[str, Any]], **changes: object) -> list[dict[str, Any]]:
     return with_attribute(records, "config", {**records[1]["user_attr"]["config"], **changes})
 
@@ -599,6 +604,7 @@ def test_a_config_that_is_none_is_one_line(
     assert "must be the journal of a search" in refused(main(["s"]))
 
 
+KNOWN = {"source": "s", "number": 0, "params": {"x": 1.0}, "values": [1.0], "epoch": 1, "is_complete": True}
 ATTRIBUTES: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "deep nesting": lambda records: b"[" * 100_000 + b"\n",
     "unknown operation": lambda records: with_record(records, 0, op_code=99),
@@ -614,6 +620,15 @@ ATTRIBUTES: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "epochs huge": lambda records: with_attribute(records, "epochs", 10**400),
     "no defaults": lambda records: with_attribute(records, "defaults"),
     "defaults a number": lambda records: with_attribute(records, "defaults", 3),
+    "ended by a list": lambda records: and_attribute(records, "reached", [1]),
+    "ended by no limit": lambda records: and_attribute(records, "reached", {"setting": "seed", "limit": 0, "note": ""}),
+    "searched for a text": lambda records: and_attribute(records, "searched", "x"),
+    "told of a number": lambda records: and_attribute(records, "earlier", [3]),
+    "told of no value": lambda records: and_attribute(records, "earlier", [KNOWN | {"values": []}]),
+    "told of two values": lambda records: and_attribute(records, "earlier", [KNOWN | {"values": [1.0, 2.0]}]),
+    "told of no hyperparameters": lambda records: and_attribute(records, "earlier", [KNOWN | {"params": [1]}]),
+    "told of a NaN": lambda records: and_attribute(records, "earlier", [KNOWN | {"params": {"x": float("nan")}}]),
+    "told of a list": lambda records: and_attribute(records, "earlier", [KNOWN | {"params": {"x": [1]}}]),
     "a date beyond the calendar": lambda records: with_record(records, 6, datetime_complete="9999-12-31T23:59-23:59"),
     "a parameter beyond the space": lambda records: with_record(records, 5, param_name="zz"),
     "text for a parameter": lambda records: with_record(records, 5, param_value_internal="x"),

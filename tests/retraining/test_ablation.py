@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from optuna.samplers import RandomSampler
 
 from search.analysis.ablation import Ends, steps
 from search.errors import UserError
@@ -16,6 +17,7 @@ from search.study import Study
 from search.tune.pool import Kept
 from search.worker.jobs import Record
 from tests import studies
+from tests.programs import TOY
 
 LOSS = Objective("loss", "min")
 ENDS = Ends("trial 3", 2, 5.0, 1.0, {"a": 0, "b": 0, "c": 0}, {"a": 1, "b": 2, "c": 3})
@@ -99,3 +101,45 @@ def test_without_a_winner_beside_the_defaults_there_is_nothing_to_go_through(tmp
     studies.race(made, {}, {"trial 0": [5.0, 5.1], "reference": [4.0, 4.1]})
     with pytest.raises(UserError, match="but in s the defaults win: there is nothing between them"):
         ablation.ends_of(made)
+
+
+LISTS = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 0.0
+    kind: str = "a"
+    only: float = 0.5
+    layers: int = 2
+    hidden: tuple[int, ...] = (16, 16)
+    epochs: int = 3
+    seed: int = 0
+
+def train(config):
+    yield {"loss": config.x}
+"""
+SPACE = {
+    "side": {"distribution": "choice", "values": [1, 2], "passed": False},
+    "x": {"distribution": "uniform", "low": 1, "high": 5, "when": {"side": [1, 2]}},
+    "kind": {"distribution": "choice", "values": ["b"]},
+    "only": {"distribution": "uniform", "low": 0, "high": 1, "when": {"kind": "b"}},
+    "layers": {"distribution": "ordinal", "values": [1, 3]},
+    "hidden": {"list": {"length": "layers", "of": {"distribution": "choice", "values": [8, 32]}}},
+}
+
+
+def test_a_list_takes_the_winners_value_with_its_length_and_what_is_not_passed_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "lists.py"
+    file.write_text(LISTS, encoding="utf-8")
+    made = studies.new({**TOY, "workload": str(file), "space": SPACE, "name": "s", "output": str(tmp_path)})
+    made.search.sampler = RandomSampler(seed=0)
+    studies.add(made, [3.0], "complete")
+    studies.race(made, {}, {"trial 0": [2.0], "reference": [4.0]})
+    winner = made.values(made.trials()[0].params)
+    ends = ablation.ends_of(made)
+    assert list(ends.before) == ["x", "kind", "only", "layers"]
+    jobs = {job.notes["changed"][0]: job.values for job in Way(made, ends, ablation.open_one(made, ends)).next()}
+    base = {**made.defaults, "seed": 1}
+    assert jobs["layers"] == {**base, "layers": winner["layers"], "hidden": winner["hidden"]}
+    assert jobs["only"] == {**base, "only": winner["only"]}

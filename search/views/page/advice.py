@@ -86,7 +86,7 @@ def _space(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.front:
         axes = axes_of(snapshot.space)
         for name, value in snapshot.front.params.items():
-            end = _end_of_range(axes[name], value)
+            end = _end_of_range(axes[name], value) if name in axes else ""
             if end:
                 yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
     minor = [importance.name for importance in snapshot.importances if importance.high < MINOR_IMPORTANCE]

@@ -162,7 +162,7 @@ def _history(snapshot: Snapshot) -> Chart:
 def _panel(snapshot: Snapshot, at: int, curve: Sequence[Place]) -> Chart:
     alt = f"Best value of each trial against {rows.leading(snapshot)[at]}"
     x = parameter_channel(snapshot, at)
-    layers = [*band(snapshot), *earlier(snapshot, x), *dependence(snapshot, x, curve), *points(snapshot, x)]
+    layers = [*band(snapshot), *earlier(snapshot, x, at), *dependence(snapshot, x, curve), *points(snapshot, x)]
     return chart(f"panel{at}", alt, 210, layers)
 
 

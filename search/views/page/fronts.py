@@ -24,14 +24,14 @@ FRONT = {"color": "var(--front)"}
 def fronts(snapshot: Snapshot) -> list[Chart]:
     """Return a chart for each objective after the first; none where no trial has a value of all."""
     objectives = snapshot.config.aims
-    if not front.points(snapshot.trials, objectives):
+    if not front.points(snapshot.able, objectives):
         return []
     return [_front(snapshot, at) for at in range(1, len(objectives.all))]
 
 
 def _front(snapshot: Snapshot, at: int) -> Chart:
     objectives = snapshot.config.aims
-    points = front.points(snapshot.trials, objectives)
+    points = front.points(snapshot.able, objectives)
     # The channels: the first objective, and this one.
     x = number_channel("value", objectives.names[0], value_scale([point[0] for point in points]), **NUMBERS)
     y = number_channel(f"o{at}", objectives.names[at], value_scale([point[at] for point in points]), **NUMBERS)
@@ -46,7 +46,7 @@ def _front(snapshot: Snapshot, at: int) -> Chart:
         layer(TRIALS, "point", ring, place, f"{placed} && {CHOSEN}"),
         layer(TRIALS, "circle", point, {**place, "color": colour_channel(), "tooltip": TIP}, placed),
     ]
-    on_front = front.front(snapshot.trials, objectives)
+    on_front = front.front(snapshot.able, objectives)
     ends = [f"trial {trial.number} with {front.described(trial, objectives)}" for trial in (on_front[0], on_front[-1])]
     alt = (
         f"{objectives.names[at]} against {objectives.names[0]} of {count(len(points), 'trial')}; "
@@ -61,7 +61,7 @@ def _line(snapshot: Snapshot, at: int) -> Rows:
     if len(objectives.all) > 2:
         return []
     rows: Rows = []
-    on_front = front.points(front.front(snapshot.trials, objectives), objectives)
+    on_front = front.points(front.front(snapshot.able, objectives), objectives)
     for order, point in enumerate(on_front):
         rows.append({"value": drawn(point[0]), f"o{at}": drawn(point[at]), "order": order})
     return rows

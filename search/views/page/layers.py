@@ -85,7 +85,7 @@ def colour_channel(column: str = "state", names: tuple[str, ...] = STATES) -> Sp
 def metric_channel(snapshot: Snapshot, column: str = "value", values: Sequence[float] = ()) -> Spec:
     """Return the channel of the metric over what is drawn, which is the value of each trial and the noise around it."""
     if not values:
-        values = snapshot.values + [row["value"] for row in rows.earlier(snapshot)]
+        values = snapshot.values + [known.values[0] for known in snapshot.earlier if known.values]
         for row in rows.noise(snapshot):
             values += row.values()
     return number_channel(column, snapshot.config.metric, value_scale(values), **NUMBERS)
@@ -113,9 +113,9 @@ def band(snapshot: Snapshot) -> list[Spec]:
     ]
 
 
-def earlier(snapshot: Snapshot, x: Spec) -> list[Spec]:
-    """Return a layer with a point for each trial of an earlier study; none where there are none."""
-    found = rows.earlier(snapshot)
+def earlier(snapshot: Snapshot, x: Spec, at: int) -> list[Spec]:
+    """Return a layer with a point for each trial of an earlier study, of a panel; none where there are none."""
+    found = rows.earlier(snapshot, at)
     if not found:
         return []
     style = {"size": 30, "opacity": 0.7, "color": "var(--retraining)"}

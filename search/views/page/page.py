@@ -111,7 +111,7 @@ def _out_of_range(snapshot: Snapshot) -> str:
     """Return which numbers the charts draw at another place, as text; empty where there are none."""
     values = snapshot.epoch_values
     for trial in snapshot.trials:
-        for name, value in snapshot.placed(trial).items():
+        for name, value in snapshot.placed(trial.params).items():
             values.append(snapshot.axes[name].position(value))
     if list(map(drawn, values)) == values:
         return ""

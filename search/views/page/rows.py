@@ -14,6 +14,8 @@ from search.views.format import drawn, number, spans_decades
 Rows = list[dict[str, Any]]
 MAX_EPOCHS = 15_000
 """That are drawn: a page must stay small, and a person sees no more."""
+MAX_EARLIER = 1_000
+"""Trials of earlier studies that are drawn, in each panel."""
 MAX_HYPERPARAMETERS = 24
 """That are drawn."""
 MAX_TEXT_LENGTH = 100
@@ -71,7 +73,7 @@ def trials(snapshot: Snapshot, shown: list[Trial]) -> Rows:
             "text": "none",
             "best_epoch": trial.best_epoch,
             "epochs": len(trial.epochs),
-            **_params(snapshot, snapshot.placed(trial), names),
+            **_params(snapshot, snapshot.placed(trial.params), names),
         }
         if trial.value is not None:
             row["value"] = drawn(trial.value)
@@ -105,14 +107,16 @@ def _params(snapshot: Snapshot, params: Mapping[str, Any], names: list[str]) -> 
     return columns
 
 
-def earlier(snapshot: Snapshot) -> Rows:
-    """Return a row a trial of an earlier study that has a value: value, tip, and the columns of its hyperparameters."""
+def earlier(snapshot: Snapshot, at: int) -> Rows:
+    """Return a row a trial of an earlier study with a value of a hyperparameter, by its place: value, pN, tip."""
     rows = []
-    for known in snapshot.earlier:
-        if known.values is not None:
+    name = leading(snapshot)[at]
+    for known in snapshot.earlier[:MAX_EARLIER]:
+        placed = snapshot.placed(known.params)
+        if known.values is not None and name in placed:
+            place = drawn(snapshot.axes[name].position(placed[name]))
             tip = f"{known.source}, its trial {known.number}: {known.values[0]:.5g}"
-            columns = _params(snapshot, known.params, leading(snapshot))
-            rows.append({"value": drawn(known.values[0]), "tip": tip, **columns})
+            rows.append({"value": drawn(known.values[0]), f"p{at}": place, "tip": tip})
     return rows
 
 
