@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import shlex
 import types
 from collections.abc import Callable, Container, Iterable
@@ -9,6 +10,39 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 YAML_NAMES = {"NoneType": "null", "dict": "mapping", "list": "list [a, b]"}
+ELSEWHERE = {
+    # Keys of an entry of the space.
+    **dict.fromkeys(("if", "condition", "conditions", "depends_on", "parent"), "when"),
+    **dict.fromkeys(("min", "lower"), "low"),
+    **dict.fromkeys(("max", "upper"), "high"),
+    "choices": "values",
+    "q": "step",
+    # Distributions.
+    **dict.fromkeys(("categorical", "suggest_categorical", "grid_search"), "choice"),
+    **dict.fromkeys(("float", "suggest_float"), "uniform"),
+    **dict.fromkeys(("int", "suggest_int", "randint", "qrandint"), "int_uniform"),
+    "lograndint": "int_log_uniform",
+    # Samplers and schedulers.
+    **dict.fromkeys(("bayes", "bayesian", "bo", "gaussian"), "gp"),
+    **dict.fromkeys(("sobol", "halton"), "qmc"),
+    **dict.fromkeys(("successive_halving", "successivehalving"), "asha"),
+    **dict.fromkeys(("median_stopping", "medianstoppingrule"), "median"),
+    "fifo": "none",
+    "type": "name",
+    # Settings.
+    **dict.fromkeys(("num_trials", "trials", "max_trials", "budget"), "num_samples"),
+    **dict.fromkeys(("pruner", "early_terminate", "early_stopping"), "scheduler"),
+    **dict.fromkeys(("search_space", "params", "parameters", "param_space"), "space"),
+    "directions": "objectives",
+    **dict.fromkeys(("maximize", "minimize", "goal"), "mode"),
+    "program": "command",
+    "method": "sampler",
+    "points_to_evaluate": "start",
+    "stop": "target",
+    "retrain": "finalists",
+    "weights": "choose",
+}
+"""Names that other frameworks have for what has another name here."""
 MOST_CHARACTERS = 500
 """Of the text of an exception, at most."""
 
@@ -88,9 +122,15 @@ def have(many: int) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return how an unknown name may have been meant."""
+    """Return how an unknown name may have been meant: as another framework's, or mistyped, large and small alike."""
     names = list(known)
+    asked = re.sub("(?<=.)(sampler|pruner|scheduler)$", "", name.lower())
+    if ELSEWHERE.get(asked) in names:
+        return f"did you mean {ELSEWHERE[asked]!r}?"
     near = difflib.get_close_matches(name, names, n=1)
+    if not near:
+        spelled = {each.lower(): each for each in names if isinstance(each, str)}
+        near = [spelled[each] for each in difflib.get_close_matches(asked, spelled, n=1)]
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
 
 

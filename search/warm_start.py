@@ -56,8 +56,14 @@ class Earlier:
 def read(fit: Fit) -> Earlier:
     """Return what the studies under `warm_start` tell. Raises UserError where one is none, or tells nothing of this."""
     earlier = Earlier()
+    seen = set()
     for entry in fit.config.warm_start:
-        _take(_source(entry), fit, earlier)
+        source = _source(entry)
+        place = (Path(source.name) if source.name and not source.storage else source.name, source.storage)
+        if place in seen:
+            raise UserError(f"warm_start must name each study once, but got {source.name or source.storage} twice")
+        seen.add(place)
+        _take(source, fit, earlier)
     return earlier
 
 

@@ -64,6 +64,11 @@ def test_the_sampler_is_told_every_trial_that_compares_and_the_best_is_tried_aga
     ]
 
 
+def test_a_study_that_is_named_twice_is_refused(old: Study) -> None:
+    with pytest.raises(UserError, match=r"warm_start must name each study once, but got .* twice"):
+        warm_start.read(fit(str(old.folder), {"study": f"{old.folder}/", "use": "points"}))
+
+
 def test_a_sampler_reads_them_as_it_reads_trials_of_its_own(old: Study) -> None:
     """As Optuna has the old study's, but for their numbers and times."""
     told = earlier.as_optuna(read(old).known, old.space, are_several=False)

@@ -140,8 +140,8 @@ def make(asked: Any, objectives: Sequence[str]) -> Choice:
         )
     ((name, value),) = asked.items()
     if name == "within":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise UserError(f"choose.within must be a share >= 0, 0.05 for 5 %, but got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UserError(f"choose.within must be a share in [0, 1], 0.05 for 5 %, but got {value!r}")
         return Within(float(value))
     if name == "weights":
         return _weights(value, objectives)

@@ -86,4 +86,4 @@ def _meant(option: str, name: str) -> str:
     known = _options(name)
     if not known:
         return f"{name} has no options; remove it"
-    return suggestion(option, known)
+    return suggestion(option, [*known, "name"])

@@ -71,7 +71,7 @@ def make(asked: Any) -> Scheduler | None:
     known = [item.name for item in fields(kind)]
     for option in options:
         if option not in ["name", *known]:
-            raise UserError(f"unknown setting 'scheduler.{option}', {suggestion(str(option), known)}")
+            raise UserError(f"unknown setting 'scheduler.{option}', {suggestion(str(option), [*known, 'name'])}")
     for item in fields(kind):
         if item.default is MISSING and item.name not in options:
             raise UserError(f"scheduler.{item.name} must be given: {{name: {name}, {item.name}: ...}}")

@@ -119,7 +119,7 @@ class StudyConfig:
             object.__setattr__(self, "mode", mode_of(self.metric))
         for name in ("objectives", "choose", "space", "fixed", "defaults", "start", "warm_start", "prior"):
             object.__setattr__(self, name, nested.plain(getattr(self, name)))
-        check_types(self, but=("scheduler", "sampler", "choose"))
+        check_types(self, but=("scheduler", "sampler", "choose", "objectives"))
         for name, value in objectives.first_of(self.metric, self.mode, self.objectives).items():
             object.__setattr__(self, name, value)
         nested.check("", self.as_mapping())
@@ -162,7 +162,8 @@ class StudyConfig:
     def _check_fixed(self) -> None:
         for setting, values in (("fixed", self.fixed), ("defaults", self.defaults)):
             for name, value in values.items():
-                is_taken = isinstance(value, SCALAR) if self.command else nested.is_plain(value)
+                is_list = not self.command or name in self.searched.series
+                is_taken = nested.is_plain(value) if is_list else isinstance(value, SCALAR)
                 if not (isinstance(name, str) and is_taken):
                     fix = ""
                     if isinstance(value, dict) and value:
@@ -236,7 +237,8 @@ class StudyConfig:
             defaults["epochs"] = self.epochs
         searched = [name for name, entry in self.space.items() if entry.get("passed", True)]
         names = dict.fromkeys([*searched, *self.fixed, *defaults])
-        return Command(self.command, tuple(names), tuple(defaults.items()), self.report, self.metric)
+        known = tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in defaults.items())
+        return Command(self.command, tuple(names), known, self.report, self.metric)
 
     @property
     def title(self) -> str:

@@ -81,6 +81,8 @@ def first_of(metric: str, mode: str, entries: Mapping[str, Any]) -> dict[str, st
 
     Raises UserError where both are given and say different things.
     """
+    if not isinstance(entries, Mapping):
+        raise UserError(f"objectives must be a mapping, as {{val_loss: min, parameters: min}}, but got {entries!r}")
     if not entries:
         return {}
     first = parse(entries)[0]

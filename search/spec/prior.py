@@ -22,6 +22,8 @@ def parse(entries: Mapping[str, Any], space: Space) -> Prior:
     """
     prior = {}
     for name, entry in entries.items():
+        if name in space.series:
+            raise UserError(f"prior: {name!r} is a list; expect something of its items: {space.series[name].items[0]}")
         if name not in space:
             raise UserError(f"prior: {name!r} is not searched, {suggestion(str(name), space)}")
         prior[name] = _expected(name, entry, space)

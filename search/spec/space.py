@@ -146,29 +146,49 @@ def _parse_entry(name: str, entry: Any) -> BaseDistribution:
     """Return the distribution of one entry: its kind must be known, and its keys the kind's."""
     known = list(DISTRIBUTIONS)
     if not isinstance(entry, dict) or "distribution" not in entry:
-        raise UserError(f"{name} must be a mapping with 'distribution' ({', '.join(known)}), but got {entry!r}")
+        rule = f"{name} must be a mapping with 'distribution' ({', '.join(known)}), but got {entry!r}"
+        raise UserError(rule + _entry_meant(entry))
     distribution = entry["distribution"]
     if distribution == "list":
         raise UserError(f"{name}.distribution is unknown: 'list'; write a list as {lists.EXAMPLE}")
     if distribution not in known:
         raise UserError(f"{name}.distribution is unknown: {distribution!r}, {suggestion(str(distribution), known)}")
     kind = DISTRIBUTIONS[distribution]
-    keys = [*kind.keys, *kind.optional, *COMMON]
-    for key in entry:
-        if key == "step" and key not in keys and "low" in kind.keys:
-            raise UserError(
-                f"{name}.step must go with uniform or int_uniform, as Optuna has none on a logarithmic scale; remove "
-                f"it, or list the values: {{distribution: ordinal, values: [...]}}"
-            )
-        if key not in ["distribution", *keys]:
-            raise UserError(f"{name} has an unknown key {key!r}, {suggestion(str(key), keys)}")
-    for key in kind.keys:
-        if key not in entry:
-            raise UserError(f"{name} must have {' and '.join(kind.keys)} for {distribution}, but it lacks {key!r}")
+    _check_keys(name, entry, kind)
     if not isinstance(entry.get("passed", True), bool):
         raise UserError(f"{name}.passed must be true or false, but got {entry['passed']!r}")
     values = {key: entry[key] for key in (*kind.keys, *kind.optional) if key in entry}
     return kind.make(name, **values)
+
+
+def _check_keys(name: str, entry: Mapping[str, Any], kind: Kind) -> None:
+    """Raise UserError where an entry lacks a key of its kind, or has one that the kind has not."""
+    keys = [*kind.keys, *kind.optional, *COMMON]
+    for key in entry:
+        if key in ["distribution", *keys]:
+            continue
+        if key == "step" and "low" in kind.keys:
+            raise UserError(
+                f"{name}.step must go with uniform or int_uniform, as Optuna has none on a logarithmic scale; remove "
+                f"it, or list the values: {{distribution: ordinal, values: [...]}}"
+            )
+        meant = suggestion(str(key), keys)
+        if key == "log" and "low" in kind.keys:
+            meant = "as log_uniform and int_log_uniform are distributions; remove it, and write one of those"
+        raise UserError(f"{name} has an unknown key {key!r}, {meant}")
+    for key in kind.keys:
+        if key not in entry:
+            rule = f"{name} must have {' and '.join(kind.keys)} for {entry['distribution']}"
+            raise UserError(f"{rule}, but it lacks {key!r}")
+
+
+def _entry_meant(entry: Any) -> str:
+    """Return how an entry without a distribution may have been meant; empty where nobody knows."""
+    if isinstance(entry, list) and entry:
+        return f"; write {{distribution: choice, values: {entry!r}}}"
+    if isinstance(entry, bool | int | float):
+        return "; what is the same in every trial stands under fixed"
+    return ""
 
 
 def _uniform(name: str, low: Any, high: Any, step: Any = None) -> BaseDistribution:

@@ -12,6 +12,7 @@ A value is text within its word, so that none can add an argument.
 """
 
 import itertools
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -55,11 +56,13 @@ class Word:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as text in a command: true, false and null as JSON and Hydra have them, numbers as Python does."""
+    """Return a value as text in a command: as JSON and Hydra have it, but numbers as Python does."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return json.dumps(value)
     return value if isinstance(value, str) else repr(value)
 
 

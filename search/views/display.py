@@ -139,7 +139,7 @@ class Display:
         """Return how long it still takes; where a limit may end the search before, how long at most."""
         limits = self._progress.limits
         asked = limits.limits if limits else Limits()
-        if limits and limits.reason:
+        if (limits and limits.reason) or (self._wanted and self._progress.done >= self._wanted):
             return ""
         left = self._forecast.left
         most = [left[1]] if left else []

@@ -1,5 +1,6 @@
 """What a search did, on one screen."""
 
+import itertools
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ WITHOUT_MODEL = {"metrics.json", "curves.csv", "plot.png", "epochs.gif"}
 """The files in best/ that are there without one of the workload's `save`."""
 MAX_OF_FRONT = 10
 """Trials of a front that are printed."""
-TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
+GAP = 2
+"""Between the columns of a table."""
+TABLE_STYLE: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, GAP, 0, 0)}
 
 
 def show(console: Console, snapshot: Snapshot, is_program: bool, best: Path) -> int:
@@ -141,16 +144,27 @@ def _show_front(console: Console, snapshot: Snapshot) -> None:
     trials = front.front(snapshot.able, objectives) if objectives.are_several else []
     if not trials:
         return
-    table = Table("on the front", *objectives.names, *snapshot.space, **TABLE_STYLE)
-    shown = evenly(trials)[:MAX_OF_FRONT]
-    for trial in trials:
-        if trial in shown:
-            values = [number(value) for value in front.point(trial, objectives) or ()]
-            params = [number(trial.params[name]) if name in trial.params else "" for name in snapshot.space]
-            table.add_row(f"trial {trial.number}", *values, *params)
+    evenly_shown = evenly(trials)[:MAX_OF_FRONT]
+    shown = [trial for trial in trials if trial in evenly_shown]
+    columns = [["on the front", *(f"trial {trial.number}" for trial in shown)]]
+    points = [front.point(trial, objectives) or () for trial in shown]
+    for at, name in enumerate(objectives.names):
+        columns.append([name, *(number(point[at]) for point in points)])
+    for name in snapshot.space:
+        params = [number(trial.params[name]) if name in trial.params else "" for trial in shown]
+        columns.append([name, *params])
+    # The hyperparameters that fit beside the objectives.
+    least = 1 + len(objectives.names)
+    ends = list(itertools.accumulate(max(map(len, column)) + GAP for column in columns))
+    fitting = max(least, sum(end - GAP <= console.width for end in ends))
+    table = Table(*(column[0] for column in columns[:fitting]), **TABLE_STYLE)
+    for row in zip(*(column[1:] for column in columns[:fitting]), strict=True):
+        table.add_row(*row)
     console.print(table)
     if len(trials) > len(shown):
         console.print(f"{len(trials) - len(shown)} more are on the front, see trials.csv")
+    if fitting < len(columns):
+        console.print(f"not shown for want of width: {', '.join(column[0] for column in columns[fitting:])}")
 
 
 def _show_trials(console: Console, snapshot: Snapshot) -> None:

@@ -1,5 +1,6 @@
 """Trials by several objectives: where each lies, what a sampler is told of them, and which is handed over."""
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
+from rich.console import Console
 
 from search import best_file
 from search.algorithms.history import History
@@ -19,6 +21,7 @@ from search.journal.records import OpenTrial
 from search.journal.trial import Ending
 from search.study import Study
 from search.tune.proposing import proposer_of
+from search.views import summary
 from tests import studies
 
 OBJECTIVES = {"loss": "min", "size": "max"}
@@ -142,3 +145,24 @@ def test_of_one_objective_the_best_trial_is_handed_over(tmp_path: Path) -> None:
     assert best is not None
     assert best.number == 1
     assert "front" not in made.trials_dataframe()
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(200, None), (40, "y"), (12, "x, y")])
+def test_a_front_shows_whole_names_and_numbers_and_says_what_does_not_fit(
+    tmp_path: Path, width: int, left_out: str | None
+) -> None:
+    made = create(tmp_path)
+    for loss, size in ((2.03125, 4.0), (4.0, 5.0)):
+        add(made, [{"loss": loss, "size": size}])
+    best_file.write_interim(made)
+    written = io.StringIO()
+    console = Console(file=written, width=width, highlight=False, soft_wrap=True, markup=False)
+    summary.show(console, made.snapshot(), True, made.folder / "best.yaml")
+    lines = written.getvalue().splitlines()
+    assert ("not shown for want of width: " in written.getvalue()) == (left_out is not None)
+    if left_out:
+        assert f"not shown for want of width: {left_out}" in lines
+    if width > 12:
+        header = next(line for line in lines if line.startswith("on the front"))
+        assert header.split()[3:] == [name for name in ("loss", "size", "x", "y") if name not in (left_out or "")]
+        assert any(line.split()[:4] == ["trial", "0", "2.031", "4"] for line in lines)

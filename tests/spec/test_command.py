@@ -67,12 +67,12 @@ def test_a_command_is_split_like_a_shell_and_each_value_stands_in_its_word() -> 
     ],
 )
 def test_values_are_written_as_json_and_hydra_have_them(value: Any, text: str) -> None:
-    assert filled("main trainer.amp={x}", x=value) == ["main", f"trainer.amp={text}"]
+    assert filled("main trainer.amp={x}", x=value) == ["true", f"trainer.amp={text}"]
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_no_value_adds_an_argument_and_each_comes_as_it_is(value: str) -> None:
-    assert filled("main --kind {kind} -k={kind} end", kind=value) == ["main", "--kind", value, f"-k={value}", "end"]
+    assert filled("main --kind {kind} -k={kind} end", kind=value) == ["true", "--kind", value, f"-k={value}", "end"]
 
 
 def test_a_program_gets_a_value_that_looks_like_shell_code_as_it_is() -> None:
@@ -83,12 +83,12 @@ def test_a_program_gets_a_value_that_looks_like_shell_code_as_it_is() -> None:
 
 def test_a_flag_is_a_word_where_it_is_true_and_none_where_it_is_false() -> None:
     line = "main {amp:flag} --no-bias{nobias:flag} -x"
-    assert filled(line, amp=True, nobias=True) == ["main", "--amp", "--no-bias", "-x"]
-    assert filled(line, amp=False, nobias=False) == ["main", "-x"]
+    assert filled(line, amp=True, nobias=True) == ["true", "--amp", "--no-bias", "-x"]
+    assert filled(line, amp=False, nobias=False) == ["true", "-x"]
 
 
 def test_double_braces_are_braces() -> None:
-    assert filled("main '{{\"lr\": {lr}}}' {{lr}}", lr=0.5) == ["main", '{"lr": 0.5}', "{lr}"]
+    assert filled("main '{{\"lr\": {lr}}}' {{lr}}", lr=0.5) == ["true", '{"lr": 0.5}', "{lr}"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,15 @@ def test_what_breaks_a_rule_of_commands_is_refused_with_the_value_and_the_fix(li
     assert message in refusal(line)
 
 
+def test_a_list_that_is_searched_may_have_a_default_and_stands_in_its_word_as_json() -> None:
+    width = {"distribution": "choice", "values": ["a", "b"]}
+    hidden = {"list": {"length": 2, "of": width}}
+    config = config_of("true {hidden}", space={"hidden": hidden}, defaults={"hidden": ["a", "a"]}, epochs=3)
+    assert Fit(config, workload.load(config.source)).first().configurations == [{"hidden.0": "a", "hidden.1": "a"}]
+    assert isinstance(config.source, Command)
+    assert config.source.filled(config.values({"hidden.0": "b", "hidden.1": "a"})) == ["true", '["b", "a"]']
+
+
 def test_what_does_not_fit_the_command_is_refused() -> None:
     assert "value for {epochs}, but there is none; write epochs: 30" in refusal("main {lr} {epochs}", epochs=None)
     assert "command must take fixed.width" in refusal("main {lr}", fixed={"width": 3})
@@ -138,6 +147,7 @@ def test_what_does_not_fit_the_command_is_refused() -> None:
     assert "lr must be text that a program can be given" in refusal("main {lr}", space={"lr": text})
     assert "'folder' must be no hyperparameter" in refusal("main {folder}", space={"folder": LR})
     assert "defaults must hold names and plain values" in refusal("main {lr}", defaults={"lr": [1]})
+    assert "defaults must hold names and plain values" in refusal("main {lr}", defaults={"lr": {"a": 1}})
     assert "has both; remove one" in refusal("main {lr}", workload="tests.toy")
 
 

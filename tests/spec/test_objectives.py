@@ -48,7 +48,7 @@ def test_a_mode_that_the_name_says_may_be_left_out() -> None:
         ({"objectives": {"loss": "min", "size": None}}, "objectives.size must be min or max, but got None"),
         ({"objectives": {"loss": "low", "size": "min"}}, "objectives.loss must be min or max, but got 'low'"),
         ({"objectives": {1: "min"}}, "objectives must hold names of metrics, but got 1"),
-        ({"objectives": ["loss", "size"]}, "objectives must be of type mapping, but got ['loss', 'size']"),
+        ({"objectives": ["loss", "size"]}, "objectives must be a mapping, as {val_loss: min, "),
         ({"metric": "size"}, "a search must have 'metric' or 'objectives', but has both, metric 'size' and objectives"),
         ({"choose": "best"}, "choose must be knee, "),
         ({"objectives": {"loss": "min"}, "choose": {"within": 0.1}}, "choose is for several objectives, but there is"),

@@ -136,6 +136,14 @@ def test_where_a_limit_may_end_a_search_the_time_left_is_told_as_the_most(
     progress.note("ended")
     display.look()
     assert re.fullmatch(f"ended  {text}\n", out.getvalue())
+    # Of a search that has all its trials nothing is left.
+    out.seek(0)
+    out.truncate()
+    progress.endings["complete"] += 8
+    progress.note("all have ended")
+    display.look()
+    assert "[9/9" in out.getvalue()
+    assert "left" not in out.getvalue()
 
 
 @pytest.mark.parametrize(("encoding", "values"), [("utf-8", "▁ 0.25 █ 50 log ▅█*"), ("ascii", ". 0.25 @ 50 log +@*")])
