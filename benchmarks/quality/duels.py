@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.quality import tables
 from benchmarks.quality.arms import OURS, PEERS, Begin
 from benchmarks.quality.clock import Contender, World, play
-from benchmarks.quality.surrogate import Surrogate
+from benchmarks.quality.surrogate import Kernel, Surrogate
 from benchmarks.quality.tables import Params
 
 
@@ -63,7 +63,7 @@ def standings(
 @cache
 def surrogate_of(name: str) -> Surrogate:
     """Return the surrogate of a table, which is made once in a process."""
-    return Surrogate(tables.load(name))
+    return Surrogate(tables.load(name), Kernel.read(tables.path_of(name, tables.KERNEL)))
 
 
 def duel(name: str, workers: int, seed: int, peers: Mapping[str, Begin] = PEERS) -> pd.DataFrame:

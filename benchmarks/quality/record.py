@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.quality import tables
+from benchmarks.quality.surrogate import Surrogate
 from search.spec.space import parse
 
 CONFIGURATIONS = 800
@@ -39,7 +40,8 @@ def record(name: str, count: int) -> None:
     found = slim(curves, [*parse(config.space)], config.metric)
     _write(found, tables.path_of(name))
     print(f"{name}: {len(found)} of {curves['trial'].nunique()} configurations; now with other seeds", flush=True)
-    _write(_again(name, found), tables.path_of(name, ".seeds"))
+    _write(_again(name, found), tables.path_of(name, tables.SEEDS))
+    Surrogate(tables.load(name)).kernel.write(tables.path_of(name, tables.KERNEL))
 
 
 def slim(curves: pd.DataFrame, searched: list[str], metric: str) -> pd.DataFrame:

@@ -12,11 +12,11 @@ import os
 import time
 from pathlib import Path
 
-import optuna
 import pandas as pd
 
 from benchmarks.quality import duels, report, tables
 from benchmarks.quality.arms import OURS, TRIALS
+from benchmarks.quality.quick import quickly
 from benchmarks.quality.surrogate import held_out
 from search.journal import provenance
 
@@ -64,14 +64,9 @@ def _described(name: str) -> str:
 def played(names: list[str], workers: list[int], seeds: range, processes: int) -> pd.DataFrame:
     """Return the rows of all duels, in the order of tables, workers and seeds whatever the number of processes."""
     asked = list(duels.all_duels(names, workers, seeds))
-    with multiprocessing.get_context("spawn").Pool(processes, quietly) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, quickly) as pool:
         found = pool.starmap(duels.duel, asked, chunksize=4)
     return pd.concat(found).sort_values(["table", "workers", "seed"], kind="stable", ignore_index=True)
-
-
-def quietly() -> None:
-    """Begin a process: Optuna says nothing of each trial."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _text(found: pd.DataFrame, names: list[str], workers: list[int]) -> str:

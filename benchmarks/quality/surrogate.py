@@ -6,8 +6,11 @@ the deviation of a recorded run at all of its epochs: of that configuration trai
 is the most like its own, since a configuration that starts steeply has other luck than one that creeps.
 """
 
+import json
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,17 @@ class Kernel:
     nugget: float
     """What two runs of one configuration differ by, as a part of the variance of all."""
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the kernel in a file."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cls(np.array(found["lengths"]), found["nugget"])
+
+    def write(self, path: Path) -> None:
+        """Write it to a file."""
+        found = {"lengths": self.lengths.round(4).tolist(), "nugget": round(self.nugget, 6)}
+        path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
     def between(self, some: Floats, others: Floats) -> Floats:
         """Return how alike points are [some, others]."""
         squares = distances(some / self.lengths, others / self.lengths)
@@ -47,6 +61,7 @@ class Surrogate:
     """A table that has a curve for every configuration of its space."""
 
     def __init__(self, table: Table, kernel: Kernel | None = None) -> None:
+        """Take a kernel that was fitted before, or fit one, which takes seconds."""
         self.table = table
         self._axes = {name: axis_of(distribution) for name, distribution in table.space.items()}
         self._points = np.stack([self.point(params) for params in table.params])

@@ -2,6 +2,7 @@
 
 tables/NAME.parquet has a row a configuration: its hyperparameters, `loss` by epoch, and the seconds of an epoch.
 tables/NAME.seeds.parquet has a row a run of some of them again: which one, its seed, and `loss` by epoch.
+tables/NAME.kernel.json is what surrogate.py has fitted to the table.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 Params = dict[str, Any]
 
 HERE = Path(__file__).parent
+SEEDS = ".seeds.parquet"
+KERNEL = ".kernel.json"
 NAMES = ("heart", "digits", "boosting", "tabular")
 """Every table; each is of workloads/NAME.yaml."""
 
@@ -63,9 +66,9 @@ def yaml_of(name: str) -> Path:
     return HERE / "workloads" / f"{name}.yaml"
 
 
-def path_of(name: str, kind: str = "") -> Path:
-    """Return the file of a table, or of its runs with several seeds: `.seeds`."""
-    return HERE / "tables" / f"{name}{kind}.parquet"
+def path_of(name: str, kind: str = ".parquet") -> Path:
+    """Return the file of a table, of its runs with several seeds, SEEDS, or of its surrogate's kernel, KERNEL."""
+    return HERE / "tables" / f"{name}{kind}"
 
 
 def workload_of(name: str) -> Workload:
@@ -80,7 +83,7 @@ def load(name: str) -> Table:
     fixed: Mapping[str, Any] = config.fixed
     defaults, _ = start.of_defaults({**workload_of(name).defaults(), **fixed}, space)
     frame = pd.read_parquet(path_of(name))
-    runs = pd.read_parquet(path_of(name, ".seeds"))
+    runs = pd.read_parquet(path_of(name, SEEDS))
     params = [_as_searched(row, space) for row in frame[[*space]].to_dict("records")]
     again = np.unique(runs["row"].to_numpy())
     return Table(
