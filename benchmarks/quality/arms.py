@@ -9,7 +9,7 @@ from benchmarks.quality.optunas import Optunas
 from benchmarks.quality.ours import Ours
 from benchmarks.quality.rays import Rays
 from benchmarks.quality.tables import Table
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms import samplers
 
 Begin = Callable[[Table, int], Contender]
 """Begins a search of a table with a seed."""
@@ -33,7 +33,7 @@ def _halving_at_3(table: Table, seed: int) -> Contender:
 
 
 def _random(table: Table, seed: int) -> Contender:
-    return Ours(table, seed, trials=None, make=SAMPLERS["random"].make, try_defaults=False)
+    return Ours(table, seed, trials=None, sampler=samplers.make("random"), try_defaults=False)
 
 
 OURS: dict[str, Begin] = {"ours": ours, "ours, no defaults": ours_without_defaults}

@@ -1,19 +1,18 @@
 """Ours: the real proposals, samplers and rules; trials are told to Optuna as the journal tells them."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import optuna
-from optuna.samplers import BaseSampler
 
 from benchmarks.quality.tables import Params, Table
-from search.algorithms import schedulers
+from search.algorithms import samplers, schedulers
 from search.algorithms.proposals import Proposer
-from search.algorithms.samplers import SAMPLERS
+from search.algorithms.sampler import Sampler
 from search.algorithms.schedulers import Rule, Scheduler
 from search.journal.records import OpenTrial
 
 METRIC = "loss"
+DEFAULT = samplers.make(samplers.DEFAULT)
 
 
 class Memory(optuna.storages.InMemoryStorage):
@@ -33,7 +32,7 @@ class Ours:
         seed: int,
         *,
         trials: int | None = 32,
-        make: Callable[[int], BaseSampler] = SAMPLERS["tpe"].make,
+        sampler: Sampler = DEFAULT,
         scheduler: Scheduler | None = None,
         try_defaults: bool = True,
     ) -> None:
@@ -42,7 +41,7 @@ class Ours:
         self._left = trials
         self._study = optuna.create_study(storage=Memory(), direction="minimize")
         start = [table.defaults] if try_defaults and table.defaults else []
-        self._study.sampler = Proposer(make, seed, table.space, lambda params: True, start)
+        self._study.sampler = Proposer(sampler, seed, table.space, lambda params: True, start)
         options = scheduler or schedulers.make(schedulers.DEFAULT)
         assert options is not None
         self._rule: Rule = options.rule(table.epochs)
@@ -57,7 +56,7 @@ class Ours:
             if not self._left:
                 return None
             self._left -= 1
-        trial = OpenTrial(self._study, self._study.ask(fixed_distributions=self._space))
+        trial = OpenTrial.proposed(self._study, self._space)
         self._open[trial.number] = trial
         return trial.number, trial.params
 

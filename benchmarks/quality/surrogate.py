@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from benchmarks.quality.tables import Floats, Params, Table
-from search.spec.space import axis_of
+from search.spec.axes import axes_of
 
 FITTED = 400
 """Configurations that the lengths are fitted to."""
@@ -63,7 +63,7 @@ class Surrogate:
     def __init__(self, table: Table, kernel: Kernel | None = None) -> None:
         """Take a kernel that was fitted before, or fit one, which takes seconds."""
         self.table = table
-        self._axes = {name: axis_of(distribution) for name, distribution in table.space.items()}
+        self._axes = axes_of(table.space)
         self._points = np.stack([self.point(params) for params in table.params])
         self._floor = FLOOR * float(table.loss.min())
         self._cap = cap_of(table.loss)

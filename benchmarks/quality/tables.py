@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from search.algorithms.space import Space
 from search.spec import start
 from search.spec.config import StudyConfig
 from search.spec.files import read
-from search.spec.space import Space, parse
+from search.spec.membership import as_searched
+from search.spec.space import parse
 from search.spec.workload import Workload
 from search.spec.workload import load as load_workload
 
@@ -99,7 +101,7 @@ def load(name: str) -> Table:
 
 
 def _as_searched(row: Mapping[Any, Any], space: Space) -> Params:
-    return {key: start.as_searched(space[key], value) for key, value in row.items()}
+    return {key: as_searched(space[key], value) for key, value in row.items()}
 
 
 def _stacked(frame: pd.DataFrame) -> Floats:

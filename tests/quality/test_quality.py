@@ -19,6 +19,7 @@ from benchmarks.quality.ours import Ours
 from benchmarks.quality.surrogate import Kernel, Surrogate, held_out
 from benchmarks.quality.tables import Floats, Params, Table
 from search.algorithms.asha import ASHA
+from search.algorithms.space import Space
 from tests import replay
 
 EPOCHS = 9
@@ -47,7 +48,7 @@ def tiny() -> Table:
     again = np.array([9, 39])
     runs = loss[again][:, np.newaxis] * np.array([0.5, 1.0, 2.0])[:, np.newaxis]
     defaults = {"lr": 0.1, "kind": "a"}
-    return Table("tiny", space, defaults, tuple(params), loss, np.full(len(params), 0.5), again, runs)
+    return Table("tiny", Space(space), defaults, tuple(params), loss, np.full(len(params), 0.5), again, runs)
 
 
 @pytest.fixture(scope="module")
