@@ -12,8 +12,8 @@ from search.algorithms.sampler import Sampler
 from search.algorithms.schedulers import Scheduler
 from search.algorithms.space import Space
 from search.errors import UserError, check_types, require, suggestion
-from search.spec import limits, nested, objectives, prior, start, translation
-from search.spec.command import Command, check
+from search.spec import limits, nested, objectives, placeholders, prior, start, translation
+from search.spec.command import Command
 from search.spec.objective import MODES, Objective, mode_of
 from search.spec.objectives import Objectives
 from search.spec.space import parse
@@ -179,7 +179,7 @@ class StudyConfig:
             raise UserError(f"a search must have 'workload', or 'command' for a program, but the config {state}")
         source = self.source
         if isinstance(source, Command):
-            check(source, self.searched, self.space, self.fixed)
+            placeholders.check(source, self.searched, self.space, self.fixed)
             return
         for name in ("report", "defaults"):
             if getattr(self, name):

@@ -23,7 +23,7 @@ def order_of(study: Study, trial: OpenTrial, gpus: float, also: Collection[int],
         values=config.values(trial.params),
         timeout=config.epoch_timeout,
         epochs=study.epochs,
-        others=config.aims.names[1:],
+        others=tuple(config.aims.names[1:]),
         folder=study.folder_of(f"{trial.number:04d}").absolute(),
     )
     return TrialOrder(trial.number, order, [*rungs, *also], study.log_of(trial.number).absolute(), is_fresh)

@@ -15,8 +15,8 @@ from search.spec.objectives import Objectives
 from search.study import Study
 
 
-def proposer_of(study: Study, takes: Takes) -> Proposer:
-    """Return what proposes the trials of a study, which the workload takes."""
+def proposer_of(study: Study, takes: Takes, *, begins: bool = True) -> Proposer:
+    """Return what proposes the trials of a study, which the workload takes; unless it `begins`, without its `start`."""
     config = study.config
     several = _several(config.aims) if config.aims.are_several else None
     known = earlier.as_optuna(earlier.read(study.search), study.space, are_several=several is not None)
@@ -25,7 +25,7 @@ def proposer_of(study: Study, takes: Takes) -> Proposer:
         config.seed,
         study.space,
         takes,
-        start=study.start,
+        start=study.start if begins else (),
         several=several,
         earlier=known,
         prior=prior.parse(config.prior, study.space),

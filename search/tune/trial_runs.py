@@ -45,7 +45,7 @@ class TrialRuns:
 def proposals(study: Study, takes: Takes) -> dict[str, dict[str, Any]]:
     """Return the full configs that the study's sampler proposes first, by name."""
     config = study.config
-    study.search.sampler = proposer_of(study, takes)
+    study.search.sampler = proposer_of(study, takes, begins=False)
     found = {}
     for number in range(1, min(PROPOSALS, PROPOSALS if study.wanted is None else study.wanted) + 1):
         params = ask(study.search, study.space).params
