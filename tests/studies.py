@@ -106,7 +106,7 @@ def race(made: Study, choosing: dict[str, float], judging: dict[str, list[float]
 def _notes(made: Study, name: str, seed: int) -> dict[str, Any]:
     """Return the notes of a run of a candidate with a seed."""
     params = {} if name == REFERENCE else made.trials()[int(name.removeprefix("trial "))].params
-    return {"candidate": name, "config": {**made.defaults, **params, "seed": seed}}
+    return {"candidate": name, "config": made.values(params, seed)}
 
 
 def diverge(made: Study, candidate: str) -> None:

@@ -31,7 +31,8 @@ def ends_of(made: Study) -> Ends:
     reference, winner = pair
     old = reference.attributes["config"]
     new = winner.attributes["config"]
-    names = [name for name in made.space if old[name] != new[name]]
+    # By what Config is given: a list changes as a whole, and what only decides which others are on is not given at all.
+    names = [name for name in made.config.space if name in old and old[name] != new[name]]
     assert reference.value is not None
     assert winner.value is not None
     return Ends(
