@@ -137,7 +137,7 @@ def load(name: str | Command) -> Workload:
 def _of_command(command: Command) -> Workload:
     """Return a command as a workload: its Config is a namespace of its hyperparameters."""
     command.check_program()
-    defaults = dict(command.defaults)
+    defaults = {name: list(value) if isinstance(value, tuple) else value for name, value in command.defaults}
     fields = [Field(name, Any, defaults.get(name, MISSING)) for name in command.names]
 
     def make(**values: Any) -> SimpleNamespace:

@@ -18,7 +18,8 @@ def of(workload: Workload, config: Any, folder: Path | None) -> Iterator[Any]:
     Raises TypeError where `train` returns nothing to iterate over.
     """
     if workload.command:
-        return Script(workload.command, workload.values_of(config), folder)
+        values = {**dict(workload.command.defaults), **workload.values_of(config)}  # which leaves a default list out
+        return Script(workload.command, values, folder)
     if "report" in workload.gets:
         return Pushed(lambda report: workload.call(config, {"folder": folder, "report": report}))
     returned = workload.call(config, {"folder": folder})

@@ -138,6 +138,14 @@ def test_a_study_that_asks_for_nothing_is_told_so_and_one_of_few_trials_is_not(t
     assert only.startswith("Nothing in these trials asks")
 
 
+def test_a_low_end_of_zero_is_taken_for_a_natural_one(tmp_path: Path) -> None:
+    space = {"x": {"distribution": "uniform", "low": 0, "high": 0.5}}
+    made = studies.create(tmp_path, "edge", num_samples=1, space=space)
+    made.search.enqueue_trial({"x": 0.0})
+    studies.add(made, studies.curve(0.5, 9), "complete")
+    assert "end of its range" not in " ".join(advice.advice(made.snapshot()))
+
+
 def test_the_end_of_a_range_is_named_where_the_best_lies_there(tmp_path: Path) -> None:
     space = {"x": {"distribution": "uniform", "low": -5, "high": 5}}
     made = studies.create(tmp_path, "edge", num_samples=9, space=space)

@@ -70,6 +70,32 @@ def test_a_job_is_the_defaults_with_the_winners_values_and_its_seed(made: Study)
     ]
 
 
+def test_a_list_changes_as_a_whole_and_what_is_not_passed_is_no_step(tmp_path: Path) -> None:
+    width = {"distribution": "int_uniform", "low": 1, "high": 8}
+    settings = {
+        "command": "true {x} {hidden}",
+        "metric": "loss",
+        "epochs": 9,
+        "space": {
+            "layers": {**width, "passed": False},
+            "x": width,
+            "hidden": {"list": {"length": "layers", "of": width}},
+        },
+        "defaults": {"x": 9, "hidden": [9]},
+    }
+    made = studies.new({**settings, "num_samples": 1, "name": "s", "output": str(tmp_path)})
+    made.begin_session(studies.SHARE, {})
+    made.search.sampler = RandomSampler(seed=0)
+    studies.add(made, [2.0], "complete")
+    studies.race(made, {}, {"trial 0": [2.0, 2.1], "reference": [4.0, 4.1]})
+    ends = ablation.ends_of(made)
+    new = made.config.values(made.trials()[0].params)
+    assert ends.before == {"x": 9, "hidden": [9]}
+    assert ends.after == {"x": new["x"], "hidden": new["hidden"]}
+    jobs = Way(made, ends, ablation.open_one(made, ends)).next()
+    assert [(job.values["x"], job.values["hidden"]) for job in jobs] == [(new["x"], [9]), (9, new["hidden"])]
+
+
 def test_the_way_is_asked_for_once_and_gone_on_with_where_it_was_cut_off(made: Study) -> None:
     ends = ablation.ends_of(made)
     opened = ablation.open_one(made, ends)

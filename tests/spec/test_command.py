@@ -67,12 +67,12 @@ def test_a_command_is_split_like_a_shell_and_each_value_stands_in_its_word() -> 
     ],
 )
 def test_values_are_written_as_json_and_hydra_have_them(value: Any, text: str) -> None:
-    assert filled("main trainer.amp={x}", x=value) == ["true", f"trainer.amp={text}"]
+    assert filled("main trainer.amp={x}", x=value) == ["main", f"trainer.amp={text}"]
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_no_value_adds_an_argument_and_each_comes_as_it_is(value: str) -> None:
-    assert filled("main --kind {kind} -k={kind} end", kind=value) == ["true", "--kind", value, f"-k={value}", "end"]
+    assert filled("main --kind {kind} -k={kind} end", kind=value) == ["main", "--kind", value, f"-k={value}", "end"]
 
 
 def test_a_program_gets_a_value_that_looks_like_shell_code_as_it_is() -> None:
@@ -83,12 +83,12 @@ def test_a_program_gets_a_value_that_looks_like_shell_code_as_it_is() -> None:
 
 def test_a_flag_is_a_word_where_it_is_true_and_none_where_it_is_false() -> None:
     line = "main {amp:flag} --no-bias{nobias:flag} -x"
-    assert filled(line, amp=True, nobias=True) == ["true", "--amp", "--no-bias", "-x"]
-    assert filled(line, amp=False, nobias=False) == ["true", "-x"]
+    assert filled(line, amp=True, nobias=True) == ["main", "--amp", "--no-bias", "-x"]
+    assert filled(line, amp=False, nobias=False) == ["main", "-x"]
 
 
 def test_double_braces_are_braces() -> None:
-    assert filled("main '{{\"lr\": {lr}}}' {{lr}}", lr=0.5) == ["true", '{"lr": 0.5}', "{lr}"]
+    assert filled("main '{{\"lr\": {lr}}}' {{lr}}", lr=0.5) == ["main", '{"lr": 0.5}', "{lr}"]
 
 
 @pytest.mark.parametrize(

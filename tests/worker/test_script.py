@@ -79,6 +79,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             process.kill()
 
 
+def test_a_list_that_has_its_default_is_given_to_a_script_as_any_other() -> None:
+    code = "echo $1 | tr -d '[]' | sed 's/.*/{\"loss\": &}/'"
+    line = command_of(code, hidden=None)
+    source = Command(line.line, line.names, (("hidden", (8,)), ("seed", 0), ("epochs", 1)), metric="loss")
+    for hidden in ([8], [9]):
+        values = {"hidden": hidden, "seed": 0, "epochs": 1}
+        training = Training(Order(source, 0, Objective("loss", "min"), values, None))
+        assert training.pull()["metrics"]["loss"] == hidden[0]
+        assert training.close() == ""
+
+
 def test_each_line_that_is_a_json_object_with_a_number_is_an_epoch() -> None:
     lines = ("hello", '{"event": "begin"}', "[1]", "{}", ' {"loss": 3, "deep": {"acc": 0.5}} ', "{broken}", '{"x": 1}')
     results = pull_all(printing(*lines, '{"loss": 2}', '{"loss": 1}'), epochs=9)

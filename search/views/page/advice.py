@@ -87,7 +87,8 @@ def _space(snapshot: Snapshot) -> Iterator[str]:
         axes = axes_of(snapshot.space)
         for name, value in snapshot.front.params.items():
             end = _end_of_range(axes[name], value) if name in axes else ""
-            if end:
+            is_natural = end == "low" and axes[name].low == 0 and not axes[name].choices  # as of a dropout
+            if end and not is_natural:
                 yield f"{name} {number(value)} of the best is at the {end} end of its range: search beyond it."
     minor = [importance.name for importance in snapshot.importances if importance.high < MINOR_IMPORTANCE]
     items = {item for series in snapshot.space.series.values() for item in series.items}
