@@ -229,6 +229,12 @@ def test_a_file_that_is_no_storage_is_refused(kind: str, tmp_path: Path) -> None
     assert file.read_text(encoding="utf-8") == "none of Optuna's\n"
 
 
+@pytest.mark.parametrize(("sampler", "learns"), [("tpe", True), ("gp", True), ("cmaes", False), ("qmc", False)])
+def test_a_sampler_that_learns_nothing_of_other_studies_is_said_to(old: Study, sampler: str, learns: bool) -> None:
+    (line,) = read(old, sampler=sampler).lines
+    assert line.endswith(f"; {sampler} learns nothing of them, as tpe and gp do") is not learns
+
+
 def test_points_are_the_best_by_the_metric_of_their_own_study(tmp_path: Path) -> None:
     up = studies.create(tmp_path, "up", num_samples=8, metric="accuracy", mode="max")
     for number in range(8):

@@ -110,23 +110,24 @@ class _Model:
         for columns, rows in zip(self._columns.values(), penalties[1:], strict=True):
             self._bending[columns, columns] = rows.T @ rows
 
-    def _solve(self, x: Floats, penalty: float) -> Floats:
-        """Return the matrix that makes coefficients of values [columns, trials]."""
+    def _solve(self, x: Floats, penalty: float, right: Floats) -> Floats:
+        """Return the coefficients of x.T @ values; of x.T itself the matrix that makes them of values."""
         ridge = RIDGE * np.eye(x.shape[1])
         ridge[0, 0] = 0.0
-        solved: Floats = np.linalg.solve(x.T @ x + penalty * self._bending + ridge, x.T)
+        solved: Floats = np.linalg.solve(x.T @ x + penalty * self._bending + ridge, right)
         return solved
 
     def generalized_error(self, values: Floats, penalty: float) -> float:
         """Return the error that is to be expected of new trials, but for a factor."""
-        solved = self._solve(self._x, penalty)
+        solved = self._solve(self._x, penalty, self._x.T)
         left = values - self._x @ (solved @ values)
         freedom = (self._x * solved.T).sum()  # the trace of the matrix that makes predictions of values
         return float((left @ left) / max(len(values) - freedom, 1e-9) ** 2)
 
     def curves(self, values: Floats, sample: npt.NDArray[Any], penalty: float) -> dict[str, Floats]:
         """Return of each hyperparameter the mean prediction for all trials with its values at the positions."""
-        coefficients = self._solve(self._x[sample], penalty) @ values[sample]
+        x = self._x[sample]
+        coefficients = self._solve(x, penalty, x.T @ values[sample])
         level = (self._x @ coefficients).mean()
         curves = {}
         for name, columns in self._columns.items():
