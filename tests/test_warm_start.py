@@ -249,9 +249,9 @@ def test_points_are_the_best_by_the_metric_of_their_own_study(tmp_path: Path) ->
 def test_values_that_are_not_finite_are_not_told(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
     mine = optuna.create_study(study_name="mine", storage=url)
-    space = {name: optuna.distributions.FloatDistribution(-5, 5) for name in ("x", "y")}
+    interval = optuna.distributions.FloatDistribution(-5, 5)
     for value in (1.0, math.inf):
-        mine.add_trial(optuna.create_trial(params={"x": value and 1.0, "y": 0.5}, distributions=space, value=value))
+        mine.add_trial(optuna.create_trial(params={"x": 1.0, "y": 0.5}, distributions={"x": interval, "y": interval}, value=value))
     told = warm_start.read(fit({"storage": url, "use": "values"}))
     assert [known.values for known in told.known] == [(1.0,)]
 

@@ -6,6 +6,7 @@ Penalties, Statistical Science 11, 1996); of a choice it is a level each. The ba
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +66,10 @@ def dependences(trials: Sequence[Trial], axes: Mapping[str, Axis], sign: int) ->
     if not are_possible(trials, axes):
         return {}
     values = np.array([trial.value for trial in trials], dtype=float)
-    is_log = values.min() > 0 and values.max() / values.min() > DECADE
-    scaled = np.log(values) if is_log else values
+    is_log = values.min() > 0 and values.max() / DECADE > values.min()
+    # In units of the largest, as the sum of two floats may be none.
+    unit = 1.0 if is_log else float(np.abs(values).max()) or 1.0
+    scaled = np.log(values) if is_log else values / unit
     worst = np.quantile(sign * scaled, 1 - OUTLIERS)
     scaled = sign * np.minimum(sign * scaled, worst)
     model = _Model(trials, axes)
@@ -81,8 +84,15 @@ def dependences(trials: Sequence[Trial], axes: Mapping[str, Axis], sign: int) ->
         found[name] = []
         for at, position in enumerate(positions):
             ends = min(low[at], mean[name][at]), mean[name][at], max(high[at], mean[name][at])
-            found[name].append(Place(position, *(math.exp(end) if is_log else float(end) for end in ends)))
+            found[name].append(Place(position, *(_unscaled(float(end), unit, is_log=is_log) for end in ends)))
     return found
+
+
+def _unscaled(value: float, unit: float, *, is_log: bool) -> float:
+    """Return a value of the metric of one as it is modelled; beyond the largest number it is that."""
+    if is_log:
+        return math.exp(min(value, math.log(sys.float_info.max)))
+    return max(-sys.float_info.max, min(value * unit, sys.float_info.max))
 
 
 class _Model:
