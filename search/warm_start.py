@@ -20,6 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search import continuation
+from search.algorithms import samplers
 from search.errors import UserError, count, describe, suggestion
 from search.journal import front
 from search.journal.earlier import Known
@@ -132,7 +133,10 @@ def _take(source: Source, fit: Fit, earlier: Earlier) -> None:
     earlier.points += [trial.params for trial in ranked[:1]]
     again = f"; its best, trial {ranked[0].number}, is tried again" if ranked else ""
     told = min(MOST, len(alike))
-    earlier.lines.append(f"warm start: the sampler is told {count(told, 'trial')} of {name}{again}")
+    unread = ""
+    if not fit.config.sampler.learns_of_others:
+        unread = f"; {samplers.name_of(fit.config.sampler)} learns nothing of them, as tpe and gp do"
+    earlier.lines.append(f"warm start: the sampler is told {count(told, 'trial')} of {name}{again}{unread}")
 
 
 def _ranked(trials: Iterable[Known], sign: int) -> list[Known]:

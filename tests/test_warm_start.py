@@ -234,6 +234,12 @@ def test_a_file_that_is_no_storage_is_refused(kind: str, tmp_path: Path) -> None
     assert file.read_text(encoding="utf-8") == "none of Optuna's\n"
 
 
+@pytest.mark.parametrize(("sampler", "learns"), [("tpe", True), ("gp", True), ("cmaes", False), ("qmc", False)])
+def test_a_sampler_that_learns_nothing_of_other_studies_is_said_to(old: Study, sampler: str, learns: bool) -> None:
+    (line,) = read(old, sampler=sampler).lines
+    assert line.endswith(f"; {sampler} learns nothing of them, as tpe and gp do") is not learns
+
+
 def test_points_are_the_best_by_the_metric_of_their_own_study(tmp_path: Path) -> None:
     up = studies.create(tmp_path, "up", num_samples=8, metric="accuracy", mode="max")
     for number in range(8):
@@ -248,11 +254,11 @@ def test_points_are_the_best_by_the_metric_of_their_own_study(tmp_path: Path) ->
 def test_values_that_are_not_finite_are_not_told(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
     mine = optuna.create_study(study_name="mine", storage=url)
-    space: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name in ("x", "y"):
-        space[name] = optuna.distributions.FloatDistribution(-5, 5)
+    interval = optuna.distributions.FloatDistribution(-5, 5)
     for value in (1.0, math.inf):
-        mine.add_trial(optuna.create_trial(params={"x": value and 1.0, "y": 0.5}, distributions=space, value=value))
+        mine.add_trial(
+            optuna.create_trial(params={"x": 1.0, "y": 0.5}, distributions={"x": interval, "y": interval}, value=value)
+        )
     told = warm_start.read(fit({"storage": url, "use": "values"}))
     assert [known.values for known in told.known] == [(1.0,)]
 

@@ -96,9 +96,13 @@ class ReplayedCMAES(CmaEsSampler):
         self._cma_rng.rng.set_state(state)
         # Each generation that is over moves it; the newest does so in Optuna's own code, which begins the next.
         sign = -1 if self._direction == StudyDirection.MAXIMIZE else 1
-        begun = max((trial.system_attrs.get(GENERATION, 0) for trial in completed_trials), default=0)
+        generations: dict[int, list[FrozenTrial]] = {}
+        for trial in completed_trials:
+            if type(trial.system_attrs.get(GENERATION)) is int:
+                generations.setdefault(trial.system_attrs[GENERATION], []).append(trial)
+        begun = max(generations, default=0)
         while optimizer.generation < begun:
-            trials = self._get_solution_trials(list(completed_trials), optimizer.generation)
+            trials = generations.get(optimizer.generation, [])
             if len(trials) < optimizer.population_size:  # of a space that was another: they are not told any more
                 break
             solutions = []

@@ -26,6 +26,11 @@ class Sampler(ABC):
     draws: ClassVar[int] = 20
     """Draws for one proposal, where what it draws is known or refused; after those, random ones are next."""
 
+    @property
+    def learns_of_others(self) -> bool:
+        """Return whether it learns of trials that it has not proposed, as those of an earlier study."""
+        return self.learns and not self.notes
+
     def check(self, space: Space) -> None:
         """Raise UserError where it cannot search a space."""
         del space

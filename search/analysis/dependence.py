@@ -6,6 +6,7 @@ Penalties, Statistical Science 11, 1996); of a choice it is a level each. The ba
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +66,10 @@ def dependences(trials: Sequence[Trial], axes: Mapping[str, Axis], sign: int) ->
     if not are_possible(trials, axes):
         return {}
     values = np.array([trial.value for trial in trials], dtype=float)
-    is_log = values.min() > 0 and values.max() / values.min() > DECADE
-    scaled = np.log(values) if is_log else values
+    is_log = values.min() > 0 and values.max() / DECADE > values.min()
+    # In units of the largest, as the sum of two floats may be none.
+    unit = 1.0 if is_log else float(np.abs(values).max()) or 1.0
+    scaled = np.log(values) if is_log else values / unit
     worst = np.quantile(sign * scaled, 1 - OUTLIERS)
     scaled = sign * np.minimum(sign * scaled, worst)
     model = _Model(trials, axes)
@@ -81,8 +84,15 @@ def dependences(trials: Sequence[Trial], axes: Mapping[str, Axis], sign: int) ->
         found[name] = []
         for at, position in enumerate(positions):
             ends = min(low[at], mean[name][at]), mean[name][at], max(high[at], mean[name][at])
-            found[name].append(Place(position, *(math.exp(end) if is_log else float(end) for end in ends)))
+            found[name].append(Place(position, *(_unscaled(float(end), unit, is_log=is_log) for end in ends)))
     return found
+
+
+def _unscaled(value: float, unit: float, *, is_log: bool) -> float:
+    """Return a value of the metric of one as it is modelled; beyond the largest number it is that."""
+    if is_log:
+        return math.exp(min(value, math.log(sys.float_info.max)))
+    return max(-sys.float_info.max, min(value * unit, sys.float_info.max))
 
 
 class _Model:
@@ -110,23 +120,24 @@ class _Model:
         for columns, rows in zip(self._columns.values(), penalties[1:], strict=True):
             self._bending[columns, columns] = rows.T @ rows
 
-    def _solve(self, x: Floats, penalty: float) -> Floats:
-        """Return the matrix that makes coefficients of values [columns, trials]."""
+    def _solve(self, x: Floats, penalty: float, right: Floats) -> Floats:
+        """Return the coefficients of x.T @ values; of x.T itself the matrix that makes them of values."""
         ridge = RIDGE * np.eye(x.shape[1])
         ridge[0, 0] = 0.0
-        solved: Floats = np.linalg.solve(x.T @ x + penalty * self._bending + ridge, x.T)
+        solved: Floats = np.linalg.solve(x.T @ x + penalty * self._bending + ridge, right)
         return solved
 
     def generalized_error(self, values: Floats, penalty: float) -> float:
         """Return the error that is to be expected of new trials, but for a factor."""
-        solved = self._solve(self._x, penalty)
+        solved = self._solve(self._x, penalty, self._x.T)
         left = values - self._x @ (solved @ values)
         freedom = (self._x * solved.T).sum()  # the trace of the matrix that makes predictions of values
         return float((left @ left) / max(len(values) - freedom, 1e-9) ** 2)
 
     def curves(self, values: Floats, sample: npt.NDArray[Any], penalty: float) -> dict[str, Floats]:
         """Return of each hyperparameter the mean prediction for all trials with its values at the positions."""
-        coefficients = self._solve(self._x[sample], penalty) @ values[sample]
+        x = self._x[sample]
+        coefficients = self._solve(x, penalty, x.T @ values[sample])
         level = (self._x @ coefficients).mean()
         curves = {}
         for name, columns in self._columns.items():

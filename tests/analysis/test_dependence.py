@@ -93,3 +93,11 @@ def test_few_trials_and_constants_tell_nothing() -> None:
     found = dependences(constant, {"lr": AXES["lr"], "one": Axis(0, 0, choices=("a",))}, 1)
     assert "one" not in found
     assert all(place.mean == pytest.approx(2.0) for place in found["lr"])
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308, 1.7e308], [5e-324, 1e300, 1.7e308]])
+def test_a_curve_of_values_near_the_largest_number_is_finite(values: list[float]) -> None:
+    axes = {"x": Axis(0.0, 1.0)}
+    trials = [trial(number, {"x": number / 40}, values[number % 3]) for number in range(40)]
+    for place in dependences(trials, axes, 1)["x"]:
+        assert all(map(math.isfinite, (place.low, place.mean, place.high)))
