@@ -226,7 +226,7 @@ class Snapshot:
     @cached_property
     def front(self) -> Trial | None:
         """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
-        return self.winning_trial or front.best(self.trials, self.config.aims)
+        return self.winning_trial or front.best(self.able, self.config.aims)
 
     @property
     def running_best(self) -> list[float | None]:
