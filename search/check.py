@@ -155,7 +155,7 @@ def _judge(
     machine = _machine(opened)
     # What it is, and what it costs.
     taken = measures.taken(opened.workload)
-    metrics = measures.metrics(runs, config.objective)
+    metrics = measures.metrics(runs, config.aims)
     cost = measures.cost(runs)
     repeats = measures.repeats(first, done.runs[first], done.again[0], config.objective)
     # How long it will take: to the first process as it took here, then by what the epochs took.

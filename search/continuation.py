@@ -109,8 +109,10 @@ def told(before: Study, now: Study) -> list[str]:
     ended = [trial for trial in now.trials() if trial.ending not in ("running", "infeasible")]
     within = len(now.within(ended))
     lines = [f"changed: {line}" for line in changes[-1]["lines"]]
-    trials = f"of {count(len(ended), 'trial')} so far {within} lie in the space"
-    lines.append(f"{trials}: they stay as history and may be finalists, the others only count towards num_samples")
+    inside = "none lies" if not within else f"{within} {'lies' if within == 1 else 'lie'}"
+    trials = f"of {count(len(ended), 'trial')} so far {inside} in the space"
+    kept = "they stay as history and may be finalists, the others only count towards num_samples"
+    lines.append(f"{trials}: {kept if within else 'they only count towards num_samples'}")
     if before.config.fixed != now.config.fixed:
         lines.append("the values of those trials are of the fixed values as they were, and may not compare")
     return lines

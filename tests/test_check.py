@@ -299,6 +299,13 @@ def test_what_one_should_know_is_a_line_and_exit_code_0(name: str, run: Run, mon
     assert code == 0
 
 
+def test_a_further_objective_that_train_does_not_yield_is_an_error_and_one_that_it_does_is_shown(run: Run) -> None:
+    code, printed = run(TRAIN, metric="", mode="", objectives={"loss": "min", "los": "max"}, scheduler="none")
+    assert "loss (min) and los (max) decide" in printed
+    assert "error: objectives must be metrics that train yields, but no 'los' came" in printed
+    assert code == 2
+
+
 def test_a_metric_that_does_not_come_in_time_is_an_error_though_the_trial_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

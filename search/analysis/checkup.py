@@ -40,6 +40,10 @@ class Metrics:
     is_there: bool
     """Whether an epoch had the one that decides."""
     others: list[str]
+    further: dict[str, str] = field(default_factory=dict)
+    """Of several objectives those after the first, each with its mode."""
+    missing: list[str] = field(default_factory=list)
+    """Those of them that no epoch had."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from search.spec import paths
 from search.spec.arguments import OWN
 from search.spec.config import StudyConfig
 from search.spec.objective import Objective
+from search.spec.objectives import Objectives
 from search.spec.workload import OPTIONAL, Workload
 
 BETWEEN_S = 0.02
@@ -58,14 +59,17 @@ def _has(workload: Workload, function: str) -> bool:
     return getattr(workload, function) is not default
 
 
-def metrics(runs: Sequence[Tried], objective: Objective) -> Metrics:
+def metrics(runs: Sequence[Tried], aims: Objectives) -> Metrics:
     """Return the metrics of some runs."""
+    objective = aims.first
+    further = {each.metric: each.mode for each in aims.all[1:]}
     names: dict[str, None] = {}
     for run in runs:
         for epoch in run.metrics:
             names |= dict.fromkeys(epoch)
-    others = [name for name in names if name != objective.metric]
-    return Metrics(objective.metric, objective.mode, objective.metric in names, others)
+    others = [name for name in names if name not in aims.names]
+    missing = [name for name in further if name not in names]
+    return Metrics(objective.metric, objective.mode, objective.metric in names, others, further, missing)
 
 
 def cost(runs: Sequence[Tried]) -> Cost:

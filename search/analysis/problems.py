@@ -71,6 +71,9 @@ def of_metrics(metrics: Metrics, runs: Runs, objective: Objective) -> list[Probl
         rule = f"metric must be one that train yields, but no {metrics.decides!r} came in {first}"
         problems.append(Problem(f"{rule}; {meant}", is_error=True))
         notes = dict.fromkeys(note for note in notes if repr(metrics.decides) not in note)
+    for name in metrics.missing if trained else ():
+        rule = f"objectives must be metrics that train yields, but no {name!r} came"
+        problems.append(Problem(f"{rule}; {suggestion(name, metrics.others)}", is_error=True))
     problems += [Problem(note) for note in notes]
     diverged = [name for name, run in trained.items() if run.has_diverged]
     if diverged and len(diverged) == len(trained):

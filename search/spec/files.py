@@ -11,6 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from search.errors import UserError
 
@@ -54,8 +56,23 @@ def trial_log(folder: Path, number: int) -> Path:
 def yaml(values: Mapping[str, Any]) -> str:
     """Return a mapping of plain values, which may be nested, as YAML text."""
     text = io.StringIO()
-    YAML().dump(dict(values), text)
+    writer = YAML()
+    writer.Representer = _Representer
+    writer.dump(dict(values), text)
     return text.getvalue()
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes 1e-08 as 1.0e-08: to a reader of YAML 1.1, as PyYAML, the former is a text."""
+
+    def represent_float(self, data: float) -> ScalarNode:
+        node: ScalarNode = super().represent_float(data)
+        if "e" in node.value and "." not in node.value:
+            node.value = node.value.replace("e", ".0e")
+        return node
+
+
+_Representer.add_representer(float, _Representer.represent_float)
 
 
 def read(path: Path) -> dict[str, Any]:

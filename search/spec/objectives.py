@@ -91,6 +91,10 @@ def first_of(metric: str, mode: str, entries: Mapping[str, Any]) -> dict[str, st
             f"a search must have 'metric' or 'objectives', but has both, metric {metric!r} and objectives "
             f"{', '.join(entries)}; remove one"
         )
+    if mode and mode != first.mode:
+        raise UserError(
+            f"mode must be left out, or that of the first objective, {first.metric}: {first.mode}, but got {mode!r}"
+        )
     return {"metric": first.metric, "mode": first.mode}
 
 

@@ -66,7 +66,10 @@ def _metrics(metrics: Metrics) -> str:
     better = "less" if metrics.mode == "min" else "more"
     there = "" if metrics.is_there else " (has not come)"
     others = f"; recorded beside it: {_names(metrics.others)}" if metrics.others else ""
-    return f"{metrics.decides} decides{there}, {better} is better{others}"
+    if not metrics.further:
+        return f"{metrics.decides} decides{there}, {better} is better{others}"
+    further = [f"{name} ({mode})" for name, mode in metrics.further.items()]
+    return f"{metrics.decides} ({metrics.mode}){there} and {', '.join(further)} decide{others}"
 
 
 def _cost(cost: Cost) -> str:

@@ -93,3 +93,7 @@ def test_while_two_threads_write_a_file_every_reader_finds_one_of_its_texts_whol
 )
 def test_values_come_back_from_yaml_as_they_were(values: dict[str, object]) -> None:
     assert (YAML(typ="safe").load(files.yaml(values)) or {}) == values
+
+
+def test_a_power_of_ten_is_a_number_for_readers_of_yaml_1_1_too() -> None:
+    assert files.yaml({"eps": 1e-08, "of": [-1e16, 2.5e-07]}) == "eps: 1.0e-08\nof:\n- -1.0e+16\n- 2.5e-07\n"

@@ -50,6 +50,7 @@ def test_a_mode_that_the_name_says_may_be_left_out() -> None:
         ({"objectives": {1: "min"}}, "objectives must hold names of metrics, but got 1"),
         ({"objectives": ["loss", "size"]}, "objectives must be a mapping, as {val_loss: min, "),
         ({"metric": "size"}, "a search must have 'metric' or 'objectives', but has both, metric 'size' and objectives"),
+        ({"mode": "max"}, "mode must be left out, or that of the first objective, "),
         ({"choose": "best"}, "choose must be knee, "),
         ({"objectives": {"loss": "min"}, "choose": {"within": 0.1}}, "choose is for several objectives, but there is"),
     ],
