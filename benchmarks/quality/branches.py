@@ -8,6 +8,7 @@ mean of its loss, relative to Optuna's default.
 """
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def replay(table: Table, arm: str, seed: int, *, is_halved: bool, is_nearest: bo
     study = optuna.create_study(sampler=Proposer(sampler, seed, table.space, lambda params: True))
     rule = ASHA().rule(table.epochs)
     chosen, best, found = ("", math.nan), math.inf, []
-    for number in range(max(BUDGETS)):
+    for number in range(max(BUDGETS) if is_halved else min(BUDGETS)):
         trial = ask(study, table.space)
         curve = table.curve(trial.params, is_nearest=is_nearest)
         low, state = math.inf, TrialState.COMPLETE
@@ -230,22 +231,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--arms", nargs="+", default=[*ARMS], choices=[*ARMS])
-    parser.add_argument("--raw", type=Path, help="CSV to write each search's result to")
+    parser.add_argument("--raw", type=Path, required=True, help="CSV to write each search's result to")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows = []
-    for name in args.tables:
-        table = Table(name)
-        for seed in range(args.first, args.first + args.seeds):
-            for is_halved in (True, False):
-                for arm in args.arms:
-                    for trials, is_better, loss in replay(
-                        table, arm, seed, is_halved=is_halved, is_nearest=args.nearest
-                    ):
-                        rows.append((name, is_halved, trials, arm, seed, is_better, loss))
-            if args.raw:
-                columns = ["table", "asha", "trials", "arm", "seed", "better", "loss"]
-                pd.DataFrame(rows, columns=columns).to_csv(args.raw, index=False)
+    columns = ["table", "asha", "trials", "arm", "seed", "better", "loss"]
+    rows: list[tuple[Any, ...]] = []
+    tables = [Table(name) for name in args.tables]
+    for seed in range(args.first, args.first + args.seeds):
+        for name, table in zip(args.tables, tables, strict=True):
+            for is_halved, arm in itertools.product((True, False), args.arms):
+                found = replay(table, arm, seed, is_halved=is_halved, is_nearest=args.nearest)
+                rows += [(name, is_halved, trials, arm, seed, is_better, loss) for trials, is_better, loss in found]
+        pd.DataFrame(rows, columns=columns).to_csv(args.raw, index=False)
 
 
 if __name__ == "__main__":

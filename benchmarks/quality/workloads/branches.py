@@ -1,6 +1,6 @@
-"""A classifier, in NumPy, that reads scikit-learn's digits: two models and two optimizers, each with its own settings.
+"""A classifier, in NumPy, that reads scikit-learn's digits: three models and two optimizers, each with its own settings.
 
-The models: a network with one hidden layer; random Fourier features of a Gaussian kernel, on which only the last layer
+The models: a network with one hidden layer; a linear one, of the pixels themselves; random Fourier features of a Gaussian kernel, on which only the last layer
 is trained (Rahimi and Recht, 2007).
 """
 
@@ -48,6 +48,8 @@ def train(
     generator = np.random.default_rng(seed)
     wanted = np.eye(10, dtype=np.float32)[digits]
     is_network = model == "network"
+    if model == "linear":
+        width = pictures.shape[1]
     spread = gain * (2 / 64) ** 0.5 if is_network else 1 / bandwidth
     phases = np.zeros(width) if is_network else generator.uniform(0, 2 * np.pi, width)
     weights = [
@@ -67,7 +69,7 @@ def train(
             rate = lr * (1 + np.cos(np.pi * steps / all_steps)) / 2
             steps += 1
             # The last layer first; the features of a kernel stay as they are.
-            gradients = _gradients(weights, pictures[batch], wanted[batch], is_network=is_network)
+            gradients = _gradients(weights, pictures[batch], wanted[batch], model=model)
             for at, gradient in gradients.items():
                 gradient = gradient + weight_decay * weights[at]
                 if optimizer == "sgd":
@@ -80,26 +82,33 @@ def train(
                 mean = first[at] / (1 - beta1**steps)
                 deviation = np.sqrt(second[at] / (1 - beta2**steps)) + 1e-8
                 weights[at] = weights[at] - rate * mean / deviation
-        _, logs = _forward(weights, pictures[TRAINED:], is_network=is_network)
+        _, logs = _forward(weights, pictures[TRAINED:], model=model)
         loss = -float((logs * wanted[TRAINED:]).sum(axis=1).mean())
         yield {"val_loss": loss}, weights
 
 
-def _forward(weights: list[Floats], pictures: Floats, *, is_network: bool) -> tuple[Floats, Floats]:
+def _forward(weights: list[Floats], pictures: Floats, *, model: str) -> tuple[Floats, Floats]:
     """Return what is hidden [n, width] and the logarithms of the probabilities [n, 10]."""
+    if model == "linear":
+        return pictures, _logs(pictures, weights)
     inner = pictures @ weights[0] + weights[1]
-    hidden = np.maximum(inner, 0) if is_network else np.cos(inner) * (2 / inner.shape[1]) ** 0.5
+    hidden = np.maximum(inner, 0) if model == "network" else np.cos(inner) * (2 / inner.shape[1]) ** 0.5
+    return hidden, _logs(hidden, weights)
+
+
+def _logs(hidden: Floats, weights: list[Floats]) -> Floats:
     logits = hidden @ weights[2] + weights[3]
     logits = logits - logits.max(axis=1, keepdims=True)
-    return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    found: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return found
 
 
-def _gradients(weights: list[Floats], pictures: Floats, wanted: Floats, *, is_network: bool) -> dict[int, Floats]:
+def _gradients(weights: list[Floats], pictures: Floats, wanted: Floats, *, model: str) -> dict[int, Floats]:
     """Return the gradients of the mean cross entropy, by position in the weights, of those that are trained."""
-    hidden, logs = _forward(weights, pictures, is_network=is_network)
+    hidden, logs = _forward(weights, pictures, model=model)
     outer = (np.exp(logs) - wanted) / len(pictures)
     gradients = {3: outer.sum(axis=0), 2: hidden.T @ outer}
-    if is_network:
+    if model == "network":
         inner = outer @ weights[2].T * (hidden > 0).astype(np.float32)
         gradients |= {1: inner.sum(axis=0), 0: pictures.T @ inner}
     return gradients
