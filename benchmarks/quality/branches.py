@@ -1,10 +1,13 @@
-"""Which way of TPE to search a space with branches is best: replayed on recorded tables, with the real Proposer.
+"""What TPE finds in spaces with branches, ours and Optuna's: replayed on recorded tables, with the real Proposer.
 
-python -m benchmarks.quality.branches branches models --seeds 60
+python -m benchmarks.quality.branches branches models linear --seeds 60
 
 A proposal takes the curve that a Gaussian process of the recorded ones of its branch expects, or with --nearest that of
 the nearest of them. A row an arm: how many searches hand over a configuration of the better branch, and the geometric
 mean of its loss, relative to Optuna's default.
+
+To record one anew: python -m search.table CURVES.parquet --config benchmarks/quality/workloads/NAME.yaml --num-samples
+400 (of `branches` 500), then this module with NAME --slim CURVES.parquet.
 """
 
 import argparse
@@ -25,9 +28,7 @@ from optuna.trial import TrialState
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from search.algorithms import samplers
 from search.algorithms.asha import ASHA
-from search.algorithms.branches import STARTUP_TRIALS, Branches
 from search.algorithms.proposals import Proposer, ask
 from search.algorithms.samplers import SAMPLERS
 from search.algorithms.space import Space
@@ -62,7 +63,6 @@ class Branch:
     """[n, columns] in the unit cube."""
     loss: Floats
     """[n, epochs]; NaN from where it diverged."""
-
 
     @cached_property
     def _fitted(self) -> tuple[Any, Floats, Floats, float]:
@@ -130,6 +130,16 @@ class Table:
         return found
 
 
+def slim(name: str, curves: Path) -> None:
+    """Write the table of recorded curves, a row a configuration: what was searched, and the loss by epoch."""
+    config = config_of(name)
+    rows = []
+    for _, its in pd.read_parquet(curves).sort_values("epoch").groupby("trial"):
+        params = {key: its[key].iloc[0] for key in parse(config.space)}
+        rows.append({**params, "loss": its[config.metric].astype("float32").round(5).tolist()})
+    pd.DataFrame(rows).to_parquet(HERE / "tables" / f"{name}.parquet", compression="zstd", index=False)
+
+
 Make = Callable[[int, Space], BaseSampler]
 
 
@@ -137,17 +147,6 @@ class Plain(SeededTPE):
     """Asks which trials are good among all of them, as Optuna does."""
 
     _sample = optuna.samplers.TPESampler._sample
-
-
-class Within(SeededTPE):
-    """Without groups, and which trials are good is asked among those that have what is drawn."""
-
-    def _sample(self, study: Any, trial: Any, search_space: Any) -> Any:
-        self._group = True
-        try:
-            return super()._sample(study, trial, search_space)
-        finally:
-            self._group = False
 
 
 def _default(seed: int, space: Space) -> BaseSampler:
@@ -158,25 +157,14 @@ def _group(seed: int, space: Space) -> BaseSampler:
     return Plain(seed, multivariate=True, group=True)
 
 
-def _asked_within(seed: int, space: Space) -> BaseSampler:
+def _ours(seed: int, space: Space) -> BaseSampler:
     return TPE().make(seed, 0, space)
-
-
-def _no_groups(seed: int, space: Space) -> BaseSampler:
-    return Within(seed, multivariate=True)
-
-
-def _branches(seed: int, space: Space) -> BaseSampler:
-    within = SeededTPE(seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True)
-    return Branches(SeededTPE(seed), within, seed, space)
 
 
 ARMS: dict[str, Make | None] = {
     "default": _default,
     "group": _group,
-    "group, asked within": _asked_within,
-    "no group, asked within": _no_groups,
-    "branches": _branches,
+    "ours": _ours,
     "random": None,
 }
 
@@ -223,26 +211,46 @@ def replay(table: Table, arm: str, seed: int, *, is_halved: bool, is_nearest: bo
     return found
 
 
+COLUMNS = ["table", "asha", "trials", "arm", "seed", "better", "loss"]
+
+
+def summary(rows: list[tuple[Any, ...]]) -> str:
+    """Return a line an arm, table, and budget: the share of better branches, the loss relative to the default's."""
+    lines = ["| table | ASHA | trials | TPE | better branch | loss, % of the default's |", "|---|---|---|---|---|---|"]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    for (table, is_halved, trials), cell in frame.groupby(["table", "asha", "trials"], sort=False):
+        losses = cell.pivot_table(index="seed", columns="arm", values="loss")
+        ratios = np.log(losses).sub(np.log(losses["default"]), axis=0)
+        error = ratios.std() / len(ratios) ** 0.5
+        for arm, share in cell.groupby("arm", sort=False)["better"].mean().items():
+            change = 100 * np.expm1(ratios[arm].mean())
+            figures = f"{share:.2f} | {change:+.1f} ± {100 * error[arm]:.1f}"
+            lines.append(f"| {table} | {'yes' if is_halved else 'no'} | {trials} | {arm} | {figures} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print a table a recorded table."""
+    """Replay the tables, or record one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+")
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--arms", nargs="+", default=[*ARMS], choices=[*ARMS])
-    parser.add_argument("--raw", type=Path, required=True, help="CSV to write each search's result to")
+    parser.add_argument("--slim", type=Path, metavar="FILE", help="make the table of what search.table has written")
     args = parser.parse_args()
+    if args.slim:
+        slim(args.tables[0], args.slim)
+        return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    columns = ["table", "asha", "trials", "arm", "seed", "better", "loss"]
     rows: list[tuple[Any, ...]] = []
-    tables = [Table(name) for name in args.tables]
-    for seed in range(args.first, args.first + args.seeds):
-        for name, table in zip(args.tables, tables, strict=True):
-            for is_halved, arm in itertools.product((True, False), args.arms):
-                found = replay(table, arm, seed, is_halved=is_halved, is_nearest=args.nearest)
-                rows += [(name, is_halved, trials, arm, seed, is_better, loss) for trials, is_better, loss in found]
-        pd.DataFrame(rows, columns=columns).to_csv(args.raw, index=False)
+    for name in args.tables:
+        table = Table(name)
+        seeds = range(args.first, args.first + args.seeds)
+        for seed, is_halved, arm in itertools.product(seeds, (True, False), dict.fromkeys(["default", *args.arms])):
+            found = replay(table, arm, seed, is_halved=is_halved, is_nearest=args.nearest)
+            rows += [(name, is_halved, trials, arm, seed, is_better, loss) for trials, is_better, loss in found]
+    print(summary(rows))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What the tables are recorded of; the heart's is heart.train itself."""

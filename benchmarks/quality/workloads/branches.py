@@ -1,7 +1,7 @@
-"""A classifier, in NumPy, that reads scikit-learn's digits: three models and two optimizers, each with its own settings.
+"""Classifiers, in NumPy, of scikit-learn's digits: three models and two optimizers, each with settings of its own.
 
-The models: a network with one hidden layer; a linear one, of the pixels themselves; random Fourier features of a Gaussian kernel, on which only the last layer
-is trained (Rahimi and Recht, 2007).
+The models: a network with one hidden layer; a linear one, of the pixels; random Fourier features of a Gaussian kernel,
+on which only the last layer is trained (Rahimi and Recht, 2007).
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def train(
             batch = order[begin : begin + BATCH]
             rate = lr * (1 + np.cos(np.pi * steps / all_steps)) / 2
             steps += 1
-            # The last layer first; the features of a kernel stay as they are.
+            # Of the kernel and of the pixels that of the last layer alone.
             gradients = _gradients(weights, pictures[batch], wanted[batch], model=model)
             for at, gradient in gradients.items():
                 gradient = gradient + weight_decay * weights[at]
