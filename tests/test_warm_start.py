@@ -251,7 +251,9 @@ def test_values_that_are_not_finite_are_not_told(tmp_path: Path) -> None:
     mine = optuna.create_study(study_name="mine", storage=url)
     interval = optuna.distributions.FloatDistribution(-5, 5)
     for value in (1.0, math.inf):
-        mine.add_trial(optuna.create_trial(params={"x": 1.0, "y": 0.5}, distributions={"x": interval, "y": interval}, value=value))
+        mine.add_trial(
+            optuna.create_trial(params={"x": 1.0, "y": 0.5}, distributions={"x": interval, "y": interval}, value=value)
+        )
     told = warm_start.read(fit({"storage": url, "use": "values"}))
     assert [known.values for known in told.known] == [(1.0,)]
 
