@@ -7,6 +7,7 @@ import pytest
 
 from search import continuation, study
 from search.errors import UserError
+from search.journal import limits
 from search.journal.earlier import EARLIER, Known
 from search.journal.records import OpenTrial
 from search.retraining import race
@@ -178,6 +179,15 @@ def test_a_small_space_has_room_for_its_points_beside_the_trials_from_before(tmp
     y = {"distribution": "choice", "values": [1, 2], "when": {"side": "left"}}
     now = changed(made, space={"side": SIDE, "y": y}, num_samples=99)
     assert infeasible.possible(now, lambda params: True) == 8 + 3
+
+
+def test_what_no_longer_lies_in_the_space_reaches_no_target_and_its_epochs_count(tmp_path: Path) -> None:
+    made = created(tmp_path)
+    now = changed(made, space={**SPACE, "x": NARROW}, num_samples=20, target=1.5, patience=20, epoch_budget=99)
+    assert made.trials()[0] not in now.within(now.trials())
+    assert now.ended_by is None
+    told = limits.stopping(now.search, now.config, now.trials(), now.epochs)
+    assert (told.trained, told.without) == (16, len(now.within(now.trials())) - 1)
 
 
 def test_an_expectation_may_be_lost_with_its_hyperparameter_and_no_other_may_come(tmp_path: Path) -> None:

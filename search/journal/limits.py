@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 
 from search.algorithms.stopping import Limits, Reason, Stopping
+from search.journal.records import CHANGES
 from search.journal.trial import Trial
 from search.spec.config import StudyConfig
 from search.spec.limits import NAMES
@@ -28,15 +29,19 @@ def wanted(search: optuna.Study, config: StudyConfig) -> int | None:
 
 
 def stopping(search: optuna.Study, config: StudyConfig, trials: Sequence[Trial], epochs: int) -> Stopping:
-    """Return the limits of a search that were told all its trials, in the order in which these ended."""
+    """Return the limits of a search that were told all its trials, in the order in which these ended.
+
+    Of one that does not lie in the space, as that was changed, only the epochs count: it may not win.
+    """
     objective = config.objective
     target = None if config.target is None else objective.sign * config.target
     told = Stopping(Limits(config.time_budget, config.epoch_budget, config.patience, target), epochs)
     told.reason = recorded(search, config)
     for trial in sorted(trials, key=_ended_at):
+        is_within = CHANGES not in search.user_attrs or config.searched.is_whole(trial.params)
         for epoch, value in enumerate(trial.curve(objective), 1):
-            told.hear(trial.number, epoch, objective.sign * value)
-        if trial.ending not in ("running", "infeasible"):
+            told.hear(trial.number, epoch, objective.sign * value if is_within else math.nan)
+        if is_within and trial.ending not in ("running", "infeasible"):
             told.end(trial.number, is_complete=trial.ending == "complete", may_win=trial.may_win)
     told.pass_time(search.user_attrs.get(SEARCHED, _busy_s(trials)))
     return told
