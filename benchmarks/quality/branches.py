@@ -220,7 +220,7 @@ def summary(rows: list[tuple[Any, ...]]) -> str:
     frame = pd.DataFrame(rows, columns=COLUMNS)
     for (table, is_halved, trials), cell in frame.groupby(["table", "asha", "trials"], sort=False):
         losses = cell.pivot_table(index="seed", columns="arm", values="loss")
-        ratios = np.log(losses).sub(np.log(losses["default"]), axis=0)
+        ratios = losses.div(losses["default"], axis=0).apply(np.log)
         error = ratios.std() / len(ratios) ** 0.5
         for arm, share in cell.groupby("arm", sort=False)["better"].mean().items():
             change = 100 * np.expm1(ratios[arm].mean())
