@@ -8,7 +8,9 @@ https://arxiv.org/abs/1807.01774.
 A stopped trial is worse than those that came further, and of those of its epoch better with a better value. Of a
 space with conditions, hyperparameters that were in the same trials are drawn together, group by group (without groups
 Optuna leaves each that is not in all trials out of its joint model), and which trials are good is asked among those of
-the group: else a branch whose first trials were worse than another's would be drawn from at random.
+the group: else a branch whose first trials were worse than another's would be drawn from at random. On three recorded
+tables with branches neither this nor a sampler that draws the branch first was measurably better than Optuna's default
+(docs/decisions.md).
 """
 
 import warnings
