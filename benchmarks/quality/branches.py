@@ -220,12 +220,7 @@ def summary(rows: list[tuple[Any, ...]]) -> str:
     frame = pd.DataFrame(rows, columns=COLUMNS)
     for (table, is_halved, trials), cell in frame.groupby(["table", "asha", "trials"], sort=False):
         losses = cell.pivot_table(index="seed", columns="arm", values="loss")
-<<<<<<< HEAD
-        logs = losses.apply(np.log)
-        ratios = logs.sub(logs["default"], axis=0)
-=======
         ratios = losses.div(losses["default"], axis=0).apply(np.log)
->>>>>>> branches
         error = ratios.std() / len(ratios) ** 0.5
         for arm, share in cell.groupby("arm", sort=False)["better"].mean().items():
             change = 100 * np.expm1(ratios[arm].mean())
