@@ -56,10 +56,16 @@ def trial_log(folder: Path, number: int) -> Path:
 def yaml(values: Mapping[str, Any]) -> str:
     """Return a mapping of plain values, which may be nested, as YAML text."""
     text = io.StringIO()
-    writer = YAML()
-    writer.Representer = _Representer
-    writer.dump(dict(values), text)
+    _Writer().dump(dict(values), text)
     return text.getvalue()
+
+
+class _Writer(YAML):
+    """Writes YAML, and reads none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.Representer = _Representer
 
 
 class _Representer(RoundTripRepresenter):
