@@ -189,7 +189,7 @@ def test_pictures_that_cannot_be_written_cost_no_winner_and_are_drawn_by_the_res
     assert done.stderr.startswith(told)
     folder = tmp_path / "results" / "s"
     assert (folder / "best" / "model.pt").exists()
-    assert "over 1 seed, " in (folder / "best.yaml").read_text(encoding="utf-8")
+    assert "over 1 seed" in (folder / "best.yaml").read_text(encoding="utf-8")
     (folder / "plots").unlink()
     (tmp_path / "spoils.py").write_text("from tests.toy import Config, save, test, train\n", encoding="utf-8")
     again = resume(tmp_path, "--allow-changes")

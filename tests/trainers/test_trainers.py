@@ -21,6 +21,8 @@ LIBRARIES = {
     "skorch_net": "skorch",
     "keras_net": "keras",
 }
+QUICK = [name for name in LIBRARIES if name != "keras_net"]
+"""Those whose import takes seconds, and not half a minute."""
 INTERRUPTED = {
     "lightning_net": ("failed", "SystemExit: 1"),  # it takes a KeyboardInterrupt, and exits
     "skorch_net": ("complete", ""),  # it takes one for a wish to end early
@@ -48,7 +50,7 @@ def drive_once(name: str) -> Seen:
     return seen
 
 
-@pytest.fixture(params=LIBRARIES)
+@pytest.fixture(params=[*QUICK, pytest.param("keras_net", marks=pytest.mark.full)])
 def trainer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
