@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.algorithms.completion import completed
-from search.algorithms.space import Space
+from search.algorithms.space import Key, Space
 
 
 class Notes(InMemoryStorage):
@@ -45,12 +45,16 @@ class Notes(InMemoryStorage):
 class History(optuna.Study):
     """The trials of a search, as a sampler reads them."""
 
-    def __init__(self, trials: Iterable[FrozenTrial], directions: Sequence[StudyDirection]) -> None:
+    def __init__(
+        self, trials: Iterable[FrozenTrial], directions: Sequence[StudyDirection], known: Iterable[Key] = ()
+    ) -> None:
         # Not Optuna's constructor, which would ask a storage for what is given here.
         self.study_name = "history"
         self._study_id = 0
         self._directions = list(directions)
         self.told = list(trials)
+        self.known = set(known)
+        """The keys of the search's own configurations that lie in the space, told or not."""
         self.notes = Notes()
         self._storage: Any = self.notes
 
@@ -69,6 +73,14 @@ class Several(NamedTuple):
     directions: Sequence[StudyDirection]
     values_of: Callable[[FrozenTrial], Sequence[float] | None]
     """Returns the values of a trial that has ended; None where one is missing."""
+
+
+class Shown(NamedTuple):
+    """A trial of the search that lies in the space."""
+
+    key: Key
+    told: FrozenTrial | None
+    """As a sampler reads it; None where it lacks a value of several objectives."""
 
 
 class Teller:
@@ -91,25 +103,28 @@ class Teller:
         self._several = several
         translated = [self._translated(trial) for trial in earlier]
         self._earlier = [trial for trial in translated if trial]
-        self._ended: dict[int, FrozenTrial | None] = {}
-        """By number: as a sampler reads it, or None where it does not lie in the space."""
+        self._ended: dict[int, Shown | None] = {}
+        """By number; None where it does not lie in the space."""
 
     def tell(self, study: optuna.Study, trial: FrozenTrial) -> History:
         """Return what is told of a study for the proposal of a trial."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        shown = [self._shown(other) for other in others]
+        shown = [each for each in map(self._shown, others) if each]
         directions = self._several.directions if self._several else study.directions
-        told = [*self._earlier, *(other for other in shown if other)]
+        told = [*self._earlier, *(each.told for each in shown if each.told)]
         if not self._reads_stopped:
             told = completed(told, directions)
-        return History(told, directions)
+        return History(told, directions, (each.key for each in shown))
 
-    def _shown(self, trial: FrozenTrial) -> FrozenTrial | None:
+    def _shown(self, trial: FrozenTrial) -> Shown | None:
         if trial.number in self._ended:
             return self._ended[trial.number]
-        shown = self._translated(trial)
-        if shown and self._several and trial.state.is_finished():
-            shown = _judged(shown, self._several)
+        shown = None
+        if translated := self._translated(trial):
+            told: FrozenTrial | None = translated
+            if self._several and trial.state.is_finished():
+                told = _judged(translated, self._several)
+            shown = Shown(self._space.key(trial.params), told)
         if trial.state.is_finished():
             self._ended[trial.number] = shown
         return shown

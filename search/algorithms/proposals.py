@@ -82,17 +82,16 @@ class Proposer(BaseSampler):
     def _proposed(self, study: optuna.Study, trial: FrozenTrial, history: History, recorded: Params) -> dict[str, Any]:
         """Return the first proposal that is of use, or the last draw; with what is recorded of it."""
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        known = self._space.keys_of(others)
         drawn: dict[str, Any] = {}
         # What is to be tried first.
         if trial.number < len(self._start):
             given = {**self._start[trial.number], **recorded}
             for drawn in self._completed(given, history, trial, others):
-                if self._space.key(drawn) not in known and self._takes(drawn):
+                if self._space.key(drawn) not in history.known and self._takes(drawn):
                     return drawn
         # What the sampler draws.
         for drawn in self._draws(history, trial, others, recorded):
-            if self._space.key(drawn) in known:
+            if self._space.key(drawn) in history.known:
                 continue
             if self._takes(drawn):
                 break

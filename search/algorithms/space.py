@@ -17,6 +17,8 @@ Params = Mapping[str, Any]
 """A configuration: the value of each hyperparameter that is on, as it is recorded."""
 Condition = Mapping[str, tuple[Any, ...]]
 """Of which other hyperparameters one depends, and with which of their values it is on; all must hold."""
+Key = tuple[float | None, ...]
+"""What two whole configurations have in common exactly where they are the same."""
 Takes = Callable[[Params], bool]
 """Returns whether the workload's Config takes these hyperparameters."""
 
@@ -97,14 +99,14 @@ class Space(Mapping[str, BaseDistribution]):
             name in self and is_within(self[name], value) and self.is_on(name, params) for name, value in params.items()
         )
 
-    def key(self, params: Params) -> tuple[float | None, ...]:
-        """Return what two whole configurations have in common exactly where they are the same."""
+    def key(self, params: Params) -> Key:
+        """Return the key of a whole configuration."""
         key: list[float | None] = []
         for name, distribution in self.items():
             key.append(distribution.to_internal_repr(params[name]) if name in params else None)
         return tuple(key)
 
-    def keys_of(self, known: Iterable[Params]) -> set[tuple[float | None, ...]]:
+    def keys_of(self, known: Iterable[Params]) -> set[Key]:
         """Return the keys of configurations; one that a kill has cut short, or of another space, has none."""
         return {self.key(params) for params in known if self.is_whole(params)}
 
