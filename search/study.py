@@ -175,7 +175,7 @@ class Study:
             infeasible=[trial for trial in trials if trial.ending == "infeasible"],
             earlier=earlier.read(self.search),
             wanted=self.wanted,
-            ended_by=self.ended_by,
+            ended_by=limits.ended_by(self.search, self.config, trials, self.epochs),
             outcome=found or self.outcome(),
             sessions=self.search.user_attrs.get(SESSIONS, []),
             times_tested=sum(outcome.is_tested(retraining) for retraining in self.others(RETRAINING)),

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from search.algorithms.schedulers import Scheduler
+
 DRAWS = 256
 DRIFT = 0.8
 """Standard deviation of the log-odds to go on, of those ahead against those seen, from search to search."""
@@ -49,6 +51,13 @@ class Survival:
         """[ends, 3]: PASSED, FAILED and SHARE."""
         self._reached = np.zeros(len(self.ends))
         """[ends]: how many trials came there."""
+
+    @classmethod
+    def under(cls, scheduler: Scheduler | None, epochs: int) -> "Survival":
+        """Return the chances of trials that are stopped by a scheduler, nothing seen."""
+        if scheduler is None:
+            return cls([], epochs, [])
+        return cls(scheduler.rungs(epochs), epochs, scheduler.chances(epochs))
 
     def learn(self, before: int, epoch: int, has_ended: bool) -> None:
         """Take in that a trial has got from one epoch to another."""

@@ -151,10 +151,8 @@ def times(
     if any(run.left for run in runs):  # a process a trial
         between_s = PROCESS_S + fresh_s
     # The search: by what became of others' trials, of which each epoch took what these took.
-    rungs = config.scheduler.rungs(epochs) if config.scheduler else []
-    chances = config.scheduler.chances(epochs) if config.scheduler else []
-    learns = config.sampler.learns
-    forecast = Forecast(Survival(rungs, epochs, chances), trials, learns, clock=lambda: 0.0)  # no time goes by here
+    survival = Survival.under(config.scheduler, epochs)
+    forecast = Forecast(survival, trials, config.sampler.learns, clock=lambda: 0.0)  # no time goes by here
     forecast.suppose([(run.epoch_s, 1) for run in timed], between_s, min(at_once, trials or at_once))
     forecast.look()
     search = _limited(forecast.left, config, [run.epoch_s / at_once for run in timed])

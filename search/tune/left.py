@@ -1,20 +1,19 @@
 """The time left of a study: a forecast that was told of the trials so far."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from search.algorithms.forecast import Forecast
 from search.algorithms.survival import Survival
+from search.journal.trial import Trial
 from search.study import Study
 
 
-def forecast_of(study: Study, clock: Callable[[], float]) -> Forecast:
-    """Return the forecast of a session that begins."""
+def forecast_of(study: Study, trials: Iterable[Trial], clock: Callable[[], float]) -> Forecast:
+    """Return the forecast of a session that begins, with these trials of earlier ones."""
     config = study.config
-    rungs = config.scheduler.rungs(study.epochs) if config.scheduler else []
-    chances = config.scheduler.chances(study.epochs) if config.scheduler else []
-    survival = Survival(rungs, study.epochs, chances)
+    survival = Survival.under(config.scheduler, study.epochs)
     forecast = Forecast(survival, study.wanted, config.sampler.learns, clock)
-    for trial in study.trials():
+    for trial in trials:
         if trial.ending not in ("running", "infeasible"):
             forecast.recall(len(trial.epochs))
     return forecast

@@ -1,12 +1,12 @@
 """The limits of a search while it runs: its seconds are counted, and the one that ends it is recorded."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from search.algorithms.stopping import Stopping
 from search.journal import limits
 from search.journal.limits import SEARCHED
-from search.journal.trial import Ending
+from search.journal.trial import Ending, Trial
 from search.study import Study
 from search.views.limits import why_ended
 
@@ -18,10 +18,11 @@ RECORD_SHARE = 0.01
 class RunningLimits:
     """What ends a search, told all of earlier sessions, and of this one what happens."""
 
-    def __init__(self, study: Study, clock: Callable[[], float]) -> None:
+    def __init__(self, study: Study, trials: Sequence[Trial], clock: Callable[[], float]) -> None:
+        """Take in the trials of earlier sessions."""
         self._study = study
         self._clock = clock
-        self.stopping: Stopping = limits.stopping(study.search, study.config, study.trials(), study.epochs)
+        self.stopping: Stopping = limits.stopping(study.search, study.config, trials, study.epochs)
         self._before_s = self.stopping.seconds
         """Of searching, in earlier sessions."""
         self._recorded_s = self.stopping.seconds

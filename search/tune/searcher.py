@@ -62,10 +62,11 @@ class OptunaSearcher(RecordingSearcher):
         study.search.sampler = self._proposer
         self._again = deque(take_up(study))
         """The trials that are queued to be trained again."""
-        self.limits = RunningLimits(study, clock)
+        trials = study.trials()
+        self.limits = RunningLimits(study, trials, clock)
         self.progress = Progress(study.objective, wanted=study.wanted, limits=self.limits.stopping)
-        self.forecast = forecast_of(study, clock)
-        self._count(study.trials())
+        self.forecast = forecast_of(study, trials, clock)
+        self._count(trials)
 
     def _count(self, trials: list[Trial]) -> None:
         """Take in the trials of earlier sessions."""
