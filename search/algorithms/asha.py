@@ -31,12 +31,7 @@ class ASHA:
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs at which trials of so many epochs are compared, lowest first."""
-        rungs = []
-        rung = self.grace_period
-        while rung < epochs:
-            rungs.append(rung)
-            rung *= self.reduction_factor
-        return rungs
+        return powers(self.grace_period, self.reduction_factor, epochs - 1)
 
     def chances(self, epochs: int) -> list[float]:
         """Return with what chance a trial goes on at each rung, before anything is known."""
@@ -45,6 +40,16 @@ class ASHA:
     def rule(self, epochs: int) -> "SuccessiveHalving":
         """Return the rule for a search whose full trials train so many epochs."""
         return SuccessiveHalving(self.rungs(epochs), self.reduction_factor)
+
+
+def powers(first: int, factor: int, last: int) -> list[int]:
+    """Return first * factor**k for k = 0, 1, ..., as far as `last`, which may be one of them."""
+    numbers = []
+    number = first
+    while number <= last:
+        numbers.append(number)
+        number *= factor
+    return numbers
 
 
 class SuccessiveHalving:

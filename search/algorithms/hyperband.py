@@ -16,7 +16,7 @@ epoch so far, and one that is resumed or trained again went on at the rungs wher
 
 from dataclasses import dataclass
 
-from search.algorithms.asha import SuccessiveHalving
+from search.algorithms.asha import SuccessiveHalving, powers
 from search.errors import check_types, require
 
 
@@ -36,16 +36,11 @@ class Hyperband:
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs at which trials of so many epochs are compared, lowest first: those of bracket 0."""
-        return [begin for begin in self.begins(epochs) if begin < epochs]
+        return powers(self.grace_period, self.reduction_factor, epochs - 1)
 
     def begins(self, epochs: int) -> list[int]:
         """Return the first rung of each bracket; a last one at `epochs` itself is a bracket that stops nothing."""
-        begins = []
-        begin = self.grace_period
-        while begin <= epochs:
-            begins.append(begin)
-            begin *= self.reduction_factor
-        return begins
+        return powers(self.grace_period, self.reduction_factor, epochs)
 
     def shares(self, epochs: int) -> list[int]:
         """Return of how many trials each bracket gets so many, in each turn of all of them."""

@@ -8,20 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
-Floats = NDArray[np.float32]
+from benchmarks.quality.workloads.digits import Floats, load
+
 TRAINED = 900
 """Pictures that are trained with; the others are for validation."""
 BATCH = 64
-
-
-def load() -> tuple[Floats, NDArray[np.int64]]:
-    """Return pictures [n, 64] in [0, 1] and their digits [n], in an order that mixes the writers."""
-    pictures, digits = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(pictures))
-    return (pictures[order] / 16).astype(np.float32), digits[order]
 
 
 def train(

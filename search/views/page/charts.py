@@ -11,6 +11,7 @@ from search.views.page.fronts import fronts
 from search.views.page.layers import (
     CHOSEN,
     EPOCHS,
+    FRONT,
     NUMBERS,
     TIP,
     TRIALS,
@@ -39,7 +40,6 @@ MAX_BARS = 3_000
 """Trainings in a timeline: the newest."""
 WHOLE_NUMBERS = {"tickMinStep": 1, "format": "d", "grid": False}
 """Of an axis of whole numbers."""
-FRONT = {"color": "var(--front)"}
 
 
 def charts(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, list[Chart]]:

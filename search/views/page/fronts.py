@@ -6,6 +6,7 @@ from search.journal import front
 from search.views.format import drawn
 from search.views.page.layers import (
     CHOSEN,
+    FRONT,
     NUMBERS,
     TIP,
     TRIALS,
@@ -17,8 +18,6 @@ from search.views.page.layers import (
     value_scale,
 )
 from search.views.page.rows import Rows
-
-FRONT = {"color": "var(--front)"}
 
 
 def fronts(snapshot: Snapshot) -> list[Chart]:

@@ -22,6 +22,8 @@ VALUED = "isValid(datum.value)"
 VALUELESS = "!isValid(datum.value)"
 CHOSEN = "datum.trial === chosen"
 """Of the trial that was clicked: the page sets the parameter `chosen` of every chart."""
+FRONT = {"color": "var(--front)"}
+"""The style of what is chosen, or on the front."""
 TIP = {"field": "tip"}
 """Of a tooltip: a row's text. The page's script gives the page's own rows theirs, and makes a table of it."""
 NUMBERS: Spec = {"format": ".6~g", "labelOverlap": True, "tickCount": 6}
