@@ -12,6 +12,7 @@ from search.algorithms.space import Space
 from search.algorithms.stopping import Reason
 from search.analysis import verdict
 from search.analysis.ablation import Ablation
+from search.analysis.dependence import Place, dependences
 from search.analysis.importance import Importance, importances
 from search.analysis.verdict import Verdict
 from search.journal import front, outcome
@@ -226,6 +227,16 @@ class Snapshot:
     def front(self) -> Trial | None:
         """Return the trial to be drawn in front: the winner of the retraining, else the best that may win."""
         return self.winning_trial or front.best(self.able, self.config.aims)
+
+    @cached_property
+    def on_front(self) -> list[Trial]:
+        """Return the trials that may win of which none is beaten in all objectives, by the first."""
+        return front.front(self.able, self.config.aims)
+
+    @cached_property
+    def dependences(self) -> dict[str, list[Place]]:
+        """Return how the value goes with each hyperparameter."""
+        return dependences(self.able, self.axes, self.objective.sign)
 
     @property
     def running_best(self) -> list[float | None]:

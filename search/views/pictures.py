@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from search.analysis import tables
-from search.analysis.dependence import Place, dependences
+from search.analysis.dependence import Place
 from search.analysis.importance import MIN_DIFFERENT_VALUES
 from search.analysis.snapshot import Snapshot
 from search.errors import count
@@ -141,10 +141,9 @@ def hyperparameters(snapshot: Snapshot) -> Figure:
     figure = Figure(figsize=(max(7.0, 4.2 * columns), 3.4 * rows + 0.5), layout="constrained")
     panels = panels_of(figure, len(names), columns, sharex=False)
     table = _trials_with_a_value(snapshot)
-    curve_of = dependences(snapshot.able, snapshot.axes, snapshot.objective.sign)
     for at, (axes, name) in enumerate(zip(panels, names, strict=True)):
         _scatter_earlier(axes, snapshot, name)
-        _draw_curve(axes, curve_of.get(name, []))
+        _draw_curve(axes, snapshot.dependences.get(name, []))
         scatter(axes, table, f"{PARAMETER}{name}")
         scale_parameter(axes, name, snapshot.axes[name])
         scale_metric(axes, snapshot.config.metric, table["value"].to_list())
@@ -188,7 +187,7 @@ def objectives(snapshot: Snapshot) -> Figure:
     rows = -(-len(others) // columns)
     figure = Figure(figsize=(max(6.0, 4.2 * columns), 3.8 * rows + 0.5), layout="constrained")
     panels = panels_of(figure, len(others), columns, sharex=True, sharey=False)
-    on_front = front.points(front.front(snapshot.able, aims), aims)
+    on_front = front.points(snapshot.on_front, aims)
     for at, (axes, name) in enumerate(zip(panels, others, strict=True), 1):
         table = _placed(snapshot, at)
         scatter(axes, table, "value", "other")

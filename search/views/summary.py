@@ -141,7 +141,7 @@ def _show_table(console: Console, snapshot: Snapshot) -> None:
 def _show_front(console: Console, snapshot: Snapshot) -> None:
     """Print the trials of which none is beaten in all of several objectives, as many as fit."""
     objectives = snapshot.config.aims
-    trials = front.front(snapshot.able, objectives) if objectives.are_several else []
+    trials = snapshot.on_front if objectives.are_several else []
     if not trials:
         return
     evenly_shown = evenly(trials)[:MAX_OF_FRONT]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from search.analysis.dependence import Place, dependences
+from search.analysis.dependence import Place
 from search.analysis.snapshot import Snapshot
 from search.errors import count
 from search.views.format import epochs_of, line_width, number, rungs_drawn, span
@@ -53,9 +53,8 @@ def charts(snapshot: Snapshot, stretches: list[Rows]) -> dict[str, list[Chart]]:
         sections["curves"] = [_curves(snapshot)]
         sections["history"] = [_history(snapshot)]
         sections["parallel"] = [parallel(snapshot)]
-        curves = dependences(snapshot.able, snapshot.axes, snapshot.objective.sign)
         for at, name in enumerate(rows.leading(snapshot)):
-            sections["panels"].append(_panel(snapshot, at, curves.get(name, [])))
+            sections["panels"].append(_panel(snapshot, at, snapshot.dependences.get(name, [])))
     if len(snapshot.importances) > 1:
         sections["pair"] = [_pair(snapshot)]
     if snapshot.importances:

@@ -45,7 +45,7 @@ def _front(snapshot: Snapshot, at: int) -> Chart:
         layer(TRIALS, "point", ring, place, f"{placed} && {CHOSEN}"),
         layer(TRIALS, "circle", point, {**place, "color": colour_channel(), "tooltip": TIP}, placed),
     ]
-    on_front = front.front(snapshot.able, objectives)
+    on_front = snapshot.on_front
     ends = [f"trial {trial.number} with {front.described(trial, objectives)}" for trial in (on_front[0], on_front[-1])]
     alt = (
         f"{objectives.names[at]} against {objectives.names[0]} of {count(len(points), 'trial')}; "
@@ -60,7 +60,7 @@ def _line(snapshot: Snapshot, at: int) -> Rows:
     if len(objectives.all) > 2:
         return []
     rows: Rows = []
-    on_front = front.points(front.front(snapshot.able, objectives), objectives)
+    on_front = front.points(snapshot.on_front, objectives)
     for order, point in enumerate(on_front):
         rows.append({"value": drawn(point[0]), f"o{at}": drawn(point[at]), "order": order})
     return rows
